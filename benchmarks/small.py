@@ -1,0 +1,18 @@
+"""The small task that is moved: a loop with a handful of variables, some of them containers."""
+
+from __future__ import annotations
+
+__all__ = ["small_task"]
+
+
+def small_task(rounds: int) -> int:
+    """Stir numbers in a list and a dict, for as many rounds (-1: for ever)."""
+    seen = [0] * 20
+    counts = {"odd": 0, "even": 0}
+    total = done = 0
+    while done != rounds:
+        done += 1
+        total = (total * 31 + done) % 1_000_003
+        seen[done % 20] = total
+        counts["odd" if total & 1 else "even"] += 1
+    return total

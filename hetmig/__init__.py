@@ -1,0 +1,79 @@
+"""hetmig moves a running Python program to another machine, where it carries on mid-loop.
+
+    @hetmig.migratable                  mark a function as meant to move (it stays as it is)
+    hetmig.migrate(to)                  in a task: go on at the node `to`, from here
+    hetmig.progress(done, total, note)  in a task: how far it is
+    hetmig.here()                       in a task: the name of the node it is on
+
+    hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
+        .submit(function, *args)        a Task: result, migrate, where, journey, progress ...
+
+    hetmig.dumps(obj), loads(data)      any Python value as bytes, and back
+
+All errors are subclasses of hetmig.HetmigError; each says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hetmig._version import __version__
+from hetmig.errors import (
+    HetmigError,
+    MigrationRefused,
+    NodeUnreachable,
+    NotMigratable,
+    TaskLost,
+    Unauthorized,
+    VersionMismatch,
+)
+from hetmig.task import here, migratable, migrate, progress
+
+if TYPE_CHECKING:
+    from hetmig.client import Nodes, Task, connect
+    from hetmig.journey import Hop
+    from hetmig.state.pickling import dumps, loads
+
+__all__ = [
+    "HetmigError",
+    "Hop",
+    "MigrationRefused",
+    "NodeUnreachable",
+    "Nodes",
+    "NotMigratable",
+    "Task",
+    "TaskLost",
+    "Unauthorized",
+    "VersionMismatch",
+    "__version__",
+    "connect",
+    "dumps",
+    "here",
+    "loads",
+    "migratable",
+    "migrate",
+    "progress",
+]
+
+# Loaded at first use: a runner needs neither, and it should start fast on a slow machine.
+_LAZY = {
+    "Hop": "hetmig.journey",
+    "Nodes": "hetmig.client",
+    "Task": "hetmig.client",
+    "connect": "hetmig.client",
+    "dumps": "hetmig.state.pickling",
+    "loads": "hetmig.state.pickling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'hetmig' has no attribute {name!r}")
+    import importlib
+
+    value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

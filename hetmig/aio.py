@@ -1,0 +1,238 @@
+"""The client's core, on asyncio: a connection to a node, and the tasks submitted through it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import zmq.asyncio
+
+from hetmig.errors import HetmigError, InMotion, NodeUnreachable, TaskLost
+from hetmig.node import protocol
+from hetmig.node.keys import Certificate, Keyring, z85_key
+from hetmig.node.link import Link
+from hetmig.node.protocol import Buffer, Message
+from hetmig.state import image
+from hetmig.state.manifest import check_python, this_python
+from hetmig.state.parcel import open_sealed, seal
+
+__all__ = ["Connection", "End", "Follower", "find_node"]
+
+_log = logging.getLogger("hetmig")
+_REQUEST_SECONDS = 20.0
+_POLL_SECONDS = 5.0
+_GRACE_SECONDS = 30.0
+_AGAIN_SECONDS = 0.05
+_registry = threading.Lock()
+"""cloudpickle's registry of modules by value is global to the process."""
+
+
+@dataclass
+class End:
+    """How a task ended, still frozen: the node said so, nothing was unpickled yet."""
+
+    ok: bool
+    traceback: str = ""
+    """The remote traceback, as text; empty if it ended well or was never run."""
+    error: HetmigError | None = None
+    """What went wrong outside the task's own code."""
+    frozen: image.Image | None = None
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def value(self) -> Any:
+        """Unpickle the result or the exception.  Raises what `hetmig.loads` raises."""
+        assert self.frozen is not None
+        check_python(self.manifest)
+        return image.thaw(self.frozen)
+
+
+@dataclass
+class Follower:
+    """Whom to tell about a task; all three are called in the event loop."""
+
+    output: Callable[[str, bytes], None]
+    changed: Callable[[dict[str, Any]], None]
+    ended: Callable[[End], None]
+
+
+def find_node(endpoint: str, keyring: Keyring, server_key: bytes | str | None) -> Certificate:
+    """The certificate of the node to connect to.  Raises NodeUnreachable if its key is unknown."""
+    if server_key is not None:
+        return Certificate(z85_key(server_key), endpoint=endpoint)
+    return keyring.find(endpoint)
+
+
+class Connection:
+    """A client's connection to one node.  To be used within the event loop it was made in."""
+
+    def __init__(self, keyring: Keyring, certificate: Certificate) -> None:
+        self._context = zmq.asyncio.Context()
+        self.link = Link(self._context, keyring.identity, certificate)
+        self._following: set[asyncio.Task[None]] = set()
+        self._importable: dict[str, bool] = {}
+
+    async def open(self, timeout: float) -> dict[str, Any]:
+        """Introduce ourselves.  Raises NodeUnreachable or Unauthorized."""
+        about = {"role": "client", "python": this_python()}
+        return await self.link.hello(about, timeout=timeout)
+
+    async def close(self) -> None:
+        """Close the connection; the tasks go on."""
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+        await self.link.close()
+        self._context.term()
+
+    async def request(
+        self, kind: str, header: dict[str, Any], *, timeout: float = _REQUEST_SECONDS
+    ) -> dict[str, Any]:
+        """A request without payload; the header of the answer."""
+        return (await self.link.request(kind, header, timeout=timeout)).header
+
+    async def missing(self, module: str) -> bool:
+        """Whether the node cannot import this top-level module."""
+        if module not in self._importable:
+            answer = await self.request(protocol.IMPORTABLE, {"modules": [module]})
+            self._importable[module] = module in answer["found"]
+        return not self._importable[module]
+
+    async def submit(self, manifest: dict[str, Any], frames: Sequence[Buffer]) -> str:
+        """Hand in a frozen call or a script; the task's id."""
+        session = bytes.fromhex(self.link.peer["session"])
+        wire = seal(manifest, frames, session)
+        answer = await self.link.request(protocol.SUBMIT, {}, wire, timeout=_REQUEST_SECONDS)
+        return str(answer.header["task"])
+
+    async def move(self, task: str, to: str, timeout: float) -> dict[str, Any]:
+        """Move a task; the completed hop."""
+        header = {"task": task, "to": to, "timeout": timeout}
+        seconds = 2 * timeout + _GRACE_SECONDS
+        answer = await self._at_rest(protocol.MOVE, header, timeout, seconds)
+        hop: dict[str, Any] = answer["hop"]
+        return hop
+
+    async def cancel(self, task: str) -> None:
+        """End a task, wherever it is."""
+        await self._at_rest(protocol.CANCEL, {"task": task}, _REQUEST_SECONDS, _GRACE_SECONDS)
+
+    async def _at_rest(
+        self, kind: str, header: dict[str, Any], patience: float, seconds: float
+    ) -> dict[str, Any]:
+        """A request about a task that may be between two nodes just now: then ask again."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return await self.request(kind, header, timeout=seconds)
+            except InMotion:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def drain(self, node: str | None, timeout: float) -> list[dict[str, Any]]:
+        """Drain a node; where each of its tasks went."""
+        header = {"timeout": timeout, **({"node": node} if node else {})}
+        answer = await self.request(protocol.DRAIN, header, timeout=timeout + 2 * _GRACE_SECONDS)
+        report: list[dict[str, Any]] = answer["report"]
+        return report
+
+    async def summary(self, task: str) -> dict[str, Any]:
+        """The task's record, as of now."""
+        header = {"task": task, "after": 1 << 62, "version": -1}
+        summary: dict[str, Any] = (await self.request(protocol.FOLLOW, header))["task"]
+        return summary
+
+    def follow(self, task: str, follower: Follower, *, owner: bool) -> None:
+        """Tell the follower everything about a task, from its beginning to its end."""
+        following = asyncio.create_task(self._follow(task, follower, owner))
+        self._following.add(following)
+        following.add_done_callback(self._following.discard)
+
+    async def _follow(self, task: str, follower: Follower, owner: bool) -> None:
+        after, version, failures = 0, -1, 0
+        while True:
+            header = {"task": task, "after": after, "version": version, "owner": owner}
+            try:
+                news = await self.link.request(protocol.FOLLOW, header, timeout=2 * _POLL_SECONDS)
+                failures = 0
+            except NodeUnreachable as error:
+                failures += 1
+                if failures == 2:
+                    lost = TaskLost(f"the home node does not answer any more: {error}")
+                    return follower.ended(End(ok=False, error=lost))
+                continue
+            except HetmigError as error:
+                return follower.ended(End(ok=False, error=error))
+            pieces = news.header["pieces"]
+            for (after, stream), data in zip(pieces, news.payload, strict=False):  # noqa: B007
+                follower.output(stream, bytes(data))
+            if news.header["version"] != version:
+                version = news.header["version"]
+                follower.changed(news.header["task"])
+            if news.header["outcome"] is not None:
+                return follower.ended(self._end(news, len(pieces)))
+
+    def _end(self, news: Message, pieces: int) -> End:
+        outcome = news.header["outcome"]
+        end = End(outcome["ok"], outcome["traceback"])
+        if outcome["error"] is not None:
+            end.error = protocol.rebuild_error(outcome["error"])
+            return end
+        try:
+            session = bytes.fromhex(self.link.peer["session"])
+            parcel = open_sealed(news.payload[pieces:], session)
+            end.frozen, end.manifest = image.Image.of_parcel(parcel), parcel.manifest
+        except HetmigError as error:
+            end.error = error
+        return end
+
+
+def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
+    """A new task's record, for a call of this function."""
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return {"id": secrets.token_hex(6), "name": name, "argv": None, "file": ""}
+
+
+def describe_script(file: str, argv: Sequence[str]) -> dict[str, Any]:
+    """A new task's record, for a script, and where it is to be run if such a place is there."""
+    return {
+        "id": secrets.token_hex(6),
+        "name": Path(file).name,
+        "argv": [file, *argv],
+        "file": os.path.abspath(file),
+        "directory": os.getcwd(),
+    }
+
+
+def home_module(function: Callable[..., Any]) -> str | None:
+    """The top-level module a function comes from; None for one that travels by value anyway."""
+    while hasattr(function, "func"):  # functools.partial
+        function = function.func
+    module = getattr(function, "__module__", None) or type(function).__module__
+    top = str(module).partition(".")[0]
+    return None if top == "__main__" or top not in sys.modules else top
+
+
+@contextmanager
+def by_value(module: str | None) -> Iterator[None]:
+    """Meanwhile, what belongs to this top-level module is pickled by value."""
+    if module is None or module in cloudpickle.list_registry_pickle_by_value():
+        yield
+        return
+    with _registry:
+        cloudpickle.register_pickle_by_value(sys.modules[module])
+        try:
+            yield
+        finally:
+            cloudpickle.unregister_pickle_by_value(sys.modules[module])

@@ -1,0 +1,240 @@
+"""Submit functions and scripts to nodes, watch them, move them.
+
+    with hetmig.connect("tcp://127.0.0.1:7717") as nodes:      # Nodes
+        task = nodes.submit(job, paths)                        # Task, a concurrent.futures.Future
+        hop = task.migrate("arm-box", timeout=10)              # Hop; raises the reason if it fails
+        task.result(), task.journey()                          # the value, list[Hop]
+
+Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), tasks(), task(id),
+        nodes(), drain(node=None, timeout=30), close(); attributes name, endpoint.
+Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
+        migrate(to, timeout=10), where(), journey(), progress() -> (done, total, note) or None,
+        add_progress_callback(f(done, total, note)), add_output_callback(f(stream, text)).
+
+What a task writes is echoed to our own stdout and stderr unless `echo=False` or it has an output
+callback.  All callbacks are called in one thread of the connection, one after the other; the result
+is set after all output was delivered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from hetmig import aio
+from hetmig.errors import HetmigError
+from hetmig.journey import Hop
+from hetmig.node import protocol
+from hetmig.node.keys import Certificate, Keyring
+from hetmig.state.image import freeze_call
+from hetmig.state.manifest import make_manifest
+from hetmig.submitted import RemoteTraceback, Task, TaskInfo, task_info
+
+__all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
+
+T = TypeVar("T")
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:7717"
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """A node that the asked one knows."""
+
+    name: str
+    endpoint: str
+    reachable: bool
+    python: dict[str, Any] | None
+    """`implementation`, `version`, `machine`, `system`, `bits`, `byteorder`, if reachable."""
+    tasks: int | None
+    """Tasks it runs now."""
+    draining: bool | None
+
+
+def connect(
+    endpoint: str | Any = DEFAULT_ENDPOINT,
+    *,
+    keys: str | os.PathLike[str] | Keyring | None = None,
+    server_key: bytes | str | None = None,
+    timeout: float = 10.0,
+    echo: bool = True,
+) -> Nodes:
+    """Connect to a node, which is the home of what is submitted through this connection.
+
+    `endpoint` is `tcp://HOST:PORT` (or something with such an attribute `endpoint`), `keys` a key
+    directory (default: the user's own).  The node's public key is found there by its endpoint,
+    unless `server_key` gives it.  Raises NodeUnreachable, or Unauthorized if the node does not
+    know our key.
+    """
+    address = endpoint if isinstance(endpoint, str) else str(endpoint.endpoint)
+    keyring = keys if isinstance(keys, Keyring) else Keyring.open(keys)
+    return Nodes(address, keyring, server_key, timeout, echo)
+
+
+class Nodes:
+    """A connection to a node, and through it to all nodes it knows.  A context manager."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        keyring: Keyring,
+        server_key: bytes | str | None = None,
+        timeout: float = 10.0,
+        echo: bool = True,
+    ) -> None:
+        certificate = aio.find_node(endpoint, keyring, server_key)
+        self.endpoint = endpoint
+        self.echo = echo
+        self._loop = asyncio.new_event_loop()
+        self._closed = False
+        self._tasks: dict[str, Task] = {}
+        self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._loop.run_forever, name="hetmig-client", daemon=True),
+            threading.Thread(target=self._deliver, name="hetmig-callbacks", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        self._connection = self._call(self._connect(keyring, certificate))
+        try:
+            self.name = str(self._call(self._connection.open(timeout))["name"])
+        except BaseException:
+            self.close()
+            raise
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
+        """Run `function(*args, **kwargs)` on the node.
+
+        Functions the node can import travel by reference, all others by value with the globals
+        they use.  Raises NotMigratable, naming the argument, for what cannot travel.
+        """
+        module = aio.home_module(function)
+        if module is not None and not self._call(self._connection.missing(module)):
+            module = None
+        with aio.by_value(module):
+            frozen = freeze_call(function, args, kwargs)
+        manifest = frozen.manifest(aio.describe_call(function))
+        return self._submitted(manifest, frozen.frames)
+
+    def run_script(
+        self,
+        file: str | os.PathLike[str],
+        argv: Sequence[str] = (),
+        *,
+        source: str | None = None,
+    ) -> Task:
+        """Run a script as `__main__` on the node; its module-level frame can move, too.
+
+        The text is read from `file` unless `source` gives it.  Raises OSError.
+        """
+        path = os.fspath(file)
+        text = Path(path).read_text(encoding="utf-8") if source is None else source
+        manifest = make_manifest("script", [], 1, aio.describe_script(path, argv))
+        return self._submitted(manifest, [text.encode()])
+
+    def tasks(self) -> list[TaskInfo]:
+        """The tasks whose home the node is, ended ones too, and those it runs for others."""
+        found = self._call(self._connection.request(protocol.TASKS, {}))["tasks"]
+        return [task_info(summary) for summary in found]
+
+    def task(self, task: str) -> Task:
+        """Take up a task which was submitted to this node, by its id.
+
+        Its output so far comes again, as far as the node has kept it.  Raises TaskLost.
+        """
+        if task not in self._tasks:
+            summary = self._call(self._connection.summary(task))
+            self._follow(Task(self, task, summary["name"]), owner=False)
+        return self._tasks[task]
+
+    def nodes(self) -> list[NodeInfo]:
+        """The node itself and all others that it knows."""
+        found = self._call(self._connection.request(protocol.NODES, {}))["nodes"]
+        names = NodeInfo.__dataclass_fields__
+        return [NodeInfo(**{name: node[name] for name in names}) for node in found]
+
+    def move(self, task: str, to: str, timeout: float = 10.0) -> Hop:
+        """Move a task by its id, as `Task.migrate` does."""
+        return Hop.from_json(self._call(self._connection.move(task, to, timeout)))
+
+    def drain(self, node: str | None = None, timeout: float = 30.0) -> list[dict[str, Any]]:
+        """Let a node (by name or endpoint; default: this one) take no more tasks and move its own.
+
+        One dictionary for each task: `task`, `name`, `to` (None if it could not move), `reason`.
+        """
+        return self._call(self._connection.drain(node, timeout))
+
+    def close(self) -> None:
+        """Close the connection.  Tasks go on; those still awaited here end with HetmigError."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(HetmigError):
+            self._call(self._connection.close())
+        for task in self._tasks.values():
+            reason = f"the connection was closed; task {task.id} goes on without us"
+            self._later(lambda task=task, reason=reason: task._end(aio.End(False, error=HetmigError(reason))))  # type: ignore[misc]  # fmt: skip  # noqa: E501
+        self._deliveries.put(None)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(10)
+        self._loop.close()
+
+    def __enter__(self) -> Nodes:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @staticmethod
+    async def _connect(keyring: Keyring, certificate: Certificate) -> aio.Connection:
+        return aio.Connection(keyring, certificate)
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the connection's loop and wait for its result."""
+        if self._loop.is_closed():
+            work.close()
+            raise HetmigError("this connection is closed")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _submitted(self, manifest: dict[str, Any], frames: Sequence[protocol.Buffer]) -> Task:
+        about = manifest["task"]
+        task = Task(self, about["id"], about["name"])
+        self._call(self._connection.submit(manifest, frames))
+        self._follow(task, owner=True)
+        return task
+
+    def _follow(self, task: Task, *, owner: bool) -> None:
+        self._tasks[task.id] = task
+        follower = aio.Follower(
+            output=lambda stream, data: self._later(lambda: task._output(stream, data)),
+            changed=lambda summary: self._later(lambda: task._changed(summary)),
+            ended=lambda end: self._later(lambda: task._end(end)),
+        )
+        self._loop.call_soon_threadsafe(
+            lambda: self._connection.follow(task.id, follower, owner=owner)
+        )
+
+    def _later(self, delivery: Callable[[], None]) -> None:
+        self._deliveries.put(delivery)
+
+    def _deliver(self) -> None:
+        while (delivery := self._deliveries.get()) is not None:
+            try:
+                delivery()
+            except Exception:
+                sys.excepthook(*sys.exc_info())  # a callback failed; the others still count

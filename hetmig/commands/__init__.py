@@ -1,0 +1,12 @@
+"""The commands of the command line, one module each; each adds its own parser."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from hetmig.commands import demo, doctor, inspect, keys, node, script, tasks
+
+__all__ = ["COMMANDS"]
+
+COMMANDS: tuple[ModuleType, ...] = (demo, node, script, tasks, doctor, inspect, keys)
+"""In the order in which `hetmig --help` lists them."""

@@ -1,0 +1,264 @@
+"""What the commands share: options, exit codes, abbreviated names, and how numbers are shown."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hetmig.errors import HetmigError, NodeUnreachable, ParcelError, Unauthorized
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hetmig.client import Nodes
+    from hetmig.node.keys import Keyring
+
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "EXIT_OK",
+    "HelpFormatter",
+    "UsageError",
+    "add_command",
+    "add_keys_option",
+    "add_node_options",
+    "console",
+    "endpoint",
+    "exit_code",
+    "milliseconds",
+    "open_nodes",
+    "pick",
+    "place",
+    "plain",
+    "print_json",
+    "seconds",
+    "size",
+    "whole_number",
+]
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_NODE, EXIT_PARCEL, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+DEFAULT_NODE = "tcp://127.0.0.1:7717"
+_CONNECT_SECONDS = 5.0
+_LISTENER_SECONDS = 1.5
+_LONGEST_SECONDS = 1e6
+
+T = TypeVar("T")
+
+
+class UsageError(HetmigError):
+    """The command line names something that is not there.  Look at `hetmig COMMAND --help`."""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves the examples as they are written and the options with room to read."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+def add_command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    about: str,
+    examples: str = "",
+) -> argparse.ArgumentParser:
+    """Add a command: `about` is a docstring or a sentence, `examples` go below."""
+    description = about.partition(": ")[2] or about
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=description.partition("\n")[0].rstrip("."),
+        description=description[0].upper() + description[1:],
+        epilog="examples:\n" + textwrap.indent(examples.strip(), "  ") if examples else None,
+        formatter_class=HelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_keys_option(parser: argparse.ArgumentParser) -> None:
+    """Add --keys."""
+    parser.add_argument("--keys", metavar="DIR", help="directory of keys (default: this user's)")
+
+
+def add_node_options(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add --node (or the given names for it) and --keys, which `open_nodes` reads."""
+    parser.add_argument(
+        *(names or ("--node",)),
+        dest="node",
+        metavar="NODE",
+        default=os.environ.get("HETMIG_NODE", DEFAULT_NODE),
+        help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {DEFAULT_NODE})",
+    )
+    add_keys_option(parser)
+
+
+def endpoint(text: str) -> str:
+    """The type of an option which is the address of a node."""
+    from hetmig.node.keys import check_endpoint
+
+    try:
+        return check_endpoint(text)
+    except HetmigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole_number(text: str) -> int:
+    """The type of an option which is a number of things."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of them")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """The type of an option which is a time in seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= _LONGEST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def open_nodes(arguments: argparse.Namespace, *, echo: bool = True) -> Nodes:
+    """Connect to the node of `add_node_options`."""
+    from hetmig.node.keys import Keyring
+
+    keyring = Keyring.open(arguments.keys)
+    node = arguments.node if "://" in arguments.node else _endpoint(arguments.node, keyring)
+    return _connect(node, keyring, echo=echo)
+
+
+def _connect(address: str, keyring: Keyring, *, echo: bool) -> Nodes:
+    from hetmig.client import connect
+    from hetmig.node.keys import check_endpoint, is_loopback
+
+    try:
+        keyring.find(check_endpoint(address))
+        _require_listener(address)
+        return connect(address, keys=keyring, timeout=_CONNECT_SECONDS, echo=echo)
+    except NodeUnreachable as error:
+        if is_loopback(address):
+            raise NodeUnreachable(f"{error}; `hetmig node` starts one") from None
+        raise
+
+
+def _require_listener(address: str) -> None:
+    """Tell a node that is not there from one that is slow to answer; ZeroMQ would try for ever.
+
+    A node that was started just now gets a moment.  Raises NodeUnreachable.
+    """
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    until = time.monotonic() + _LISTENER_SECONDS
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_SECONDS).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise NodeUnreachable(f"nothing listens at {address}", endpoint=address) from None
+            time.sleep(0.1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise NodeUnreachable(f"{address}: {reason}", endpoint=address) from None
+
+
+def _endpoint(name: str, keyring: Keyring) -> str:
+    """Where the node of this name listens, as our keys say, or the usual node of this machine."""
+    known = {entry.name: entry.endpoint for entry in keyring if entry.name and entry.endpoint}
+    if name not in known:
+        with (
+            contextlib.suppress(NodeUnreachable, Unauthorized),
+            _connect(DEFAULT_NODE, keyring, echo=False) as nodes,
+        ):
+            known.update({node.name: node.endpoint for node in nodes.nodes()})
+    return pick(name, known, "node")
+
+
+def exit_code(error: HetmigError) -> int:
+    """Which of the documented exit codes an error ends in."""
+    if isinstance(error, UsageError):
+        return EXIT_USAGE
+    if isinstance(error, NodeUnreachable | Unauthorized):
+        return EXIT_NO_NODE
+    if isinstance(error, ParcelError):
+        return EXIT_PARCEL
+    return EXIT_FAILED
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where to print for people: in colour on a terminal, plain text in a pipe."""
+    from rich.console import Console
+
+    screen = Console(stderr=stderr, highlight=False)
+    if not screen.is_terminal:
+        screen.soft_wrap = True  # who reads the lines wants them whole
+        if "COLUMNS" not in os.environ:
+            screen.width = 120  # and tables need not be squeezed into 80 columns
+    return screen
+
+
+def print_json(value: Any) -> None:
+    """Print for programs."""
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def size(count: float) -> str:
+    """A number of bytes as people read it, in powers of 1000."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    units = ["kB", "MB", "GB"]
+    count /= 1000
+    while count >= 999.5 and len(units) > 1:
+        del units[0]
+        count /= 1000
+    return f"{count:.3g} {units[0]}"
+
+
+def plain(value: object) -> str:
+    """Foreign text made safe to print: no markup, and nothing that steers the terminal."""
+    from rich.markup import escape
+
+    text = str(value)
+    return escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
+
+
+def milliseconds(seconds: float) -> str:
+    """A short time as people read it."""
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    value = seconds * 1000
+    return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
+
+
+def place(file: str, line: int) -> str:
+    """file:line, the file relative to here if it is below."""
+    relative = os.path.relpath(file) if os.path.isabs(file) else file
+    return f"{file if relative.startswith('..') else relative}:{line}"
+
+
+def pick(name: str, candidates: Mapping[str, T], what: str) -> T:
+    """The candidate called `name`, or the only one whose name begins so.
+
+    Raises `UsageError` when there is none, or more than one.
+    """
+    if name in candidates:
+        return candidates[name]
+    fitting = [key for key in candidates if key.startswith(name)]
+    if len(fitting) == 1:
+        return candidates[fitting[0]]
+    if fitting:
+        raise UsageError(f"{what} {name!r} could be {', '.join(sorted(fitting))}")
+    known = ", ".join(sorted(candidates)) or "none"
+    raise UsageError(f"there is no {what} {name!r}; there is: {known}")

@@ -1,0 +1,88 @@
+"""`hetmig run`: runs a plain script as a task.
+
+It runs as `python SCRIPT` would, but is able to move. Everything after SCRIPT goes to the script;
+what it prints appears here. Ctrl-C ends it, wherever it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hetmig.commands.common import (
+    EXIT_FAILED,
+    EXIT_OK,
+    UsageError,
+    add_command,
+    add_node_options,
+    open_nodes,
+)
+
+if TYPE_CHECKING:
+    from hetmig.client import Task
+
+__all__ = ["add_parser"]
+
+EXAMPLES = """
+hetmig run crunch.py data/ --fast
+hetmig run --on arm-box crunch.py
+hetmig mv crunch.py tcp://127.0.0.1:40001     meanwhile, in another terminal
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser = add_command(commands, "run", run, __doc__, EXAMPLES)
+    add_node_options(parser, "--on", "--node")
+    parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
+    parser.add_argument(
+        "arguments", metavar="...", nargs=argparse.REMAINDER, help="arguments for the script"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Submit it and wait; the exit code is the script's own."""
+    _check_syntax(arguments.script)
+    with open_nodes(arguments) as nodes:
+        task = nodes.run_script(arguments.script, arguments.arguments)
+        try:
+            return _wait(task)
+        except KeyboardInterrupt:
+            task.cancel()
+            raise
+
+
+def _check_syntax(script: str) -> None:
+    """Say here what Python would say over there."""
+    try:
+        compile(Path(script).read_bytes(), script, "exec", dont_inherit=True)
+    except OSError as error:
+        raise UsageError(f"{script}: {error.strerror}") from None
+    except (SyntaxError, ValueError) as error:
+        raise UsageError("".join(traceback.format_exception_only(error)).rstrip()) from None
+
+
+def _wait(task: Task) -> int:
+    from hetmig.client import RemoteTraceback
+    from hetmig.errors import HetmigError
+
+    error = task.exception()
+    if error is None:
+        return EXIT_OK
+    if isinstance(error, SystemExit):
+        return _status(error)
+    if isinstance(error, HetmigError) and not isinstance(error.__cause__, RemoteTraceback):
+        raise error
+    sys.stderr.write(str(getattr(error.__cause__, "text", error)))
+    return EXIT_FAILED
+
+
+def _status(ended: SystemExit) -> int:
+    """What `python` makes of `sys.exit(code)`."""
+    if ended.code is None or isinstance(ended.code, int):
+        return int(ended.code or 0)
+    print(ended.code, file=sys.stderr)
+    return EXIT_FAILED

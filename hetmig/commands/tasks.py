@@ -1,0 +1,233 @@
+"""`hetmig ps`, `mv` and `drain`: what runs where, and carry on over there."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from hetmig.commands.common import (
+    EXIT_FAILED,
+    EXIT_OK,
+    UsageError,
+    add_command,
+    add_node_options,
+    console,
+    milliseconds,
+    open_nodes,
+    pick,
+    place,
+    plain,
+    print_json,
+    seconds,
+    size,
+)
+
+if TYPE_CHECKING:
+    from hetmig.client import NodeInfo, Nodes, TaskInfo
+
+__all__ = ["add_parser"]
+
+PS = "the tasks of a node, and where each of them is, or the nodes it knows."
+PS_EXAMPLES = """
+hetmig ps
+hetmig ps --nodes
+hetmig ps --json | jq '.tasks[] | select(.state == "running") | .id'
+"""
+MV = """moves a running task to another node, from wherever it stands.
+
+If it can't be moved in time, it goes on where it is, and the reason is printed.
+"""
+MV_EXAMPLES = """
+hetmig mv crunch.py arm-box
+hetmig mv 3f2 tcp://192.168.1.7:7717     the beginning of an id is enough
+"""
+DRAIN = """moves every task away from a node, before a shutdown say.
+
+The node takes no new tasks from then on. What can't be moved goes on there, and is named.
+"""
+DRAIN_EXAMPLES = """
+hetmig drain laptop
+hetmig drain laptop --timeout 25 && sudo poweroff
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add these commands to the parser."""
+    parser = add_command(commands, "ps", run_ps, PS, PS_EXAMPLES)
+    parser.add_argument("--nodes", action="store_true", help="the nodes in place of the tasks")
+    parser.add_argument("--all", action="store_true", help="those that have ended, too")
+    _add_common_options(parser)
+
+    parser = add_command(commands, "mv", run_mv, MV, MV_EXAMPLES)
+    parser.add_argument("task", metavar="TASK", help="id or name, or the beginning of one")
+    parser.add_argument("to", metavar="NODE", help="where to: name or URL")
+    _add_timeout(parser, 10.0)
+    _add_common_options(parser)
+
+    parser = add_command(commands, "drain", run_drain, DRAIN, DRAIN_EXAMPLES)
+    parser.add_argument("drained", metavar="NODE", help="the node to be emptied: name or URL")
+    _add_timeout(parser, 30.0)
+    _add_common_options(parser)
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    add_node_options(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _add_timeout(parser: argparse.ArgumentParser, default: float) -> None:
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=default,
+        help=f"how long to try (default: {default:g})",
+    )
+
+
+def run_ps(arguments: argparse.Namespace) -> int:
+    """List tasks, or nodes."""
+    with open_nodes(arguments, echo=False) as nodes:
+        if arguments.nodes:
+            _show_nodes(nodes.nodes(), as_json=arguments.json)
+        else:
+            tasks = nodes.tasks()
+            shown = [task for task in tasks if arguments.all or task.state == "running"]
+            _show_tasks(tasks if arguments.json else shown, as_json=arguments.json)
+    return EXIT_OK
+
+
+def _show_tasks(tasks: list[TaskInfo], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"tasks": [asdict(task) for task in tasks]})
+        return
+    rows = [["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE"]]
+    for task in tasks:
+        age = "" if task.submitted is None else duration(time.time() - task.submitted)
+        rows.append(
+            [task.id, task.name, task.state, task.node, _progress(task), str(task.hops), age]
+        )
+    _print_rows(rows)
+
+
+def _show_nodes(nodes: list[NodeInfo], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"nodes": [asdict(node) for node in nodes]})
+        return
+    rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE"]]
+    for node in nodes:
+        state = "draining" if node.draining else "up" if node.reachable else "does not answer"
+        python: Mapping[str, Any] = node.python or {}
+        tasks = "" if node.tasks is None else str(node.tasks)
+        version, machine = python.get("version", ""), python.get("machine", "")
+        rows.append([node.name, node.endpoint, tasks, version, machine, state])
+    _print_rows(rows)
+
+
+def _print_rows(rows: list[list[str]]) -> None:
+    """Columns as other tools print them: no frames, so that `awk` and eyes can read them."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in rows[0]:
+        table.add_column(heading, no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*map(plain, row))
+    console().print(table)
+
+
+def _progress(task: TaskInfo) -> str:
+    if task.progress is None:
+        return ""
+    done, total, note = task.progress
+    share = f"{100 * done / total:.0f} %" if total else f"{done:g}"
+    return f"{share} {note}".strip()
+
+
+def duration(age: float) -> str:
+    """A time as people read it."""
+    if age < 100:
+        return f"{age:.0f} s"
+    if age < 6000:
+        return f"{age / 60:.0f} min"
+    return f"{age / 3600:.0f} h"
+
+
+def run_mv(arguments: argparse.Namespace) -> int:
+    """Move a task and print the hop."""
+    with open_nodes(arguments, echo=False) as nodes:
+        task = find_task(nodes, arguments.task)
+        hop = nodes.move(
+            task.id, _node_name(nodes, arguments.to, arguments.keys), arguments.timeout
+        )
+    if arguments.json:
+        print_json(asdict(hop))
+        return EXIT_OK
+    frames = "1 frame" if hop.frames == 1 else f"{hop.frames} frames"
+    console().print(
+        f"[bold]{plain(task.name)}[/] went from {plain(hop.source)} to {plain(hop.destination)}:"
+        f" frozen {milliseconds(hop.freeze_s)}, {size(hop.bytes)}, {frames},"
+        f" at {plain(hop.function)} ({plain(place(hop.file, hop.line))})"
+    )
+    return EXIT_OK
+
+
+def run_drain(arguments: argparse.Namespace) -> int:
+    """Drain a node and print where its tasks went."""
+    with open_nodes(arguments, echo=False) as nodes:
+        drained = _node_name(nodes, arguments.drained, arguments.keys)
+        report = nodes.drain(drained, arguments.timeout)
+    ended = [entry for entry in report if entry.get("ended")]
+    stayed = [entry for entry in report if entry["to"] is None and entry not in ended]
+    if arguments.json:
+        print_json({"node": drained, "tasks": report})
+    else:
+        out = console()
+        for entry in report:
+            stays = entry["reason"] if entry in ended else f"stays: {entry['reason']}"
+            where = f"went to {entry['to']}" if entry["to"] else stays
+            out.print(f"{plain(entry['task'])} [bold]{plain(entry['name'])}[/] {plain(where)}")
+        moved = len(report) - len(stayed) - len(ended)
+        out.print(f"{plain(drained)}: {moved} moved, {len(stayed)} stay")
+    return EXIT_FAILED if stayed else EXIT_OK
+
+
+def find_task(nodes: Nodes, wanted: str) -> TaskInfo:
+    """The running task meant by an id, a name, or the beginning of one."""
+    running = [task for task in nodes.tasks() if task.state == "running"]
+    by_id = {task.id: task for task in running}
+    if wanted in by_id:
+        return by_id[wanted]
+    matches = [t for t in running if t.name == wanted] or [
+        t for t in running if t.id.startswith(wanted) or t.name.startswith(wanted)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        listed = ", ".join(f"{task.id} ({task.name})" for task in matches)
+        raise UsageError(f"task {wanted!r} could be {listed}")
+    known = ", ".join(f"{task.id} ({task.name})" for task in running) or "none"
+    raise UsageError(f"no task {wanted!r} runs here; there is: {known}")
+
+
+def _node_name(nodes: Nodes, wanted: str, keys: str | None) -> str:
+    """The full name of a node that may be abbreviated; a URL is left as it is.
+
+    Beside the nodes that the asked one has met, those it may know by our keys.
+    """
+    from hetmig.node.keys import Keyring
+
+    if "://" in wanted:
+        return wanted
+    met = nodes.nodes()
+    names = {node.name for node in met}
+    endpoints = {node.endpoint for node in met}
+    names |= {
+        entry.name
+        for entry in Keyring.open(keys)
+        if entry.name and entry.endpoint and entry.endpoint not in endpoints
+    }
+    return pick(wanted, {name: name for name in names}, "node")

@@ -1,0 +1,1 @@
+"""`hetmig demo`: a real job moves between two nodes, and you watch it."""

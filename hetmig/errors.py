@@ -1,0 +1,176 @@
+"""Every error hetmig raises: one root, and each says what to do next.
+
+An error carries data, not only a sentence: what could not move (`variable`), where it stood
+(`frame`), which node said so (`node`).  All of them survive pickling, because many travel from a
+runner to its node and on to the submitter before anybody reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = [
+    "AlreadyThere",
+    "ForgedParcel",
+    "FrameAddress",
+    "HetmigError",
+    "InMotion",
+    "MigrationRefused",
+    "NodeUnreachable",
+    "NotInTask",
+    "NotMigratable",
+    "ParcelError",
+    "ParcelTooLarge",
+    "ProtocolError",
+    "TargetUnavailable",
+    "TaskFailed",
+    "TaskLost",
+    "TruncatedParcel",
+    "Unauthorized",
+    "UnsupportedFormat",
+    "UnsupportedInterpreter",
+    "VersionMismatch",
+]
+
+
+class FrameAddress(NamedTuple):
+    """Where in the user's program something stood."""
+
+    function: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.function} ({self.file}:{self.line})"
+
+
+class HetmigError(Exception):
+    """The root of all errors of this package.  Catch it to catch them all."""
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.data), self.__dict__
+
+
+def _rebuild(cls: type[HetmigError], message: str, data: dict[str, Any]) -> HetmigError:
+    error = cls.__new__(cls)
+    HetmigError.__init__(error, message, **data)
+    return error
+
+
+class NotMigratable(HetmigError):
+    """The task could not be moved from where it stands; it goes on unharmed.
+
+    Read `reason`: close or drop the variable it names, leave the C call it names, or ask again
+    later with a longer deadline.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        frame: FrameAddress | None = None,
+        variable: str | None = None,
+        **data: Any,
+    ) -> None:
+        where = f", in {frame}" if frame else ""
+        super().__init__(f"{reason}{where}", **data)
+        self.reason = reason
+        self.frame = frame
+        self.variable = variable
+
+
+class MigrationRefused(NotMigratable):
+    """The destination refused the task before it was committed; it goes on at the source.
+
+    Read the reason the destination gave, change what it names, or choose another node.
+    """
+
+
+class AlreadyThere(NotMigratable):
+    """The task is on that very node.  There is nothing to do."""
+
+
+class InMotion(NotMigratable):
+    """The task was moving, or about to, when it was asked to.  Ask again.
+
+    `Task.migrate` asks again by itself until its time is up.
+    """
+
+
+class UnsupportedInterpreter(HetmigError):
+    """The self-check could not prove where this interpreter keeps a frame's parts.
+
+    Run `hetmig doctor` for the details and use a CPython that it accepts.
+    """
+
+
+class NotInTask(HetmigError):
+    """`hetmig.migrate` and its like were called outside a task.
+
+    Submit the function to a node (`nodes.submit`) or start the script with `hetmig run`.
+    """
+
+
+class ParcelError(HetmigError):
+    """A parcel was rejected before anything in it was unpickled.  Ask its sender for a new one."""
+
+
+class TruncatedParcel(ParcelError):
+    """The parcel ends too early, or its lengths contradict each other.  Transfer it again."""
+
+
+class ForgedParcel(ParcelError):
+    """The parcel's authentication code is not ours: changed on the way, or another key.
+
+    Check that both sides use the same keys; never load it without.
+    """
+
+
+class UnsupportedFormat(ParcelError):
+    """Not a hetmig parcel, or one of a newer format.  Upgrade hetmig on the receiving side."""
+
+
+class ParcelTooLarge(ParcelError):
+    """The parcel exceeds a cap of the receiver.  Move less state, or raise the cap there."""
+
+
+class VersionMismatch(ParcelError):
+    """The parcel needs another Python than this one.  Send it to a node with the named version."""
+
+
+class NodeUnreachable(HetmigError):
+    """No node answered at that address in time.  Check that it runs, its address and its key."""
+
+
+class Unauthorized(HetmigError):
+    """The other side does not know our key.  Add it there with `hetmig keys add`."""
+
+
+class TaskLost(HetmigError):
+    """The process that ran the task is gone and no other holds it.  Submit the task again."""
+
+
+class TargetUnavailable(HetmigError):
+    """A foreign interpreter could not be made here, or does not run.
+
+    Install what the message names (apt-get, pip, a network), or give the path of an interpreter.
+    """
+
+
+class TaskFailed(HetmigError):
+    """The task raised an exception which could not travel, or could not be started at all.
+
+    The message holds the remote traceback: correct what it names and submit again.
+    """
+
+
+class ProtocolError(HetmigError):
+    """A message that no hetmig of this version sends.  Use the same version on both sides."""

@@ -1,0 +1,71 @@
+"""What differs between CPython versions, as behaviours with names.
+
+Nothing else in the package asks for a version number.  Opcodes are looked up by name, and those
+that every supported version must have are asserted to exist.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+
+__all__ = [
+    "CALLABLE_BELOW_NULL",
+    "DECIDED_JUMPS",
+    "ENTRY_FLAG",
+    "FRAME_OWNED_BY_GENERATOR",
+    "FRAME_OWNED_BY_THREAD",
+    "NAME_SHIFT",
+    "NEWEST",
+    "OLDEST",
+    "PRECALL",
+    "PUBLISHED_OFFSETS",
+    "STAR_CALL_ENTERS_THROUGH_C",
+    "TAGGED_REFERENCES",
+    "VERSION",
+]
+
+VERSION = sys.version_info[:2]
+OLDEST = (3, 11)
+NEWEST = (3, 14)
+
+ENTRY_FLAG = VERSION < (3, 12)
+"""A frame that C code started carries a flag (`is_entry`).  Later versions put a frame of their
+own, which belongs to the C stack, between it and its caller."""
+
+PUBLISHED_OFFSETS = VERSION >= (3, 13)
+"""The interpreter publishes where a frame's parts are (`_Py_DebugOffsets`, for debuggers)."""
+
+TAGGED_REFERENCES = VERSION >= (3, 14)
+"""The low bits of a slot say how the reference is counted: mask them."""
+
+CALLABLE_BELOW_NULL = VERSION >= (3, 13)
+"""A call finds (callable, self or NULL, arguments...) on the stack, before it was
+(method or NULL, callable or self, arguments...)."""
+
+PRECALL = "PRECALL" in dis.opmap
+"""A call is a pair of instructions, PRECALL and CALL."""
+
+DECIDED_JUMPS = (
+    frozenset({"COMPARE_OP"})
+    | {name for name in dis.opmap if name.startswith("POP_JUMP_BACKWARD_IF")}
+    if VERSION < (3, 12)
+    else frozenset[str]()
+)
+"""`while` loops end in a test that jumps backwards, fused with its comparison once it is hot.
+Interrupted there, the test is already decided and its operands are gone."""
+
+STAR_CALL_ENTERS_THROUGH_C = VERSION < (3, 12)
+"""`f(*args)` runs a Python function in a new C-level interpreter loop."""
+
+NAME_SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if VERSION >= (3, 12) else 0}
+"""By how many bits the index of the name is shifted in the argument (the lowest bit is a flag)."""
+
+FRAME_OWNED_BY_THREAD = 0
+"""`owner` of the frame of a plain call."""
+
+FRAME_OWNED_BY_GENERATOR = 1
+"""`owner` of a frame that lives inside a generator (enum _frameowner, pycore_frame.h)."""
+
+for _name in ("RESUME", "JUMP_BACKWARD", "CALL", "PUSH_EXC_INFO", "SWAP", "PUSH_NULL"):
+    assert _name in dis.opmap, f"this CPython has no {_name}"

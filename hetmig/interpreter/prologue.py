@@ -1,0 +1,245 @@
+"""The few instructions that put a frame back and jump to where it stood.
+
+A re-entered function is the compiler's own bytes behind a prologue: the original instructions stay
+untouched (every jump since CPython 3.11 is relative), the exception table is shifted, the line
+table is prefixed.  So line numbers, tracebacks and speed are those of the original.
+
+The state does not sit in the code: the prologue takes it, one value after the other, from a
+callable among its constants, and nothing keeps it alive afterwards.  What the code depends on is
+only a `Shape`, so that one assembled prologue serves every re-entry of the same shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import NamedTuple
+
+from bytecode import ConcreteBytecode, ConcreteInstr
+from bytecode.concrete import ExceptionTableEntry
+from bytecode.instr import InstrLocation
+
+from hetmig.interpreter import cpython
+from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
+
+__all__ = ["Place", "Prologue", "Shape", "assemble", "original_position", "with_state"]
+
+
+class Shape(NamedTuple):
+    """All that a prologue's instructions depend on, besides the code it leads into."""
+
+    offset: int
+    """Byte offset of the instruction the frame stands at."""
+    after: bool
+    """Whether that is a call whose result is at hand, or to be computed by an inner frame."""
+    inner: bool
+    """Whether that call's inner frame is to be re-entered first."""
+    bound: tuple[bool, ...]
+    """Which fast locals have a value."""
+    nulls: tuple[bool, ...]
+    """Which places of the value stack are NULL."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prologue:
+    """The last constant of a re-entry code: what it was made of."""
+
+    code: CodeType
+    """The compiler's own code."""
+    length: int
+    """Bytes before the original first instruction."""
+    resumed: int
+    """The instruction of the original that the prologue leads to."""
+    inner_call: range
+    """Where in the prologue the inner frame is called, in bytes; empty if there is none."""
+
+
+class Place(NamedTuple):
+    """A position in the compiler's own code."""
+
+    code: CodeType
+    offset: int | None
+    """In bytes; None inside a prologue, where the frame is not itself yet."""
+
+
+def original_position(code: CodeType, offset: int) -> Place:
+    """Translate a position in any code, re-entered or not, to the compiler's own."""
+    prologue = _prologue_of(code)
+    if prologue is None:
+        return Place(code, offset)
+    if offset >= prologue.length:
+        return Place(prologue.code, offset - prologue.length)
+    return Place(prologue.code, prologue.resumed if offset in prologue.inner_call else None)
+
+
+def _prologue_of(code: CodeType) -> Prologue | None:
+    last = code.co_consts[-1] if code.co_consts else None
+    return last if type(last) is Prologue else None
+
+
+@dataclass
+class _Writer:
+    """Collects concrete instructions and knows how long they are."""
+
+    code: CodeType
+    take_index: int
+    location: InstrLocation | None
+    instructions: list[ConcreteInstr] = field(default_factory=list)
+    size: int = 0
+
+    def emit(self, name: str, argument: int | None = None) -> None:
+        """Append one instruction with room for its inline caches."""
+        instruction = (
+            ConcreteInstr(name, location=self.location)
+            if argument is None
+            else ConcreteInstr(name, argument, location=self.location)
+        )
+        self.instructions.append(instruction)
+        self.size += instruction.size
+        for _ in range(instruction.use_cache_opcodes()):
+            self.instructions.append(ConcreteInstr("CACHE", 0, location=self.location))
+            self.size += 2
+
+    def call(self, push_callable: Callable[[], None]) -> range:
+        """Call something without arguments; its result is left on the stack."""
+        if cpython.CALLABLE_BELOW_NULL:
+            push_callable()
+            self.emit("PUSH_NULL")
+        else:
+            self.emit("PUSH_NULL")
+            push_callable()
+        if cpython.PRECALL:
+            self.emit("PRECALL", 0)
+        start = self.size
+        self.emit("CALL", 0)
+        return range(start, self.size)
+
+    def take(self) -> None:
+        """Push the next value of the state."""
+        self.call(lambda: self.emit("LOAD_CONST", self.take_index))
+
+
+def assemble(code: CodeType, shape: Shape) -> CodeType:
+    """Code that goes on with `code` from where `shape` says.
+
+    Its constants end in a placeholder for the callable that yields the state, and the `Prologue`;
+    `with_state` replaces the placeholder.
+    """
+    map_ = stack_map(code)
+    point = map_.at(shape.offset)
+    writer = _Writer(code, len(code.co_consts), _location(code, point))
+    _restore_locals(writer, shape)
+    depth = _restore_stack(writer, map_, shape)
+    inner_call = range(0)
+    if shape.inner:
+        inner_call = writer.call(writer.take)
+    elif shape.after:
+        writer.take()
+    _jump(writer, point.end if shape.after else point.start)
+    head = _head(writer, map_, point, inner_call)
+    prologue = Prologue(code, writer.size, shape.offset, inner_call)
+    # room for all locals at once, or for the stack and a call on top of it
+    needed = max(sum(shape.bound) + 3, depth + 4)
+    return code.replace(
+        co_code=head.co_code + code.co_code,
+        co_linetable=head.co_linetable + code.co_linetable,
+        co_exceptiontable=head.co_exceptiontable,
+        co_stacksize=max(code.co_stacksize, needed),
+        co_consts=(*code.co_consts, None, prologue),
+    )
+
+
+def with_state(code: CodeType, take: Callable[[], object]) -> CodeType:
+    """An assembled code that takes its state from `take`, called once per value."""
+    return code.replace(co_consts=(*code.co_consts[:-2], take, code.co_consts[-1]))
+
+
+def _location(code: CodeType, point: Point) -> InstrLocation | None:
+    """The source position of the instruction the frame stands at, for tracebacks."""
+    positions = list(code.co_positions())[point.offset // 2]
+    return None if positions[0] is None else InstrLocation(*positions)
+
+
+def _restore_locals(writer: _Writer, shape: Shape) -> None:
+    """Fast locals and cells; whatever the call itself bound (arguments) is overwritten."""
+    if writer.code.co_freevars:
+        writer.emit("COPY_FREE_VARS", len(writer.code.co_freevars))
+    # a frame counts as complete, for tracebacks and sys._getframe, from its RESUME on
+    writer.emit("RESUME", 0)
+    slots = len(shape.bound) - len(writer.code.co_freevars)
+    bound = [index for index in range(slots) if shape.bound[index]]
+    if bound:
+        writer.take()
+        writer.emit("UNPACK_SEQUENCE", len(bound))
+        for index in bound:
+            # into a cell's place goes the cell itself: that is MAKE_CELL's work done
+            writer.emit("STORE_FAST", index)
+    for index in range(_argument_count(writer.code)):
+        if not shape.bound[index]:
+            writer.emit("DELETE_FAST", index)
+
+
+def _argument_count(code: CodeType) -> int:
+    stars = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
+    return code.co_argcount + code.co_kwonlyargcount + stars
+
+
+def _restore_stack(writer: _Writer, map_: StackMap, shape: Shape) -> int:
+    """The value stack, bottom first; the chain of handled exceptions is rebuilt on the way."""
+    slots = map_.at(shape.offset).before
+    assert slots is not None
+    for index, null in enumerate(shape.nulls):
+        if slots[index] is Slot.PREVIOUS_EXCEPTION:
+            writer.take()
+            writer.emit("PUSH_EXC_INFO")
+            writer.emit("POP_TOP")
+        elif null:
+            writer.emit("PUSH_NULL")
+        else:
+            writer.take()
+    return len(shape.nulls)
+
+
+def _jump(writer: _Writer, target: int) -> None:
+    # back on the function's first line, where the original's line table starts from
+    writer.location = InstrLocation(writer.code.co_firstlineno, None, None, None)
+    distance = target // 2
+    if distance:
+        writer.emit("JUMP_FORWARD", distance)
+    else:
+        writer.emit("NOP")
+
+
+def _head(writer: _Writer, map_: StackMap, point: Point, inner_call: range) -> CodeType:
+    """Assemble the prologue alone, with the exception table of the whole."""
+    concrete = ConcreteBytecode()
+    concrete.first_lineno = writer.code.co_firstlineno
+    concrete.extend(writer.instructions)
+    shift = writer.size // 2
+    table = []
+    handler = map_.handler_of(point)
+    if inner_call and handler is not None:
+        # an exception of the inner frame goes where one of the original call would; returning
+        # from it, CPython 3.13 and later look the handler up one code unit before the call
+        table.append(
+            ExceptionTableEntry(
+                inner_call.start // 2 - 1,
+                inner_call.stop // 2 - 1,
+                handler.target // 2 + shift,
+                handler.depth,
+                handler.push_last_instruction,
+            )
+        )
+    for entry in map_.handlers:
+        table.append(
+            ExceptionTableEntry(
+                entry.start // 2 + shift,
+                entry.stop // 2 - 1 + shift,
+                entry.target // 2 + shift,
+                entry.depth,
+                entry.push_last_instruction,
+            )
+        )
+    concrete.exception_table = table
+    return concrete.to_code(stacksize=0, compute_exception_stack_depths=False)

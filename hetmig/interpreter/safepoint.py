@@ -1,0 +1,257 @@
+"""Where a stack may be captured, and how a request reaches a running loop.
+
+A request is a signal: its Python-level handler runs in the main thread between two instructions,
+wherever CPython looks whether something is pending.  It looks at loop back-edges, at the entry of
+functions and after calls.  The first two are safe points: the instruction can simply be executed
+again.  After a call the result is in flight on the stack, and from the handler that looks the same
+as being inside a C function that lets signals through: such places are passed by.
+
+To pass by costs no waiting: the handler raises the signal once more as its very last act, and so
+is run again at the next place where CPython looks.  Where a version's loops look only when a test
+has already been decided, the handler has itself called before the next instruction instead.
+"""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any, cast
+
+from hetmig.errors import NotMigratable
+from hetmig.interpreter import cpython
+from hetmig.interpreter.capture import address_of, position
+
+__all__ = ["SIGNAL", "Preemptor", "raise_again", "unsafe_reason"]
+
+SIGNAL = signal.Signals(getattr(signal, "SIGURG", None) or signal.SIGBREAK)  # type: ignore[attr-defined]
+"""The signal of a request.  SIGURG is ignored by default and hardly used (Go preempts with it,
+for the same reasons); Windows has only SIGBREAK to spare."""
+
+_OURS = f"{__package__}."
+_SAFE = frozenset({"JUMP_BACKWARD", "RESUME"})
+
+
+class _RaiseAgain:
+    """`raise_again[signum]` marks a signal as pending without looking whether one is.
+
+    A call would look, right after it, and run the handler inside the handler.  A subscript does
+    not, and a built-in function found as `__getitem__` is called as it is.
+    """
+
+    __getitem__ = _thread.interrupt_main
+
+
+raise_again: Mapping[int, object] = cast("Any", _RaiseAgain())
+
+
+def unsafe_reason(frame: FrameType) -> str | None:
+    """Why a signal handler that interrupted `frame` may not capture it there; None if it may."""
+    if str(frame.f_globals.get("__name__")).startswith(_OURS):
+        return "hetmig itself is at work"
+    try:
+        where = position(frame)
+    except NotMigratable as error:  # code that nobody can read
+        return error.reason
+    if where is None:
+        return "the task is still being put back"
+    point = where.point
+    if point.name in _SAFE:
+        # after a yield, RESUME finds the value sent on the stack: a generator, not ours to move
+        return None if point.name != "RESUME" or point.argument & 3 == 0 else "a generator goes on"
+    return f"it is in a call or has just returned from one ({point.name})"
+
+
+def _is_decided(frame: FrameType) -> bool:
+    """Whether `frame` was interrupted between a test and the jump that depends on it."""
+    try:
+        where = position(frame)
+    except NotMigratable:
+        return False
+    return where is not None and where.point.name in cpython.DECIDED_JUMPS
+
+
+def _before_next_instruction(frame: FrameType, call: Callable[[FrameType], object]) -> bool:
+    """Have `call(frame)` called before the next instruction that `frame` executes.
+
+    Uses the interpreter's trace function for that one instruction; False if it is taken.
+    """
+    if sys.gettrace() is not None:
+        return False
+
+    def trace(traced: FrameType, event: str, _argument: object) -> Any:
+        if traced is not frame:
+            return None
+        if event in ("opcode", "return", "exception"):
+            sys.settrace(None)
+            frame.f_trace = None
+            frame.f_trace_opcodes = False
+            if event == "opcode":
+                call(frame)
+            return None
+        return trace
+
+    frame.f_trace = trace
+    frame.f_trace_opcodes = True
+    sys.settrace(trace)
+    return True
+
+
+class Preemptor:
+    """Finds the next safe points of the main thread for somebody who wants to stop it.
+
+    `visit(frame)` is called in the main thread, in a signal handler, at safe points, until it
+    returns True (done); False asks for the very next one.  It may raise NotMigratable: not here,
+    for this reason, and the program is left alone for a pause.  When the time is up,
+    `on_expired(error)` is called with the last reason, in the thread that keeps the time.
+    """
+
+    FIRST_PAUSE = 0.001
+    LONGEST_PAUSE = 0.1
+    PATIENCE = 1000
+    """Places passed by in a row before the program is left alone for a pause."""
+
+    def __init__(
+        self, visit: Callable[[FrameType], bool], on_expired: Callable[[NotMigratable], None]
+    ) -> None:
+        self._visit = visit
+        self._on_expired = on_expired
+        self.poll: Callable[[], object] | None = None
+        """Called in the main thread at each signal while nothing is asked for; may `begin`."""
+        self._asked = threading.Event()
+        self._settled = threading.Event()
+        self._settled.set()
+        self._busy = False
+        self._closed = False
+        self._deadline = 0.0
+        self._passed = 0
+        self._reason: NotMigratable | None = None
+        self._keeper: threading.Thread | None = None
+
+    def install(self) -> None:
+        """Install the signal handler; call it in the main thread."""
+        signal.signal(SIGNAL, self._handle)
+
+    def begin(self, deadline: float) -> None:
+        """Start looking for a safe point, for at most `deadline` seconds.  Any thread may call."""
+        self._reason = None
+        self._passed = 0
+        self._deadline = time.monotonic() + deadline
+        self._settled.clear()
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep_time, name="hetmig-preemptor")
+            self._keeper.daemon = True
+            self._keeper.start()
+        self._asked.set()
+
+    def cancel(self) -> None:
+        """Stop looking."""
+        self._settled.set()
+
+    def close(self) -> None:
+        """Stop looking for good, and end the thread that keeps the time."""
+        self._closed = True
+        self._settled.set()
+        self._asked.set()
+        if self._keeper is not None and self._keeper is not threading.current_thread():
+            self._keeper.join()
+            self._keeper = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a safe point is being looked for."""
+        return not self._settled.is_set()
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self._busy or frame is None:
+            return
+        self._busy = True
+        again = False
+        try:
+            if not self.pending and self.poll is not None:
+                self.poll()
+            if self.pending:
+                again = self._look(frame)
+        finally:
+            self._busy = False
+        if again:
+            raise_again[signum]
+
+    def _look(self, frame: FrameType) -> bool:
+        """Use this place or pass it by; whether to come back at the very next one."""
+        reason = unsafe_reason(frame)
+        if reason is None:
+            return self._use(frame)
+        self._reason = NotMigratable(reason, frame=address_of(frame))
+        if _is_decided(frame) and _before_next_instruction(frame, self._arrive):
+            return False
+        self._passed += 1
+        # for long at one place: inside a C function that looks for signals in a loop of its own
+        return self._passed % self.PATIENCE != 0
+
+    def _use(self, frame: FrameType) -> bool:
+        try:
+            done = self._visit(frame)
+        except NotMigratable as error:
+            # its traceback would keep alive what the program lets go of
+            self._reason = error.with_traceback(None)
+            self._reason.__context__ = self._reason.__cause__ = None
+            return False
+        except Exception as error:
+            # we run inside somebody's loop: whatever went wrong here must not come out there
+            self._reason = NotMigratable(
+                f"to look at it failed, by a mistake of hetmig's ({type(error).__name__}: {error})",
+                frame=address_of(frame),
+            )
+            return False
+        if done:
+            self._settled.set()
+        return not done
+
+    def _arrive(self, frame: FrameType) -> None:
+        """`_look`, called before an instruction: every such place is a safe point."""
+        if self._busy or not self.pending:
+            return
+        self._busy = True
+        try:
+            again = self._use(frame)
+        finally:
+            self._busy = False
+        if again:
+            raise_again[SIGNAL]
+
+    def _keep_time(self) -> None:
+        """Ask again and again, with growing pauses, until it is settled or too late."""
+        while True:
+            self._asked.wait()
+            if self._closed:
+                return
+            self._asked.clear()
+            pause = self.FIRST_PAUSE
+            while not self._settled.is_set():
+                remaining = self._deadline - time.monotonic()
+                if remaining <= 0:
+                    self._expire()
+                    break
+                _thread.interrupt_main(SIGNAL)
+                self._settled.wait(min(pause, remaining))
+                pause = min(2 * pause, self.LONGEST_PAUSE)
+
+    def _expire(self) -> None:
+        if self._settled.is_set() or self._busy:
+            return
+        self._settled.set()
+        self._on_expired(self._reason or _not_reached())
+
+
+def _not_reached() -> NotMigratable:
+    """The main thread never came by: it is inside a C call that does not look for signals."""
+    main = sys._current_frames().get(threading.main_thread().ident or 0)
+    return NotMigratable(
+        "the main thread is inside a call that does not return",
+        frame=address_of(main) if main else None,
+    )

@@ -1,0 +1,43 @@
+"""One hop of a task's journey, as `task.journey()` lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+__all__ = ["Hop"]
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A completed move."""
+
+    task: str
+    epoch: int
+    """Number of the ownership that this hop began; grows from hop to hop, not always by one."""
+    source: str
+    destination: str
+    requested_by: str
+    """"client", "task" (it called `hetmig.migrate`) or "drain"."""
+    start_time: float
+    """When the task stopped at the source, in seconds since the epoch by the source's clock."""
+    freeze_s: float
+    """Seconds from the last instruction at the source until the destination owned the task."""
+    wait_s: float
+    """Seconds from the request until the task stood at a safe point; 0 if it asked itself."""
+    bytes: int
+    """Size of the sealed parcel."""
+    frames: int
+    """Depth of the captured stack."""
+    function: str
+    file: str
+    line: int
+    """Where the innermost frame stood."""
+    source_python: dict[str, Any]
+    destination_python: dict[str, Any]
+    """`implementation`, `version`, `machine`, `system`, `bits`, `byteorder` of either side."""
+
+    @classmethod
+    def from_json(cls, hop: dict[str, Any]) -> Hop:
+        """From a node's record; unknown items are ignored."""
+        return cls(**{item.name: hop[item.name] for item in fields(cls)})

@@ -1,0 +1,1 @@
+"""Who runs what, where, exactly once?  Only this package knows sockets, processes and disks."""

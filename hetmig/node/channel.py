@@ -1,0 +1,51 @@
+"""A runner's one connection to its node, shared by its threads and by a signal handler."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from hetmig.node import protocol, sockets
+from hetmig.node.keys import Identity
+from hetmig.node.protocol import Buffer, Message
+
+__all__ = ["Channel"]
+
+_NO_COPY = 64 * 1024
+
+
+class Channel:
+    """`send` and `receive` expect the caller to hold `lock`.
+
+    The lock is not reentrant on purpose: a signal handler that finds it taken may have interrupted
+    the very code that sends, and has to leave the socket alone.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.lock = threading.Lock()
+        identity = Identity(config["public"].encode(), config["secret"].encode())
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._socket = sockets.make_link(
+            self._context,
+            identity,
+            config["server"].encode(),
+            config["endpoint"],
+            heartbeats=False,
+        )
+
+    def send(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
+        """Send a message."""
+        copy = all(len(frame) < _NO_COPY for frame in payload)
+        self._socket.send_multipart(protocol.encode(kind, header, payload), copy=copy)
+
+    def receive(self) -> Message:
+        """Wait for a message."""
+        frames: Any = self._socket.recv_multipart(copy=False)
+        return protocol.decode(frames)
+
+    def arrives_within(self, seconds: float) -> bool:
+        """Whether a message is there, or comes within this time."""
+        return bool(self._socket.poll(int(seconds * 1000)))

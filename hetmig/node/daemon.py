@@ -1,0 +1,395 @@
+"""A node: takes tasks in, runs them in runners, moves them, keeps the record of its own.
+
+The node never unpickles anything; only its runners and the clients do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import zmq.asyncio
+
+from hetmig.errors import (
+    AlreadyThere,
+    HetmigError,
+    NotMigratable,
+    ProtocolError,
+    TaskFailed,
+    TaskLost,
+    Unauthorized,
+)
+from hetmig.node import protocol, sockets
+from hetmig.node.background import spawn
+from hetmig.node.directory import Directory, certificate_of
+from hetmig.node.handoff import Note
+from hetmig.node.home import Home
+from hetmig.node.hosted import Hosted
+from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
+from hetmig.node.link import Link
+from hetmig.node.moves import Moves
+from hetmig.node.pool import Pool, Runner
+from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.services import Answer
+from hetmig.node.staging import Reservations
+from hetmig.node.watch import Watch
+from hetmig.state.manifest import check_python, make_manifest, this_python
+from hetmig.state.parcel import open_sealed, write_file
+
+__all__ = ["Node"]
+
+_log = logging.getLogger("hetmig")
+DOMAIN = "hetmig.nodes"
+_FOLLOW_SECONDS = 5.0
+_REMEMBERED = 10_000
+_NOTES = frozenset(note.value for note in Note)
+
+Handler = Callable[["Node", Message], Awaitable["Reply"]]
+Reply = tuple[dict[str, Any], Sequence[Buffer]]
+
+
+class Node:
+    """Make it with `Node.start` within an event loop."""
+
+    @classmethod
+    async def start(
+        cls,
+        *,
+        listen: str,
+        name: str,
+        keyring: Keyring,
+        advertise: str | None = None,
+        command: Sequence[str] = (),
+        spare: int = 1,
+        explicit_keys: bool = False,
+    ) -> Node:
+        """Listen at the endpoint and warm up a runner.
+
+        `command` starts the Python of the runners (default: this one), `spare` of them are kept
+        warm; `advertise` is the endpoint told to others, where it is not the one listened at.
+        Raises HetmigError for an endpoint beyond this machine without explicitly chosen keys.
+        """
+        _check(listen, advertise, explicit_keys)
+        context = zmq.asyncio.Context()
+        gatekeeper = sockets.Gatekeeper(context)
+        gatekeeper.admit(DOMAIN, keyring.is_authorized)
+        try:
+            door, endpoint = sockets.make_door(context, keyring.identity, DOMAIN, listen)
+        except HetmigError:
+            await gatekeeper.close()
+            context.destroy(linger=0)
+            raise
+        here = {
+            "name": name,
+            "endpoint": advertise or endpoint_for_others(endpoint),
+            "key": keyring.identity.public.decode(),
+        }
+        command = command or [sys.executable]
+        pool = Pool(context, gatekeeper, command=command, spare=spare, about={"node": name})
+        node = cls(context, gatekeeper, door, keyring, here, pool)
+        node.listens_on = endpoint
+        return node
+
+    def __init__(
+        self,
+        context: zmq.asyncio.Context,
+        gatekeeper: sockets.Gatekeeper,
+        door: zmq.asyncio.Socket,
+        keyring: Keyring,
+        here: dict[str, Any],
+        pool: Pool,
+    ) -> None:
+        self.here = here
+        self.pool = pool
+        self.home = Home()
+        self.directory = Directory(context, keyring, here, self._note_of_peer)
+        self.listens_on = here["endpoint"]
+        self.draining = False
+        self.keep_parcels: Path | None = None
+        """Where to leave a copy of each parcel that departs, to be looked at; None: nowhere."""
+        self.tasks: dict[str, Hosted] = {}
+        self.moves = Moves(self)
+        self._context = context
+        self._keyring = keyring
+        self._gatekeeper = gatekeeper
+        self._door = door
+        self._sessions: dict[bytes, bytes] = {}
+        self._reservations = Reservations(lambda runner: self.pool.give_back(runner))
+        self._requests: set[asyncio.Task[None]] = set()
+        self._reader = asyncio.create_task(self._read())
+        self._watch = asyncio.create_task(Watch(self).run())
+
+    async def close(self) -> None:
+        """Kill the runners and close everything."""
+        self._watch.cancel()
+        for task in self._requests:
+            task.cancel()
+        self._reservations.close()
+        await self.pool.close()
+        await self.directory.close()
+        await sockets.close(self._door, self._reader)
+        await self._gatekeeper.close()
+        self._context.destroy(linger=500)
+
+    def about(self) -> dict[str, Any]:
+        """How this node introduces itself to another."""
+        return {**self.here, "role": "node", "python": this_python()}
+
+    # Services for the tasks -------------------------------------------------------------------
+
+    async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
+        """A connection to a destination which said that it takes the task."""
+        if self.directory.is_here(target):
+            raise AlreadyThere(f"the task is on {self.here['name']} already")
+        return await self.moves.prepare(target, task, timeout)
+
+    async def reserved(self, task: str) -> Runner:
+        """A ready runner, the one set aside for this task if there is one."""
+        if self.draining:
+            raise NotMigratable(f"{self.here['name']} is draining and takes no tasks")
+        return self._reservations.take(task) or await self.pool.take()
+
+    def report(
+        self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()
+    ) -> None:
+        """Tell the task's home node, which may be this one."""
+        try:
+            if about["home"] == self.here:
+                self.home.report(header, payload)
+                return
+            outbox = self.directory.outbox(about["home"])
+            if header["what"] == "progress":
+                outbox.post(header)
+            else:
+                key = f"{header['task']}/{header['what']}/{header.get('n', header['epoch'])}"
+                outbox.add(key, header, payload)
+        except HetmigError as error:
+            _log.error("a report on task %s: %s", about["id"], error)
+
+    def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
+        """A way to send notes to the node at that place, if it has this key."""
+        if want(place, "key", str).encode() != key or not self._keyring.is_authorized(key):
+            return None
+        return self.directory.link(certificate_of(place)).post
+
+    def keep(self, name: str, wire: Sequence[Buffer]) -> None:
+        """A parcel is leaving: leave a copy where the node's owner asked for one."""
+        if self.keep_parcels is not None:
+            safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+            path = self.keep_parcels / f"{safe}.parcel"
+            # In a thread: the task is frozen meanwhile, and a disk may be slow.
+            asyncio.get_running_loop().run_in_executor(None, write_file, path, list(wire))
+
+    # Messages ---------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        while True:
+            frames: Any = await self._door.recv_multipart(copy=False)
+            try:
+                self._dispatch(frames)
+            except (ProtocolError, Unauthorized) as error:
+                number = error.data.get("request", 0)
+                header = {"re": number, "error": protocol.describe_error(error)}
+                self._send(frames[0].bytes, protocol.ERROR, header)
+            except Exception:
+                _log.exception("a message could not be handled")
+
+    def _dispatch(self, frames: list[zmq.Frame]) -> None:
+        message = protocol.decode(frames[1:])
+        message.route, message.user = frames[0].bytes, str(frames[1].get("User-Id")).encode()
+        if not self._keyring.is_authorized(message.user):  # any more: its connection is older
+            number = want(message.header, "id", int, 0)
+            raise Unauthorized("your key is no longer authorized here", request=number)
+        if message.kind in _NOTES:
+            route = message.route  # and not the message, whose payload may be large
+            self._note(message, lambda kind, header: self._send(route, kind, header))
+        else:
+            number = want(message.header, "id", int, 0)
+            task = asyncio.create_task(self._answer(message, number))
+            self._requests.add(task)
+            task.add_done_callback(self._requests.discard)
+
+    async def _answer(self, message: Message, number: int) -> None:
+        try:
+            handler = _HANDLERS.get(message.kind)
+            if handler is None:
+                raise ProtocolError(f"this node does not understand {message.kind!r}")
+            header, payload = await handler(self, message)
+            self._send(message.route, protocol.REPLY, {**header, "re": number}, payload)
+        except HetmigError as error:
+            answer = {"re": number, "error": protocol.describe_error(error)}
+            self._send(message.route, protocol.ERROR, answer)
+        except Exception as error:
+            _log.exception("a request %r failed", message.kind)
+            answer = {"re": number, "error": protocol.describe_error(error)}
+            self._send(message.route, protocol.ERROR, answer)
+
+    def _send(
+        self, route: bytes, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()
+    ) -> None:
+        sockets.post(self._door, [route, *protocol.encode(kind, header, payload)])
+
+    def _note_of_peer(self, message: Message, link: Link) -> None:
+        """Something unasked from a node that we connected to."""
+        if message.kind == protocol.ACK:
+            key = want(message.header, "report", str)
+            self.directory.outbox({"endpoint": link.endpoint, "key": link.server_key.decode()}) \
+                .acknowledge(key)  # fmt: skip
+        elif message.kind in _NOTES:
+            message.user = link.server_key
+            self._note(message, link.post)
+
+    def _note(self, message: Message, answer: Callable[[str, dict[str, Any]], None]) -> None:
+        """A note of a handoff.  A task never heard of may be offered, and nothing else."""
+        task = want(message.header, "task", str)
+        hosted = self.tasks.get(task) or Hosted(self, task)
+        if message.kind == Note.OFFER.value:
+            self._forget_old_tasks()
+            self.tasks[task] = hosted
+        hosted.receive(message, answer, self._session(message.user))
+
+    def _session(self, user: bytes) -> bytes:
+        """The key with which parcels from this user are sealed, told inside the CURVE channel."""
+        return self._sessions.setdefault(user, secrets.token_bytes(32))
+
+    # Requests ---------------------------------------------------------------------------------
+
+    async def _hello(self, message: Message) -> Reply:
+        if want(message.header, "protocol", int) != protocol.VERSION:
+            raise ProtocolError("the other side speaks another version of the protocol")
+        if want(message.header, "role", str) == "node":
+            # Whose key it is was proved; what it claims besides is only where it listens.
+            self.directory.learn({**message.header, "key": message.user.decode()})
+        return {
+            **self.here,
+            "python": this_python(),
+            "pid": os.getpid(),
+            "nodes": list(self.directory.places.values()),
+            "session": self._session(message.user).hex(),
+        }, ()
+
+    async def _reserve(self, message: Message) -> Reply:
+        task = want(message.header, "task", str)
+        python = want(message.header, "python", dict)
+        check_python({**make_manifest("value", [], 0), "python": python})
+        await self.moves.require_home(want(message.header, "home", dict))
+        runner = await self.reserved(task)
+        self._reservations.hold(task, runner)
+        session = self._session(message.user).hex()
+        return {**self.here, "python": this_python(), "session": session}, ()
+
+    async def _submit(self, message: Message) -> Reply:
+        parcel = open_sealed(message.payload, self._session(message.user))
+        check_python(parcel.manifest)
+        if self.draining:
+            raise TaskFailed(f"{self.here['name']} is draining and takes no tasks")
+        wanted = want(parcel.manifest, "task", dict)
+        about = {
+            "id": want(wanted, "id", str),
+            "name": want(wanted, "name", str),
+            "argv": want(wanted, "argv", list, None),
+            "file": want(wanted, "file", str, ""),
+            "directory": want(wanted, "directory", str, ""),
+            "home": self.here,
+            "epoch": 1,
+            "events": 0,
+            "hops": 0,
+        }
+        if about["id"] not in self.home.records:  # else it is a repeated request
+            self._forget_old_tasks()
+            self.home.add(about, self.here)
+            hosted = self.tasks[about["id"]] = Hosted(self, about["id"])
+            spawn(hosted.start(about, parcel.manifest, parcel.frames))
+        return {"task": about["id"]}, ()
+
+    def _forget_old_tasks(self) -> None:
+        """Of those that left or ended, only so many are remembered: to tell old notes from new."""
+        old = [task for task, hosted in self.tasks.items() if not hosted.is_known]
+        for task in old[: max(0, len(old) - _REMEMBERED)]:
+            del self.tasks[task]
+
+    async def _follow(self, message: Message) -> Reply:
+        record = self.home.find(want(message.header, "task", str))
+        after, version = want(message.header, "after", int), want(message.header, "version", int)
+        if want(message.header, "owner", bool, False):
+            record.seen(after)
+        seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
+        await record.news(after, version, seconds)
+        return record.told(after, self._session(message.user))
+
+    async def _list_tasks(self, message: Message) -> Reply:
+        tasks = [record.summary() for record in self.home.records.values()]
+        guests = [
+            hosted.summary()
+            for hosted in self.tasks.values()
+            if hosted.is_here and hosted.id not in self.home.records
+        ]
+        return {"tasks": tasks + guests}, ()
+
+    async def _list_nodes(self, message: Message) -> Reply:
+        return {"nodes": await self.moves.survey(), "here": self.here["name"]}, ()
+
+    async def _importable(self, message: Message) -> Reply:
+        return {"found": self.moves.importable(want(message.header, "modules", list))}, ()
+
+    async def _status(self, message: Message) -> Reply:
+        ids = [task for task, hosted in self.tasks.items() if hosted.is_known]
+        busy = sum(hosted.is_here for hosted in self.tasks.values())
+        state = {"tasks": busy, "ids": ids, "draining": self.draining}
+        return {**self.here, "python": this_python(), **state}, ()
+
+    async def _move(self, message: Message) -> Reply:
+        task, target = want(message.header, "task", str), want(message.header, "to", str)
+        timeout = want(message.header, "timeout", float)
+        by = want(message.header, "by", str, "client")
+        return {"hop": await self.moves.move(task, target, timeout, by)}, ()
+
+    async def _cancel(self, message: Message) -> Reply:
+        await self.moves.cancel(want(message.header, "task", str))
+        return {}, ()
+
+    async def _drain(self, message: Message) -> Reply:
+        node = want(message.header, "node", str, self.here["name"])
+        timeout = want(message.header, "timeout", float)
+        return {"report": await self.moves.drain(node, timeout)}, ()
+
+    async def _report(self, message: Message) -> Reply:
+        key = message.header.get("report")
+        try:
+            self.home.report(message.header, message.payload)
+        except TaskLost as error:
+            _log.info("a late report: %s", error)
+        if isinstance(key, str):
+            self._send(message.route, protocol.ACK, {"report": key})
+        return {}, ()
+
+
+def _check(listen: str, advertise: str | None, explicit_keys: bool) -> None:
+    for address in (listen, *([advertise] if advertise else [])):
+        check_endpoint(address)
+    if not (explicit_keys or is_loopback(listen)):
+        raise HetmigError(
+            f"to listen on {listen}, choose the keys of those who may connect: --keys DIR"
+        )
+
+
+_HANDLERS: dict[str, Handler] = {
+    protocol.HELLO: Node._hello,
+    protocol.RESERVE: Node._reserve,
+    protocol.SUBMIT: Node._submit,
+    protocol.FOLLOW: Node._follow,
+    protocol.TASKS: Node._list_tasks,
+    protocol.NODES: Node._list_nodes,
+    protocol.STATUS: Node._status,
+    protocol.IMPORTABLE: Node._importable,
+    protocol.MOVE: Node._move,
+    protocol.CANCEL: Node._cancel,
+    protocol.DRAIN: Node._drain,
+    protocol.REPORT: Node._report,
+}

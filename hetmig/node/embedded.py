@@ -1,0 +1,208 @@
+"""Nodes on this machine for a while, with throw-away keys: for demos, tests and benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import hetmig
+from hetmig.errors import HetmigError
+from hetmig.node.keys import Keyring
+
+__all__ = ["LocalNode", "LocalNodes"]
+
+START_SECONDS = 120.0
+"""A foreign CPU is emulated: its Python takes some seconds to start."""
+_BOOT = (
+    "import sys, json; settings = json.loads(sys.stdin.buffer.readline()); "
+    "sys.path[:0] = settings.pop('path'); "
+    "from hetmig.node.serve import embedded_main; embedded_main(settings)"
+)
+
+
+class LocalNode:
+    """One node process, started with its parent's end of a pipe as its life line."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        path: list[str],
+        keys: Path,
+        keep_parcels: str | None = None,
+    ) -> None:
+        self.name = name
+        self.place: dict[str, Any] = {}
+        self._process = subprocess.Popen(
+            [*command, "-P", "-c", _BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        settings = {
+            "name": name,
+            "listen": "tcp://127.0.0.1:0",
+            "keys": str(keys),
+            "python": list(command),
+            "path": path,
+            "keep_parcels": keep_parcels,
+        }
+        self._write(settings)
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens, `tcp://127.0.0.1:PORT`."""
+        return str(self.place["endpoint"])
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> None:
+        """Wait until it listens and has a runner warm.  Raises HetmigError if it does not."""
+        self.place = self._read()["place"]
+
+    def introduce(self, places: list[dict[str, Any]]) -> None:
+        """Tell it where the others are."""
+        self._write(places)
+        self._read()
+
+    def kill(self) -> None:
+        """End it the hard way, as a crash of its machine would; its runners notice and end too."""
+        self._process.kill()
+        self._process.wait()
+
+    def release(self) -> None:
+        """Close its life line: it ends, in its own time."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def stop(self) -> None:
+        """End it by closing its life line; by force if that is not enough."""
+        assert self._process.stdout is not None
+        self.release()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process.stdout.close()
+
+    def _write(self, value: Any) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(value).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the answer that is missing says why
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        watchdog = threading.Timer(START_SECONDS, self._process.kill)
+        watchdog.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            watchdog.cancel()
+        if not line:
+            code = self._process.wait()
+            raise HetmigError(f"the node {self.name} did not start (exit code {code}); see above")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise HetmigError(f"the node {self.name} did not start: {answer['error']}")
+        return answer
+
+
+class LocalNodes:
+    """A context manager: `n` nodes on loopback that know each other, named a, b, c ...
+
+    `python` gives the interpreter of each node: None for this one, or the path of another Python,
+    which may be a wrapper that emulates a foreign CPU.  It needs pyzmq, cloudpickle, dill and
+    bytecode; hetmig itself is put on its path.  `path` is prepended to each node's `sys.path`.
+    `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at.
+    `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
+    """
+
+    def __init__(
+        self,
+        n: int = 2,
+        *,
+        python: Sequence[str | None] = (),
+        names: Sequence[str] = (),
+        path: Sequence[str] = (),
+        keep_parcels: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
+        self._pythons = [*python, *[None] * n][: max(n, len(python))]
+        self._names = [*names, *"abcdefghijklmnopqrstuvwxyz"[len(names) :]]
+        self._path = list(path)
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self.nodes: list[LocalNode] = []
+
+    @property
+    def keys(self) -> Path:
+        """The throw-away key directory that all these nodes share."""
+        assert self._directory is not None, "only within the with block"
+        return Path(self._directory.name, "keys")
+
+    @property
+    def endpoints(self) -> list[str]:
+        """Where each node listens."""
+        return [node.endpoint for node in self.nodes]
+
+    def __getitem__(self, index: int) -> LocalNode:
+        return self.nodes[index]
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __enter__(self) -> LocalNodes:
+        self._directory = tempfile.TemporaryDirectory(prefix="hetmig-")
+        try:
+            Keyring.create(self.keys)
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all nodes and remove their keys."""
+        for node in self.nodes:
+            node.release()
+        for node in self.nodes:
+            node.stop()
+        if self._directory is not None:
+            self._directory.cleanup()
+
+    def _start(self) -> None:
+        # A link to the package alone: the host's other packages are not for a foreign Python.
+        assert self._directory is not None
+        only_us = Path(self._directory.name, "path")
+        only_us.mkdir()
+        (only_us / "hetmig").symlink_to(Path(hetmig.__file__).parent, target_is_directory=True)
+        path = [*self._path, str(only_us)]
+        for name, python in zip(self._names, self._pythons, strict=False):
+            command = [python or sys.executable]
+            node = LocalNode(name, command, path, self.keys, self._keep_parcels)
+            self.nodes.append(node)
+        for node in self.nodes:
+            node.wait_until_ready()
+        places = [node.place for node in self.nodes]
+        for node in self.nodes:
+            node.introduce(places)

@@ -1,0 +1,119 @@
+"""A request to freeze a task, while it is under way, and what a frozen task says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from hetmig.errors import HetmigError, NotMigratable, ProtocolError
+from hetmig.interpreter.safepoint import SIGNAL
+from hetmig.node import protocol
+from hetmig.node.pool import Runner
+from hetmig.node.protocol import Message, want
+from hetmig.state.manifest import make_manifest, this_python
+from hetmig.state.parcel import seal
+
+__all__ = ["Freeze", "checked_record", "describe_hop", "sealed"]
+
+_KNOCK_SECONDS = 0.03
+"""A runner that did not react to the signal of a freeze gets another after this time."""
+
+_RECORD = {"id": str, "name": str, "epoch": int, "events": int, "hops": int, "home": dict}
+
+
+class Freeze:
+    """A request to freeze, under way."""
+
+    _last = 0
+
+    def __init__(self) -> None:
+        type(self)._last += 1
+        self.request = self._last
+        loop = asyncio.get_running_loop()
+        self.noticed: asyncio.Future[Any] = loop.create_future()
+        self.result: asyncio.Future[Any] = loop.create_future()
+        self._began = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the request."""
+        return time.monotonic() - self._began
+
+    async def of(self, runner: Runner, timeout: float) -> Message:
+        """Ask the runner to freeze its task, and knock until it has noticed.
+
+        Raises NotMigratable with what was in the way at the deadline.
+        """
+        runner.send(protocol.FREEZE, {"request": self.request, "deadline": timeout})
+        while not self.noticed.done():
+            runner.interrupt(SIGNAL)
+            await asyncio.wait([self.noticed, self.result], timeout=_KNOCK_SECONDS,
+                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+            if self.result.done() or self.age > timeout:
+                break
+        remaining = max(timeout - self.age, 0) + 1  # the runner's own deadline comes first
+        await asyncio.wait([self.result], timeout=remaining)
+        if self.result.done():
+            frozen: Message = self.result.result()
+            return frozen
+        raise NotMigratable("the main thread is inside a call that does not return")
+
+    def hear(self, message: Message) -> None:
+        """The runner has noticed, has frozen the task, or cannot."""
+        if not self.noticed.done():
+            self.noticed.set_result(None)
+        if message.kind == protocol.FROZEN and not self.result.done():
+            message.header["requested"] = self._began
+            self.result.set_result(message)
+        elif message.kind == protocol.DECLINED:
+            self.fail(protocol.rebuild_error(message.header.get("error")))
+
+    def fail(self, error: HetmigError) -> None:
+        """There is nothing to wait for any more."""
+        if not self.result.done():
+            self.result.set_exception(error)
+
+
+def checked_record(manifest: dict[str, Any], task: str, epoch: int) -> dict[str, Any]:
+    """The task's record out of a manifest.  Raises ProtocolError."""
+    record = want(manifest, "task", dict)
+    for item, kind in _RECORD.items():
+        want(record, item, kind)
+    if record["id"] != task or record["epoch"] != epoch:
+        raise ProtocolError("the parcel is of another task or attempt than the offer says")
+    checked: dict[str, Any] = record
+    return checked
+
+
+def sealed(
+    frozen: Message, about: dict[str, Any], epoch: int, key: bytes
+) -> list[bytes | memoryview]:
+    """A frozen task as the parcel of this attempt.  Raises ProtocolError."""
+    header = frozen.header
+    about = {**about, "epoch": epoch, "hops": about["hops"] + 1}
+    about["events"] = want(header, "events", int)
+    description, kind = want(header, "description", list), want(header, "kind", str)
+    manifest = make_manifest(kind, description, len(frozen.payload), about)
+    return seal(manifest, frozen.payload, key)
+
+
+def describe_hop(
+    frozen: Message, source: str, welcome: dict[str, Any], requested_by: str
+) -> dict[str, Any]:
+    """The record of a hop, as far as the frozen state tells."""
+    header = frozen.header
+    innermost = header["description"][-1] if header["description"] else {}
+    return {
+        "source": source,
+        "destination": welcome["name"],
+        "requested_by": requested_by,
+        "start_time": time.time() - (time.monotonic() - header["started"]),
+        "wait_s": max(header["started"] - header.get("requested", header["started"]), 0.0),
+        "frames": len(header["description"]),
+        "function": innermost.get("function", ""),
+        "file": innermost.get("file", ""),
+        "line": innermost.get("line", 0),
+        "source_python": this_python(),
+        "destination_python": welcome["python"],
+    }

@@ -1,0 +1,265 @@
+"""What the home node keeps of the tasks submitted to it: where they are, what they wrote, the end.
+
+Reports come from whatever node a task is on, perhaps late, twice or out of order.  Output and the
+end carry numbers that travel with the task, everything else the epoch; so the record is the same
+whatever the way of the reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hetmig.errors import HetmigError, TaskLost
+from hetmig.node.protocol import Buffer, describe_error, want
+from hetmig.state.manifest import make_manifest
+from hetmig.state.parcel import seal
+
+__all__ = ["Home", "Outcome", "Record"]
+
+_KEEP_BYTES = 1 << 20
+"""Of output which the submitter has seen, this much is kept for others who look later."""
+_KEEP_UNSEEN_BYTES = 64 << 20
+"""Of output which the submitter has not seen: it may be gone for good, and its task chatty."""
+_KEEP_ENDED = 1000
+_KEEP_RESULT_BYTES = 1 << 30
+"""Of results of ended tasks; beyond that the oldest are forgotten, but never the newest."""
+_PIECES, _PIECE_BYTES = 1000, 4 << 20
+
+
+@dataclass
+class Outcome:
+    """How a task ended: the frozen result or exception, or a description of what became of it."""
+
+    ok: bool
+    traceback: str = ""
+    error: dict[str, Any] | None = None
+    kind: str = "value"
+    python: dict[str, Any] = field(default_factory=dict)
+    frames: list[bytes] = field(default_factory=list)
+
+
+class Record:
+    """One task, as its home node knows it."""
+
+    def __init__(self, about: dict[str, Any], place: dict[str, Any]) -> None:
+        self.id: str = about["id"]
+        self.about = about
+        self.submitted = time.time()
+        self.place = place
+        self.epoch: int = about["epoch"]
+        self.state = "running"
+        self.progress: list[Any] | None = None
+        self.hops: dict[int, dict[str, Any]] = {}
+        self.outcome: Outcome | None = None
+        self.version = 0
+        """Counts changes other than output, so that a follower can say what it has seen."""
+        self.output: deque[tuple[int, str, bytes]] = deque()
+        self._output_bytes = 0
+        self._dropped = (0, 0)
+        """(number of the last piece dropped unseen, bytes dropped unseen)"""
+        self._seen = 0
+        self.next_event = 1
+        self._early: dict[int, tuple[dict[str, Any], list[bytes]]] = {}
+        self._ended: tuple[dict[str, Any], list[bytes]] | None = None
+        self._changed = asyncio.Event()
+
+    def summary(self) -> dict[str, Any]:
+        """The record as JSON."""
+        return {
+            "id": self.id,
+            "name": self.about["name"],
+            "state": self.state,
+            "node": self.place["name"],
+            "endpoint": self.place["endpoint"],
+            "home": self.about["home"]["name"],
+            "submitted": self.submitted,
+            "progress": self.progress,
+            "hops": [self.hops[epoch] for epoch in sorted(self.hops)],
+        }
+
+    def touch(self) -> None:
+        """Something changed: wake those who follow."""
+        self.version += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def news(self, after: int, version: int, seconds: float) -> None:
+        """Wait until there is output beyond number `after` or another version; not for long."""
+        if self.next_event - 1 <= after and version == self.version:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+
+    def pieces(self, after: int) -> list[tuple[int, str, bytes]]:
+        """Output beyond number `after`, as much as fits in one answer."""
+        chosen: list[tuple[int, str, bytes]] = []
+        size = 0
+        number, count = self._dropped
+        if after < number:
+            text = f"[hetmig: {count} bytes of older output are gone: nobody took them]\n"
+            chosen.append((number, "stderr", text.encode()))
+        for piece in self.output:
+            if piece[0] > after and len(chosen) < _PIECES and size < _PIECE_BYTES:
+                chosen.append(piece)
+                size += len(piece[2])
+        return chosen
+
+    def told(self, after: int, key: bytes) -> tuple[dict[str, Any], list[Buffer]]:
+        """What to tell a follower who has everything up to number `after`, as header and payload.
+
+        The end comes with the last piece of output, sealed with `key`.
+        """
+        pieces = self.pieces(after)
+        header = {
+            "version": self.version,
+            "task": self.summary(),
+            "pieces": [[number, stream] for number, stream, _ in pieces],
+            "outcome": None,
+        }
+        payload: list[Buffer] = [data for *_, data in pieces]
+        last = self.output[-1][0] if self.output else 0
+        outcome = self.outcome
+        if outcome is not None and (pieces[-1][0] if pieces else after) >= last:
+            texts = {"ok": outcome.ok, "traceback": outcome.traceback, "error": outcome.error}
+            header["outcome"] = texts
+            if outcome.frames:
+                manifest = make_manifest(outcome.kind, [], len(outcome.frames))
+                manifest["python"] = outcome.python
+                payload += seal(manifest, outcome.frames, key)
+        return header, payload
+
+    def seen(self, after: int) -> None:
+        """A submitter has everything up to number `after`: old output need not be kept."""
+        self._seen = max(self._seen, after)
+        while self._output_bytes > _KEEP_BYTES and self.output and self.output[0][0] <= after:
+            self._output_bytes -= len(self.output.popleft()[2])
+
+    def _write(self, number: int, stream: str, piece: bytes) -> None:
+        self.output.append((number, stream, piece))
+        self._output_bytes += len(piece)
+        while self._output_bytes > _KEEP_UNSEEN_BYTES and len(self.output) > 1:
+            oldest, _, piece = self.output.popleft()
+            self._output_bytes -= len(piece)
+            if oldest > self._seen:
+                self._dropped = oldest, self._dropped[1] + len(piece)
+
+    def event(self, header: dict[str, Any], payload: list[bytes]) -> None:
+        """A numbered event: output, or the end.  Applied in order, each once."""
+        number = want(header, "n", int)
+        if number >= self.next_event:
+            self._early[number] = header, payload
+        while self.next_event in self._early:
+            self._apply_next()
+        self._conclude()
+        self._wake()
+
+    def _apply_next(self) -> None:
+        number = min(self._early)
+        header, payload = self._early.pop(number)
+        if header["what"] == "output":
+            self._write(number, want(header, "stream", str), b"".join(payload))
+        else:
+            self._ended = header, payload
+        self.next_event = number + 1
+
+    def hop(self, hop: dict[str, Any]) -> None:
+        """A completed move."""
+        self.hops[want(hop, "epoch", int)] = hop
+        self._conclude()
+        self.touch()
+
+    def arrived(self, epoch: int, place: dict[str, Any]) -> None:
+        """Under this epoch the task is at that place."""
+        if epoch > self.epoch:
+            self.epoch, self.place = epoch, place
+            self.touch()
+
+    def fail(self, state: str, error: HetmigError) -> None:
+        """It will never end by itself any more."""
+        self._make_do()
+        if self.outcome is None:
+            self.state = state
+            self.outcome = Outcome(ok=False, error=describe_error(error))
+            self.touch()
+
+    def _make_do(self) -> None:
+        """Of what is missing nothing will come any more: a node died with its reports.
+
+        If the task has ended all the same, its end is worth more than its journey.
+        """
+        while self._early:
+            self._apply_next()
+        self._conclude(complete=False)
+
+    def _conclude(self, complete: bool = True) -> None:
+        """Publish the end once every hop before it has been reported: the journey is complete."""
+        if self._ended is None or self.outcome is not None:
+            return
+        header, payload = self._ended
+        if complete and len(self.hops) < want(header, "hops", int):
+            return
+        self.outcome = Outcome(
+            ok=want(header, "ok", bool),
+            traceback=want(header, "traceback", str),
+            error=want(header, "error", dict, None),
+            kind=want(header, "kind", str, "value"),
+            python=want(header, "python", dict),
+            frames=payload,
+        )
+        self.state = "done" if self.outcome.ok else "failed"
+        self.touch()
+
+
+class Home:
+    """All records of one home node."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record] = {}
+
+    def add(self, about: dict[str, Any], place: dict[str, Any]) -> Record:
+        """A task was submitted here.  The oldest ended ones are forgotten beyond a number."""
+        ended = [record for record in self.records.values() if record.outcome is not None]
+        sizes = [sum(map(len, record.outcome.frames)) for record in ended if record.outcome]
+        excess, results = len(ended) - _KEEP_ENDED, sum(sizes)
+        for index, (record, size) in enumerate(zip(ended[:-1], sizes, strict=False)):
+            if index >= excess and results <= _KEEP_RESULT_BYTES:
+                break
+            results -= size
+            del self.records[record.id]
+        record = self.records[about["id"]] = Record(about, place)
+        return record
+
+    def find(self, task: str) -> Record:
+        """The record of a task.  Raises TaskLost if there is none."""
+        try:
+            return self.records[task]
+        except KeyError:
+            raise TaskLost(f"this node knows no task {task}") from None
+
+    def report(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
+        """A node reports.  Raises ProtocolError or TaskLost for what makes no sense."""
+        record = self.find(want(header, "task", str))
+        epoch = want(header, "epoch", int)
+        match want(header, "what", str):
+            case "output" | "end":
+                record.event(header, [bytes(frame) for frame in payload])
+            case "hop":
+                record.hop(want(header, "hop", dict))
+            case "arrived":
+                record.arrived(epoch, want(header, "place", dict))
+            case "progress":
+                record.progress = want(header, "progress", list)
+                record.touch()
+            case "cancelled":
+                record.fail("cancelled", TaskLost("the task was cancelled"))
+            case "lost" if epoch >= record.epoch:
+                record.fail("lost", TaskLost(want(header, "reason", str)))

@@ -1,0 +1,273 @@
+"""Who may talk to whom: the CURVE keys of this user or node, and the keys it authorises.
+
+A key directory looks like this; every file is a certificate in ZeroMQ's own text format:
+
+    self.key            our public key, to be copied to others
+    self.key_secret     our secret key, readable by its owner only
+    authorized/*.key    public keys of those who may connect to us, with their name and endpoint
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import zmq
+from zmq.utils import z85
+
+from hetmig.errors import HetmigError, NodeUnreachable
+
+__all__ = [
+    "Certificate",
+    "Identity",
+    "Keyring",
+    "check_endpoint",
+    "default_directory",
+    "endpoint_for_others",
+    "is_loopback",
+]
+
+_PAIR = re.compile(r'^\s*([a-z-]+)\s*=\s*"([^"\r\n]*)"\s*$', re.MULTILINE)
+_ENDPOINT = re.compile(r"tcp://(?:\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):(\d{1,5}|\*)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A key pair, both halves as the 40 characters of Z85 that ZeroMQ uses."""
+
+    public: bytes
+    secret: bytes
+
+    @classmethod
+    def generate(cls) -> Identity:
+        """A fresh pair.  Raises HetmigError where libzmq was built without CURVE."""
+        if not zmq.has("curve"):
+            raise HetmigError("this libzmq has no CURVE: install pyzmq from PyPI, built with it")
+        return cls(*zmq.curve_keypair())
+
+    def __repr__(self) -> str:
+        return f"Identity({self.public.decode()})"  # the secret stays out of logs
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The public key of somebody else, and how they are reached."""
+
+    public: bytes
+    name: str = ""
+    endpoint: str = ""
+
+
+def default_directory() -> Path:
+    """Where this user's keys live: `$XDG_CONFIG_HOME/hetmig/keys`."""
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return Path(base) / "hetmig" / "keys"
+
+
+def check_endpoint(text: str) -> str:
+    """The same text if it can be the endpoint of a node; raises HetmigError otherwise."""
+    match = _ENDPOINT.fullmatch(text)
+    if match is None or (match[1] != "*" and int(match[1]) > 65535):
+        raise HetmigError(f"{text!r} is no address of a node: that is tcp://HOST:PORT")
+    return text
+
+
+def is_loopback(endpoint: str) -> bool:
+    """Whether only this machine can reach the endpoint (`tcp://HOST:PORT`)."""
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # another name: who knows what it resolves to
+
+
+def _is_of_this_machine(endpoint: str) -> bool:
+    """Whether the endpoint is one of this machine's addresses, given as numbers."""
+    try:
+        address = ipaddress.ip_address(urlsplit(endpoint).hostname or "")
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def endpoint_for_others(endpoint: str) -> str:
+    """Where others reach what listens at `endpoint`, as well as we can tell.
+
+    "All addresses" is none to connect to: in its place stands the one from which this machine
+    talks to the world, or its name if it is on no such network.
+    """
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    if host not in ("0.0.0.0", "[::]"):
+        return endpoint
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # reserved for documentation; nothing is sent
+            host = probe.getsockname()[0]
+        except OSError:
+            host = socket.gethostname()
+    return f"tcp://{host}:{port}"
+
+
+class Keyring:
+    """One key directory, read again whenever its files change."""
+
+    def __init__(self, directory: Path, identity: Identity) -> None:
+        self.directory = directory
+        self.identity = identity
+        self._stamp: object = None
+        self._entries: list[Certificate] = []
+
+    @classmethod
+    def open(cls, directory: str | os.PathLike[str] | None = None) -> Keyring:
+        """The keys in `directory`; the user's own, made at first use, if that is None.
+
+        Raises HetmigError when a directory was named and holds no keys.
+        """
+        path = default_directory() if directory is None else Path(directory)
+        if not (path / "self.key_secret").exists():
+            if directory is not None:
+                raise HetmigError(f"no keys in {path}: make them with `hetmig keys init {path}`")
+            return cls.create(path)
+        pairs = _read(path / "self.key_secret")
+        identity = Identity(_key(pairs, "public-key"), _key(pairs, "secret-key"))
+        return cls(path, identity)
+
+    @classmethod
+    def create(cls, directory: str | os.PathLike[str]) -> Keyring:
+        """Make a key directory with a fresh identity; an existing one is left as it is."""
+        path = Path(directory)
+        authorized = path / "authorized"
+        authorized.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
+        identity = Identity.generate()
+        secret = _text({}, {"public-key": identity.public, "secret-key": identity.secret})
+        try:
+            # O_EXCL decides between two first uses at once; the loser takes the winner's keys.
+            handle = os.open(path / "self.key_secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls.open(path)
+        with os.fdopen(handle, "w") as file:
+            file.write(secret)
+        (path / "self.key").write_text(_text({}, {"public-key": identity.public}))
+        return cls(path, identity)
+
+    def entries(self) -> list[Certificate]:
+        """Everybody who is authorised, by name if they have one; we ourselves are the first.
+
+        A key may be there under several names, each with an endpoint of its own.
+        """
+        folder = self.directory / "authorized"
+        files = sorted(folder.glob("*.key"))
+        stamp = [(file.name, file.stat().st_mtime_ns) for file in files]
+        if stamp != self._stamp:
+            self._entries = [Certificate(self.identity.public), *map(read_certificate, files)]
+            self._stamp = stamp
+        return self._entries
+
+    def is_authorized(self, public: bytes) -> bool:
+        """Whether the owner of this public key may connect to us."""
+        return any(entry.public == public for entry in self.entries())
+
+    def add(self, public: bytes | str, name: str, endpoint: str = "") -> Path:
+        """Authorise a public key under a name; `endpoint` says where its node listens."""
+        _check_name(name)
+        public = z85_key(public)
+        file = self.directory / "authorized" / f"{name}.key"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = _text({"name": name, "endpoint": endpoint}, {"public-key": public})
+        partial = file.with_suffix(".tmp")
+        partial.write_text(text)
+        partial.replace(file)
+        return file
+
+    def remove(self, name: str) -> None:
+        """Withdraw the authorisation given under this name."""
+        file = self.directory / "authorized" / f"{name}.key"
+        if not _NAME.fullmatch(name) or not file.exists():
+            raise HetmigError(f"no key named {name!r} in {self.directory}")
+        file.unlink()
+
+    def export(self, name: str, endpoint: str = "") -> str:
+        """The text of our public certificate, for `hetmig keys add` on another machine."""
+        _check_name(name)
+        return _text({"name": name, "endpoint": endpoint}, {"public-key": self.identity.public})
+
+    def find(self, target: str) -> Certificate:
+        """The certificate of a node given by name or endpoint.
+
+        An unknown endpoint on this machine is taken for a node of this very user, with our own key.
+        Raises NodeUnreachable when nothing is known of it.
+        """
+        for certificate in self.entries():
+            if certificate.endpoint and target in (certificate.name, certificate.endpoint):
+                return certificate
+        if target.startswith("tcp://") and (is_loopback(target) or _is_of_this_machine(target)):
+            return Certificate(self.identity.public, endpoint=target)
+        if "://" in target:
+            check_endpoint(target)
+        raise NodeUnreachable(
+            f"no key is known for {target}: add it with `hetmig keys add FILE --endpoint {target}`"
+        )
+
+    def __iter__(self) -> Iterator[Certificate]:
+        return iter(self.entries())
+
+
+def read_certificate(file: str | os.PathLike[str]) -> Certificate:
+    """A public certificate from its file.  Raises HetmigError if it is none."""
+    pairs = _read(Path(file))
+    if "public-key" not in pairs:
+        raise HetmigError(
+            f"there is no public key in {file}: is it what `hetmig keys export` wrote?"
+        )
+    name, endpoint = pairs.get("name", ""), pairs.get("endpoint", "")
+    return Certificate(_key(pairs, "public-key"), name, endpoint)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise HetmigError(f"{name!r} is no name for a key: use letters, digits, dot and dash")
+
+
+def z85_key(text: bytes | str) -> bytes:
+    """Check that this is a CURVE key in Z85 and return it as bytes."""
+    data = text.encode() if isinstance(text, str) else text
+    try:
+        if len(data) == 40 and len(z85.decode(data)) == 32:
+            return data
+    except (KeyError, ValueError, OverflowError):
+        pass
+    raise HetmigError(f"{text!r} is no CURVE key: those are 40 characters of Z85")
+
+
+def _key(pairs: dict[str, str], name: str) -> bytes:
+    return z85_key(pairs.get(name, ""))
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HetmigError(f"the key file {file} cannot be read: {error}") from error
+    return dict(_PAIR.findall(text))
+
+
+def _text(metadata: dict[str, str], keys: dict[str, bytes]) -> str:
+    for value in metadata.values():
+        if '"' in value or "\n" in value or "\r" in value:
+            raise HetmigError(f"{value!r} cannot stand in a certificate")
+    lines = ["# A ZeroMQ CURVE certificate, made by hetmig", "metadata"]
+    lines += [f'    {name} = "{value}"' for name, value in metadata.items()]
+    lines += ["curve"]
+    lines += [f'    {name} = "{value.decode()}"' for name, value in keys.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,203 @@
+"""What concerns several nodes: finding the task, asking a destination, draining, looking around."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from hetmig.errors import (
+    HetmigError,
+    InMotion,
+    MigrationRefused,
+    NodeUnreachable,
+    NotMigratable,
+    TaskLost,
+)
+from hetmig.node import protocol
+from hetmig.node.hosted import Hosted
+from hetmig.node.keys import is_loopback
+from hetmig.node.link import Link
+from hetmig.state.manifest import this_python
+
+if TYPE_CHECKING:
+    from hetmig.node.daemon import Node
+
+__all__ = ["Moves"]
+
+_log = logging.getLogger("hetmig")
+_GRACE_SECONDS = 20.0
+"""Beyond a move's own deadlines, for the messages that carry the request and its answer."""
+_STATUS_SECONDS = 2.0
+_ARRIVAL_SECONDS = 0.05
+_HOME_SECONDS = 3.0
+_RESERVE_SECONDS = 10.0
+"""At least; the destination may have to find the task's home node first."""
+
+
+class Moves:
+    """Requests that one node cannot answer alone."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
+        """A connection to a destination that takes the task and has a runner ready.
+
+        Raises NodeUnreachable, or MigrationRefused with the destination's reason.
+        """
+        node = self._node
+        link = await node.directory.reach(target, node.about(), timeout)
+        request = {"task": task, "python": this_python(), "home": node.tasks[task].about["home"]}
+        seconds = max(timeout, _RESERVE_SECONDS)
+        try:
+            answer = await link.request(protocol.RESERVE, request, timeout=seconds)
+        except NodeUnreachable:
+            raise
+        except HetmigError as error:
+            raise MigrationRefused(f"{link.name} refuses the task: {error}") from error
+        return link, answer.header
+
+    async def require_home(self, home: dict[str, Any]) -> None:
+        """Make sure that a task could report from here.  Raises MigrationRefused if it could not.
+
+        A task that comes without this would run, and nobody would ever hear of it.
+        """
+        node = self._node
+        if home == node.here:
+            return
+        try:
+            await node.directory.acquaint(home, node.about(), _HOME_SECONDS)
+        except HetmigError as error:
+            endpoint = protocol.want(home, "endpoint", str)
+            remedy = ""
+            if is_loopback(endpoint):
+                remedy = "; start that one with --listen at an address which others can reach"
+            raise MigrationRefused(
+                f"{node.here['name']} cannot report to the task's home node"
+                f" {home.get('name')}, {endpoint}: {error}{remedy}"
+            ) from error
+
+    async def move(self, task: str, target: str, timeout: float, by: str) -> dict[str, Any]:
+        """Move a task, wherever it is; the completed hop."""
+        hosted = self._node.tasks.get(task)
+        record = self._node.home.records.get(task)
+        if hosted is not None and hosted.is_here:
+            hop = await hosted.move(target, timeout, by)
+        else:
+            header = {"task": task, "to": target, "timeout": timeout, "by": by}
+            seconds = 2 * timeout + _GRACE_SECONDS
+            hop = (await self._forward(task, protocol.MOVE, header, seconds))["hop"]
+        if record is not None:
+            # The reports say the same; but who asked may look at the journey at once.
+            record.hop(hop)
+            record.arrived(hop["epoch"], hop["place"])
+        return hop
+
+    async def cancel(self, task: str) -> None:
+        """End a task, wherever it is."""
+        hosted = self._node.tasks.get(task)
+        if hosted is None or not await hosted.cancel():
+            await self._forward(task, protocol.CANCEL, {"task": task}, _GRACE_SECONDS)
+
+    async def drain(self, node: str, timeout: float) -> list[dict[str, Any]]:
+        """Take no more tasks and move those that are here to others; where each went."""
+        if not self._node.directory.is_here(node):
+            link = await self._node.directory.reach(node, self._node.about())
+            header = {"timeout": timeout}
+            answer = await link.request(protocol.DRAIN, header, timeout=timeout + _GRACE_SECONDS)
+            report: list[dict[str, Any]] = answer.header["report"]
+            return report
+        self._node.draining = True
+        until = time.monotonic() + timeout
+        hosted = [task for task in self._node.tasks.values() if task.is_known]
+        reports = await asyncio.gather(*(self._evacuate(task, until) for task in hosted))
+        return [report for report in reports if report is not None]
+
+    async def _evacuate(self, hosted: Hosted, until: float) -> dict[str, Any] | None:
+        if not await self._arrived(hosted, until):
+            return None
+        report: dict[str, Any] = {"task": hosted.id, "name": hosted.about["name"], "to": None}
+        report["reason"] = "no other node is known here"
+        for name in self._node.directory.others():
+            remaining = until - time.monotonic()
+            if remaining <= 0 or not hosted.is_here:
+                break
+            try:
+                hop = await self.move(hosted.id, name, remaining, "drain")
+            except HetmigError as error:
+                report["reason"] = str(error)
+            else:
+                report.update(to=name, reason="", freeze_s=hop["freeze_s"])
+                break
+        if report["to"] is None and hosted.forward is not None:
+            report.update(to=hosted.forward["name"], reason="")  # by itself, or by another's wish
+        elif report["to"] is None and not hosted.is_here:
+            report.update(reason="it ended meanwhile", ended=True)
+        return report
+
+    async def _arrived(self, hosted: Hosted, until: float) -> bool:
+        """Whether a task is here, after a while if it is on its way to us already."""
+        while hosted.is_known and not hosted.is_here and time.monotonic() < until:
+            await asyncio.sleep(_ARRIVAL_SECONDS)
+        return hosted.is_here
+
+    async def survey(self) -> list[dict[str, Any]]:
+        """Every node known here: its place and, if it answers, its Python and load."""
+        places = list(self._node.directory.places.values())
+        return list(await asyncio.gather(*map(self._status, places)))
+
+    async def _status(self, place: dict[str, Any]) -> dict[str, Any]:
+        node = self._node
+        if place["name"] == node.here["name"]:
+            busy = sum(hosted.is_here for hosted in node.tasks.values())
+            state = {"python": this_python(), "tasks": busy, "draining": node.draining}
+            return {**place, **state, "reachable": True}
+        try:
+            async with asyncio.timeout(_STATUS_SECONDS):
+                link = await node.directory.reach(place["name"], node.about())
+            answer = await link.request(protocol.STATUS, {}, timeout=_STATUS_SECONDS)
+        except (HetmigError, TimeoutError):
+            return {**place, "python": None, "tasks": None, "draining": None, "reachable": False}
+        state = {item: answer.header[item] for item in ("python", "tasks", "draining")}
+        return {**place, **state, "reachable": True}
+
+    def importable(self, modules: list[Any]) -> list[str]:
+        """Which of these top-level modules can be imported here, without importing them."""
+        found = []
+        for name in modules:
+            if not (isinstance(name, str) and name.isidentifier()):
+                continue
+            # The runners get the same path as we have.
+            if name in sys.modules or importlib.util.find_spec(name) is not None:
+                found.append(name)
+        return found
+
+    async def _forward(
+        self, task: str, kind: str, header: dict[str, Any], timeout: float
+    ) -> dict[str, Any]:
+        """Ask the node that has the task.  Raises TaskLost if nothing is known of it."""
+        place = self._place_of(task)
+        if self._node.directory.is_here(place["name"]):
+            raise InMotion("the task is between two nodes just now")
+        self._node.directory.learn(place)
+        link = await self._node.directory.reach(place["endpoint"], self._node.about())
+        return (await link.request(kind, header, timeout=timeout)).header
+
+    def _place_of(self, task: str) -> dict[str, Any]:
+        """Where a task that is not here was last heard of.  Raises TaskLost or NotMigratable."""
+        record, hosted = self._node.home.records.get(task), self._node.tasks.get(task)
+        if record is not None and record.outcome is not None:
+            raise NotMigratable("the task has ended")
+        places: list[tuple[int, dict[str, Any]]] = []
+        if record is not None:
+            places.append((record.epoch, record.place))
+        if hosted is not None:
+            # Without a forward address it is just arriving: nowhere else, and not yet here.
+            places.append((hosted.handoff.newest, hosted.forward or self._node.here))
+        if not places:
+            raise TaskLost(f"this node knows no task {task}")
+        return max(places, key=lambda known: known[0])[1]

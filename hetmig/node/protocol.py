@@ -1,0 +1,165 @@
+"""What nodes, clients and runners say to each other: one message shape, checked before use.
+
+A message is `[kind, header, *payload]`: the kind as ASCII, the header as a JSON object, the
+payload as opaque frames that nobody but a runner or a client ever unpickles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import zmq
+
+from hetmig import errors
+from hetmig.errors import FrameAddress, HetmigError, NotMigratable, ProtocolError
+
+__all__ = ["Buffer", "Limits", "Message", "decode", "describe_error", "encode", "rebuild_error"]
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+VERSION = 1
+"""Both sides must speak the same protocol; HELLO and WELCOME compare it."""
+
+# Between a client or node, and a node ----------------------------------------------------------
+HELLO = "hello"
+"""First word on a connection: who I am.  Answered with the node's name and a session key."""
+SUBMIT = "submit"
+FOLLOW = "follow"
+"""A long poll: answer when the task has more output, progress, hops or an outcome."""
+TASKS = "tasks"
+NODES = "nodes"
+STATUS = "status"
+IMPORTABLE = "importable"
+MOVE = "move"
+CANCEL = "cancel"
+DRAIN = "drain"
+REPLY = "reply"
+ERROR = "error"
+RESERVE = "reserve"
+"""Before a freeze: is this destination able to take the task, and has it a runner ready?"""
+REPORT = "report"
+"""A node tells the home node what a task did; repeated until acknowledged."""
+ACK = "ack"
+
+# Between a node and its runners -----------------------------------------------------------------
+READY = "ready"
+STAGE = "stage"
+STAGED = "staged"
+START = "start"
+REFUSED = "refused"
+FREEZE = "freeze"
+FREEZING = "freezing"
+FROZEN = "frozen"
+DECLINED = "declined"
+GO_ON = "go-on"
+GONE = "gone"
+OUTPUT = "output"
+PROGRESS = "progress"
+DONE = "done"
+BYE = "bye"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps on what one message may hold: `frames` in number, the others in bytes."""
+
+    frames: int = 4096
+    header: int = 16 << 20
+    frame: int = 1 << 30
+    total: int = 2 << 30
+
+
+LIMITS = Limits()
+_TEXT = 1 << 16
+"""Characters of an error's message that are handed on; it may quote what a program made."""
+
+
+@dataclass
+class Message:
+    """One decoded message.  `user` is the sender's authenticated public key (Z85)."""
+
+    kind: str
+    header: dict[str, Any]
+    payload: list[Buffer] = field(default_factory=list)
+    user: bytes = b""
+    route: bytes = b""
+
+
+def encode(kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> list[Buffer]:
+    """The frames of a message.  Raises ProtocolError for one that no receiver would take."""
+    frames: list[Buffer] = [kind.encode("ascii"), json.dumps(header).encode(), *payload]
+    check_limits([len(frame) for frame in frames[:2]] + [_nbytes(frame) for frame in payload])
+    return frames
+
+
+def _nbytes(frame: Buffer) -> int:
+    return frame.nbytes if isinstance(frame, memoryview) else len(frame)
+
+
+def check_limits(sizes: Sequence[int], limits: Limits = LIMITS) -> None:
+    """Whether frames of these sizes (bytes) may be a message.  Raises ProtocolError."""
+    if not 2 <= len(sizes) <= limits.frames:
+        raise ProtocolError(f"a message of {len(sizes)} frames; {limits.frames} are allowed")
+    kind, header, *payload = sizes
+    if kind > 32 or header > limits.header:
+        raise ProtocolError(f"the head of the message is too large ({header} bytes)")
+    if max(payload, default=0) > limits.frame or sum(sizes) > limits.total:
+        raise ProtocolError(
+            f"a message of {sum(sizes)} bytes, {max(payload)} of them in one frame; "
+            f"{limits.total} and {limits.frame} are allowed"
+        )
+
+
+def decode(frames: Sequence[zmq.Frame], limits: Limits = LIMITS) -> Message:
+    """A message from the frames of a socket, payload uncopied.  Raises ProtocolError."""
+    check_limits([len(frame.buffer) for frame in frames], limits)
+    try:
+        kind = frames[0].bytes.decode("ascii")
+        header = json.loads(frames[1].bytes)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"the head of the message is not readable: {error}") from None
+    if not isinstance(header, dict):
+        raise ProtocolError("the header is no JSON object")
+    return Message(kind, header, [frame.buffer for frame in frames[2:]])
+
+
+def want(header: dict[str, Any], name: str, kind: type[Any], default: Any = ...) -> Any:
+    """The header's value for `name`, checked to be of this type.  Raises ProtocolError."""
+    value = header.get(name, default)
+    if value is ...:
+        raise ProtocolError(f"the header lacks {name!r}")
+    if value is default or type(value) is kind or (kind is float and type(value) is int):
+        if value != value:  # a clock that waits until NaN never looks up again
+            raise ProtocolError(f"{name!r} in the header is not a number")
+        return value
+    raise ProtocolError(f"{name!r} in the header is a {type(value).__name__}")
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """An error as JSON, so that a node can hand it on without unpickling anything."""
+    if not isinstance(error, HetmigError):
+        message = f"{type(error).__name__}: {error}"[:_TEXT]
+        return {"type": "HetmigError", "message": message}
+    described: dict[str, Any] = {"type": type(error).__name__, "message": error.message[:_TEXT]}
+    if isinstance(error, NotMigratable):
+        frame = list(error.frame) if error.frame else None
+        described.update(reason=error.reason[:_TEXT], frame=frame, variable=error.variable)
+    return described
+
+
+def rebuild_error(described: Any) -> HetmigError:
+    """The error that `describe_error` described; anything unknown becomes a HetmigError."""
+    if not isinstance(described, dict):
+        return HetmigError(f"an error without description: {described!r}")
+    cls = getattr(errors, str(described.get("type")), HetmigError)
+    if not (isinstance(cls, type) and issubclass(cls, HetmigError)):
+        cls = HetmigError
+    if issubclass(cls, NotMigratable):
+        frame = described.get("frame")
+        address = FrameAddress(*frame) if isinstance(frame, list) and len(frame) == 3 else None
+        reason = str(described.get("reason", described.get("message")))
+        return cls(reason, frame=address, variable=described.get("variable"))
+    return cls(str(described.get("message")))

@@ -1,0 +1,223 @@
+"""The child process of a node in which one task runs, user code in the main thread.
+
+It starts without a task, imports what it will need and says READY.  A task that arrives is
+unpickled, and if it was running before, its frames are built anew: STAGED, or REFUSED with the
+reason.  Nothing of it runs before START.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from types import FunctionType, ModuleType
+from typing import Any, NoReturn
+
+from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
+from hetmig.interpreter import layout, reentry, safepoint
+from hetmig.interpreter.activation import Activation
+from hetmig.node import protocol
+from hetmig.node.channel import Channel
+from hetmig.node.protocol import Message
+from hetmig.node.runtime import Runtime
+from hetmig.node.streams import Outlets
+from hetmig.state import image
+from hetmig.state.manifest import check_python
+from hetmig.state.modules import OwnModules
+
+__all__ = ["main"]
+
+Work = Callable[["Runner"], object]
+_TRACEBACK = 1 << 20
+"""Characters of a traceback that travel: an exception's own message may be of any length."""
+
+
+def main(config: dict[str, Any]) -> NoReturn:
+    """Be a runner; the rest of standard input is the node's control line."""
+    # A copy of stderr, as descriptor 2 will become the task's own.
+    faulthandler.enable(os.fdopen(os.dup(2), "w"))
+    control = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    for name in ("stdin", "__stdin__"):
+        setattr(sys, name, open(0, closefd=False))  # noqa: SIM115
+    sys.executable = config["executable"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the node's own choice is not ours
+    _thread.start_new_thread(_obey, (control,))
+    Runner(config).run()
+    os._exit(0)
+
+
+def _obey(control: int) -> None:
+    """The control line: "interrupt" where there are no signals; its end is the node's."""
+    while data := os.read(control, 4096):
+        for _ in range(data.count(b"interrupt")):
+            _thread.interrupt_main(safepoint.SIGNAL)
+    os._exit(1)
+
+
+class Runner:
+    """This process."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.channel = Channel(config)
+        self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
+        self.runtime.preemptor.install()
+        os.register_at_fork(after_in_child=self.runtime.disown)
+
+    def run(self) -> None:
+        """Announce ourselves, wait for a task, run it, report how it ended."""
+        _warm_up()
+        with self.channel.lock:
+            self.channel.send(protocol.READY, {"pid": os.getpid()})
+            staged = self.channel.receive()
+        work = self._stage(staged)
+        with self.channel.lock:
+            self.channel.receive()  # START: until then this is only a copy
+        self.runtime.begin()
+        header, payload = self._outcome(work)
+        with self.channel.lock:
+            header["n"] = self.runtime.number()
+            try:
+                self.channel.send(protocol.DONE, header, payload)
+            except ProtocolError as error:  # nothing was sent
+                result = image.freeze_value(TaskFailed(f"the result is too large: {error}"))
+                header |= {"ok": False, "kind": result.kind}
+                self.channel.send(protocol.DONE, header, result.frames)
+            while self.channel.receive().kind != protocol.BYE:
+                pass
+
+    def _stage(self, message: Message) -> Work:
+        """Build the task.  If that fails, say why; the node ends this process then."""
+        self.runtime.attach(message.header["about"])
+        try:
+            work = _build(message, self.runtime)
+        except BaseException as error:
+            reason = error if isinstance(error, HetmigError) else _cannot_start(error)
+            with self.channel.lock:
+                header = {"error": protocol.describe_error(reason)}
+                self.channel.send(protocol.REFUSED, header)
+                self.channel.receive()
+            raise
+        with self.channel.lock:
+            self.channel.send(protocol.STAGED, {})
+        return work
+
+    def _outcome(self, work: Work) -> tuple[dict[str, Any], Sequence[protocol.Buffer]]:
+        """Run the task; its end as the header and the payload of DONE."""
+        try:
+            value: object = work(self)
+            ok, text = True, ""
+        except BaseException as error:
+            self.runtime.ended = True
+            value, ok, text = error, False, _traceback_text(error)
+        self.runtime.ended = True
+        if os.getpid() != self.runtime.process:
+            _leave_fork(value if not ok else None)
+        self.runtime.preemptor.cancel()
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for those that are no daemons
+        atexit._run_exitfuncs()
+        try:
+            result = image.freeze_value(value)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+            what = f"the result cannot travel: {problem}" if ok else text
+            result, ok = image.freeze_value(TaskFailed(what)), False
+        self.runtime.flush()
+        header = {"ok": ok, "traceback": text, "kind": result.kind}
+        return header, result.frames
+
+
+def _leave_fork(error: object) -> NoReturn:
+    """A child that the task forked came back here: end it as an interpreter would."""
+    if isinstance(error, BaseException) and not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    code = error.code if isinstance(error, SystemExit) else int(error is not None)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _warm_up() -> None:
+    """Prove the layout and fill caches now, and not while a task is frozen."""
+    try:
+        layout.require()
+    except HetmigError:
+        return  # tasks can run here all the same; who wants to move one gets the reason
+    image.thaw(image.freeze_value([1, "a"]))
+    OwnModules()
+
+
+def _build(message: Message, runtime: Runtime) -> Work:
+    """What STAGE brought, as something that can be run."""
+    about, manifest = message.header["about"], message.header["manifest"]
+    check_python(manifest)
+    sys.argv = about["argv"] or [""]
+    module = sys.modules["__main__"] = ModuleType("__main__")
+    if about.get("file"):  # a script, wherever it is now: it finds the modules beside it
+        sys.path.insert(0, os.path.dirname(about["file"]))
+    if manifest["kind"] == "script":
+        runtime.enter(about["file"], bytes(message.payload[0]).decode(), about["directory"])
+        return _script(*runtime.source, module)
+    frozen = image.Image(manifest["kind"], message.payload, manifest["frames"])
+    thawed: Any = image.thaw(frozen, main=module)
+    if manifest["kind"] == "call":
+        return _call(*thawed)
+    stack, extra = thawed
+    runtime.arrive(extra)
+    return _frames(stack)
+
+
+def _call(function: Callable[..., object], args: Sequence[Any], kwargs: dict[str, Any]) -> Work:
+    def work(runner: Runner) -> object:
+        runner.runtime.root = sys._getframe()
+        return function(*args, **kwargs)
+
+    return work
+
+
+def _frames(stack: list[Activation]) -> Work:
+    run = reentry.prepare(stack)
+
+    def work(runner: Runner) -> object:
+        runner.runtime.root = sys._getframe()
+        return run(None)
+
+    return work
+
+
+def _script(file: str, source: str, module: ModuleType) -> Work:
+    vars(module).update(__file__=file, __builtins__=__builtins__)
+    code = compile(source, file, "exec", dont_inherit=True)
+    # Called as a function, its frame has no C function (`exec`) above it.
+    body = FunctionType(code, vars(module))
+
+    def work(runner: Runner) -> object:
+        runner.runtime.root = sys._getframe()
+        return body()
+
+    return work
+
+
+def _cannot_start(error: BaseException) -> HetmigError:
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        reason += f" (install {error.name!r} on this node, or move it along by value)"
+    return NotMigratable(f"the state cannot be put back here: {reason}")
+
+
+def _traceback_text(error: BaseException) -> str:
+    """The traceback as the interpreter prints it, from the task's own first frame on."""
+    trace = error.__traceback__
+    ours = {__file__, reentry.__file__}
+    while trace is not None and trace.tb_frame.f_code.co_filename in ours:
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    return text if len(text) <= _TRACEBACK else f"...\n{text[-_TRACEBACK:]}"

@@ -1,0 +1,255 @@
+"""What a task in its runner can ask of hetmig: where am I, here is my progress, move me there."""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import os
+import threading
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from hetmig.errors import HetmigError, InMotion, NotInTask, NotMigratable, ProtocolError
+from hetmig.interpreter import reentry
+from hetmig.interpreter.activation import Activation
+from hetmig.interpreter.capture import capture
+from hetmig.interpreter.safepoint import Preemptor
+from hetmig.node import protocol
+from hetmig.node.channel import Channel
+from hetmig.node.streams import Outlets
+from hetmig.state import image
+from hetmig.state.ambient import Ambient, put_back
+from hetmig.state.modules import OwnModules, put_back_modules
+
+__all__ = ["Runtime", "current"]
+
+_OURS = frozenset(
+    {"hetmig.node.runtime", "hetmig.node.runner", "hetmig.node.streams", "hetmig.task"}
+)
+_PROGRESS_SECONDS = 0.05
+_ARRIVAL_SECONDS = 0.02
+"""How long a signal handler waits for the message that the signal announces."""
+
+_current: Runtime | None = None
+
+
+def current() -> Runtime:
+    """The runtime of the task this process runs.  Raises NotInTask elsewhere."""
+    if _current is None or _current.process != os.getpid():
+        raise NotInTask("this is not a task: submit the function, or use `hetmig run`")
+    return _current
+
+
+class Runtime:
+    """One task in its runner: its numbered messages, and its departure."""
+
+    def __init__(self, channel: Channel, outlets: Outlets, node: str) -> None:
+        self.node = node
+        self.process = os.getpid()
+        self.about: dict[str, Any] = {}
+        self.root: FrameType | None = None
+        """The frame which calls the task; None before it has begun."""
+        self.ended = False
+        self.source = ("", "")
+        """File and text of the script that the task is, if it is one."""
+        self.preemptor = Preemptor(self._visit, self._expired)
+        self.preemptor.poll = self._poll
+        self._ambient = Ambient()
+        self._modules: OwnModules | None = None
+        self._channel = channel
+        self._outlets = outlets
+        self._events = 0
+        self._early: list[tuple[str, bytes]] | None = []
+        self._request = 0
+        self._progress: list[Any] | None = None
+        self._progress_sent = 0.0
+
+    def attach(self, about: dict[str, Any]) -> None:
+        """The task `about` is put together in this process: its streams are the task's already."""
+        self.about = about
+        self._events = about["events"]
+        self._outlets.open(self._emit)
+
+    def enter(self, file: str, text: str, directory: str) -> None:
+        """The task is a script: run it where its submitter is, if there is such a place here."""
+        self._keep_source(file, text)
+        with contextlib.suppress(OSError):
+            os.chdir(directory)
+
+    def _keep_source(self, file: str, text: str) -> None:
+        """Let tracebacks show the lines of a script, whose file may be on another machine."""
+        self.source = file, text
+        linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+
+    def arrive(self, extra: Mapping[str, Any]) -> None:
+        """The task comes from another runner, with what it has changed there of the process."""
+        if extra["source"][0]:
+            self._keep_source(*extra["source"])
+        put_back(extra["ambient"])
+        self._ambient = Ambient(extra["ambient"])
+        put_back_modules(extra["modules"])
+        self._modules = OwnModules(extra["modules"])
+
+    def begin(self) -> None:
+        """The task starts, or goes on.  What its modules wrote at their import goes out."""
+        global _current
+        self._modules = self._modules or OwnModules()
+        self._modules.watch_imports()
+        with self._channel.lock:
+            early, self._early = self._early, None
+            for stream, piece in early or ():
+                self._emit(stream, piece)
+        _current = self
+
+    def disown(self) -> None:
+        """In a forked child: it is no task, and its parent's connection is not its own."""
+        self.preemptor.cancel()
+        self.preemptor.poll = None
+
+    def number(self) -> int:
+        """The number of the next event, counted over the task's whole journey."""
+        self._events += 1
+        return self._events
+
+    def progress(self, done: float, total: float | None, note: str) -> None:
+        """Report progress, at most some times per second."""
+        self._progress = [done, total, note]
+        now = time.monotonic()
+        if now - self._progress_sent >= _PROGRESS_SECONDS or done == total:
+            self._progress_sent = now
+            with self._channel.lock:
+                self._send_progress()
+
+    def flush(self) -> None:
+        """Send everything that waits to be sent."""
+        self._outlets.flush()
+        with self._channel.lock:
+            self._send_progress()
+
+    def migrate(self, to: str, caller: FrameType, callee: FrameType) -> None:
+        """Move to the node `to`; returns there.  Raises NotMigratable if it cannot."""
+        if threading.current_thread() is not threading.main_thread():
+            raise NotMigratable("hetmig.migrate was called from a thread, not from the task itself")
+        started = time.monotonic()
+        if to == self.node:
+            return
+        self._require_movable()
+        stack = capture(caller, root=self._root_of(caller), callee=callee)
+        refusal = self._leave(self._freeze(stack), started, {"to": to})
+        if refusal is not None:
+            raise refusal
+
+    def _visit(self, frame: FrameType) -> bool:
+        """A safe point was reached while the node wants the task."""
+        started = time.monotonic()
+        try:
+            root = self._root_of(frame)
+            self._require_movable()
+            frozen = self._freeze(capture(frame, root=root))
+        except NotMigratable:
+            raise
+        except HetmigError as error:
+            raise NotMigratable(str(error)) from error
+        except (RecursionError, MemoryError) as error:
+            raise NotMigratable(f"the state is too large: {type(error).__name__}") from error
+        # The caller hears of a refusal from the node; here the task just goes on.
+        self._leave(frozen, started, {"request": self._request})
+        return True
+
+    def _freeze(self, stack: list[Activation]) -> image.Image:
+        modules = self._modules.changed() if self._modules else {}
+        ambient = self._ambient.changed()
+        extra = {"ambient": ambient, "modules": modules, "source": self.source}
+        return image.freeze(stack, extra)
+
+    def _leave(
+        self, frozen: image.Image, started: float, header: dict[str, Any]
+    ) -> NotMigratable | None:
+        """Hand the frozen state to the node; never returns if the task has moved.
+
+        Else why the destination did not take it; None: there is no need to move.
+        Raises NotMigratable for what is too large to be sent.
+        """
+        self.flush()
+        header |= {"started": started, "events": self._events, "kind": frozen.kind}
+        header["description"] = frozen.description
+        with self._channel.lock:
+            try:
+                self._channel.send(protocol.FROZEN, header, frozen.frames)
+            except ProtocolError as large:  # nothing was sent
+                raise NotMigratable(f"the state is too large: {large}") from large
+            while True:
+                verdict = self._channel.receive()
+                if verdict.kind == protocol.GONE:
+                    os._exit(0)  # nothing of the user's runs here any more
+                if verdict.kind == protocol.GO_ON:
+                    break
+                if verdict.kind == protocol.FREEZE:
+                    about = InMotion("the task is about to move already")
+                    self._decline(verdict.header["request"], about)
+        if verdict.header.get("error") is None:
+            return None
+        error = protocol.rebuild_error(verdict.header.get("error"))
+        return error if isinstance(error, NotMigratable) else NotMigratable(error.message)
+
+    def _root_of(self, frame: FrameType) -> FrameType:
+        """The frame below which everything is the task's.  Raises NotMigratable inside hetmig."""
+        below, at = None, frame
+        while at is not self.root:
+            if at.f_globals.get("__name__") in _OURS:
+                raise NotMigratable("the task is inside hetmig itself")
+            if at.f_back is None:
+                raise NotMigratable("this code does not run inside the task")
+            below, at = at, at.f_back
+        # What re-entry put between us and the task has to stay behind.
+        return below if below and below.f_globals is vars(reentry) else at
+
+    def _require_movable(self) -> None:
+        """Refuse what a capture of the main thread's stack would silently leave behind."""
+        for thread in threading.enumerate():
+            if thread is not threading.main_thread() and not thread.name.startswith("hetmig-"):
+                raise NotMigratable(f"the thread {thread.name!r} would stay behind: join it first")
+        if (name := self._outlets.redirected) is not None:
+            raise NotMigratable(f"sys.{name} is redirected: leave the redirection first")
+
+    def _poll(self) -> None:
+        """A signal came: is there a request?  Runs in a signal handler of the main thread."""
+        if not self._channel.lock.acquire(blocking=False):
+            return  # perhaps we interrupted the one who sends; the node will knock again
+        try:
+            if not self._channel.arrives_within(_ARRIVAL_SECONDS):
+                return
+            message = self._channel.receive()
+            if message.kind != protocol.FREEZE:
+                return
+            self._request = message.header["request"]
+            if self.ended:
+                self._decline(self._request, NotMigratable("the task has just ended"))
+                return
+            self._channel.send(protocol.FREEZING, {"request": self._request})
+        finally:
+            self._channel.lock.release()
+        self.preemptor.begin(message.header["deadline"])
+
+    def _expired(self, reason: NotMigratable) -> None:
+        error = protocol.describe_error(reason)
+        with self._channel.lock:
+            header = {"request": self._request, "error": error}
+            self._channel.send(protocol.DECLINED, header)
+
+    def _decline(self, request: int, reason: NotMigratable) -> None:
+        error = protocol.describe_error(reason)
+        self._channel.send(protocol.DECLINED, {"request": request, "error": error})
+
+    def _emit(self, stream: str, piece: bytes) -> None:
+        if self._early is not None:
+            self._early.append((stream, piece))
+            return
+        self._channel.send(protocol.OUTPUT, {"n": self.number(), "stream": stream}, [piece])
+
+    def _send_progress(self) -> None:
+        if self._progress is not None:
+            self._channel.send(protocol.PROGRESS, {"progress": self._progress})
+            self._progress = None

@@ -1,0 +1,131 @@
+"""Run one node until it is told to stop, as `hetmig node` and the embedded nodes do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hetmig.errors import HetmigError
+from hetmig.node.daemon import Node
+from hetmig.node.keys import Keyring
+
+__all__ = ["Settings", "embedded_main", "serve"]
+
+_log = logging.getLogger("hetmig")
+DEFAULT_LISTEN = "tcp://127.0.0.1:7717"
+
+
+@dataclass
+class Settings:
+    """How to run a node."""
+
+    listen: str = DEFAULT_LISTEN
+    """Endpoint to listen at, `tcp://HOST:PORT`; port 0 lets the OS choose."""
+    name: str = ""
+    """Empty for the host's name, with the port if that is not the usual one."""
+    keys: str | Path | None = None
+    """Key directory; None is the user's own, and then the node listens on loopback only."""
+    join: list[str] = field(default_factory=list)
+    """Endpoints of nodes to make ourselves known to."""
+    advertise: str | None = None
+    """The endpoint others reach us at, where it is not `listen`."""
+    python: list[str] = field(default_factory=list)
+    """Command that starts the Python of the runners; empty for this one."""
+    spare: int = 1
+    """Runners kept warm."""
+    keep_parcels: str | Path | None = None
+    """Directory for a copy of each parcel that departs."""
+
+
+def serve(settings: Settings, on_ready: Callable[[Node], None] = lambda node: None) -> None:
+    """Run a node until SIGINT or SIGTERM.  `on_ready` is called once it listens.
+
+    Raises HetmigError if it cannot start.
+    """
+    asyncio.run(_serve(settings, on_ready))
+
+
+async def _serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop.set)
+    node = await _start(settings)
+    try:
+        on_ready(node)
+        for endpoint in settings.join:
+            await _join(node, endpoint)
+        await stop.wait()
+    finally:
+        await node.close()
+
+
+async def _start(settings: Settings) -> Node:
+    if settings.keep_parcels is not None:
+        Path(settings.keep_parcels).mkdir(parents=True, exist_ok=True)
+    node = await Node.start(
+        listen=settings.listen,
+        name=settings.name or _default_name(settings.listen),
+        keyring=Keyring.open(settings.keys),
+        advertise=settings.advertise,
+        command=settings.python,
+        spare=settings.spare,
+        explicit_keys=settings.keys is not None,
+    )
+    if settings.keep_parcels is not None:
+        node.keep_parcels = Path(settings.keep_parcels)
+    return node
+
+
+def _default_name(listen: str) -> str:
+    host, port = socket.gethostname(), listen.rpartition(":")[2]
+    return host if port == DEFAULT_LISTEN.rpartition(":")[2] else f"{host}-{port}"
+
+
+async def _join(node: Node, endpoint: str) -> None:
+    try:
+        await node.directory.join(endpoint, node.about())
+    except HetmigError as error:
+        _log.error("could not join %s: %s", endpoint, error)
+
+
+def embedded_main(settings: dict[str, Any]) -> None:
+    """Be a node whose parent talks to it by lines of JSON, and which ends with its parent.
+
+    Says `{"place": ...}` on standard output once it listens and has a runner ready, then answers
+    each list of places it is given with `{}`.
+    """
+    logging.basicConfig(format=f"[{settings['name']}] %(message)s", level=logging.WARNING)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    sys.executable = settings["python"][0]
+    try:
+        asyncio.run(_embedded(Settings(**settings)))
+    except HetmigError as error:
+        _say({"error": str(error)})
+        sys.exit(1)
+
+
+async def _embedded(settings: Settings) -> None:
+    node = await _start(settings)
+    try:
+        await node.pool.ready()
+        _say({"place": node.here})
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
+            for place in json.loads(line):
+                node.directory.learn(place)
+            _say({})
+    finally:
+        await node.close()
+
+
+def _say(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)

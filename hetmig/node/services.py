@@ -1,0 +1,39 @@
+"""What a task on a node needs of that node; whoever plays a node in a test provides this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from hetmig.node.link import Link
+from hetmig.node.pool import Pool, Runner
+from hetmig.node.protocol import Buffer
+
+__all__ = ["Answer", "Services"]
+
+Answer: TypeAlias = Callable[[str, dict[str, Any]], None]
+"""Sends a note of a handoff back to whom it concerns: its kind and header."""
+
+
+class Services(Protocol):
+    """What a task needs of its node."""
+
+    here: dict[str, Any]
+    pool: Pool
+
+    async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
+        """A connection to a destination which said that it takes the task."""
+
+    async def reserved(self, task: str) -> Runner:
+        """A ready runner, the one set aside for this task if there is one."""
+
+    def report(
+        self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()
+    ) -> None:
+        """Tell the task's home node."""
+
+    def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
+        """A way to send notes to the node at that place, if it has this key."""
+
+    def keep(self, name: str, wire: Sequence[Buffer]) -> None:
+        """A parcel is leaving: leave a copy where the node's owner asked for one."""

@@ -1,0 +1,164 @@
+"""Sockets which are safe by default, and the gatekeeper that decides who may connect to them.
+
+CURVE fails open: without somebody to answer libzmq's authentication requests (ZAP), or with a
+socket of another ZAP domain than that somebody knows, any client key is let in.  So every door
+names its domain and enforces it, and the gatekeeper turns away all it has no rule for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+import zmq.asyncio
+from zmq.utils import z85
+
+from hetmig.errors import HetmigError
+from hetmig.node.keys import Identity
+from hetmig.node.protocol import LIMITS, Buffer
+
+__all__ = ["Gatekeeper", "close", "make_door", "make_link", "post"]
+
+_log = logging.getLogger("hetmig")
+_NO_COPY = 64 * 1024
+LINGER = 1000
+"""Milliseconds a closing socket may still take to send."""
+
+
+class Gatekeeper:
+    """Answers ZAP requests: CURVE only, and only keys for which the domain's rule says yes."""
+
+    def __init__(self, context: zmq.asyncio.Context) -> None:
+        self._rules: dict[bytes, Callable[[bytes], bool]] = {}
+        self._socket = context.socket(zmq.REP)
+        self._socket.bind("inproc://zeromq.zap.01")
+        self._task = asyncio.create_task(self._serve())
+
+    def admit(self, domain: str, rule: Callable[[bytes], bool]) -> None:
+        """In this domain, ask `rule` about the client's public key (Z85)."""
+        self._rules[domain.encode()] = rule
+
+    async def close(self) -> None:
+        """Stop answering: from here on nobody gets in."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._socket.close(linger=0)
+
+    async def _serve(self) -> None:
+        while True:
+            frames = await self._socket.recv_multipart()
+            request = frames[1] if len(frames) > 1 else b""
+            user = self._judge(frames)
+            verdict = [b"200", b"OK", user] if user else [b"400", b"key not authorized", b""]
+            await self._socket.send_multipart([b"1.0", request, *verdict, b""])
+
+    def _judge(self, frames: list[bytes]) -> bytes | None:
+        """The user id (public key) of a request that is granted."""
+        if len(frames) != 7 or frames[0] != b"1.0" or frames[5] != b"CURVE" or len(frames[6]) != 32:
+            return None
+        rule = self._rules.get(frames[2])
+        public = z85.encode(frames[6])
+        try:
+            if rule is not None and rule(public):
+                return public
+        except Exception as error:  # whatever it is: nobody gets in by it, and we go on judging
+            _log.error("a key could not be checked, so it is turned away: %s", error)
+        return None
+
+
+def make_door(
+    context: zmq.asyncio.Context,
+    identity: Identity,
+    domain: str,
+    listen: str,
+    *,
+    heartbeats: bool = True,
+) -> tuple[zmq.asyncio.Socket, str]:
+    """A ROUTER behind CURVE, and the endpoint it listens at (port 0 or * lets the OS choose).
+
+    `heartbeats` end a connection whose other side is silent; it comes back under another route.
+    """
+    socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.CURVE_SERVER, 1)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, identity.secret)
+    socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    # Nothing is sent here but answers to requests, so a slow receiver cannot pile up more than
+    # it asked for; a high-water mark would let one of them stall all others.
+    socket.setsockopt(zmq.SNDHWM, 0)
+    _harden(socket, heartbeats)
+    try:
+        socket.bind(listen)
+    except zmq.ZMQError as error:
+        socket.close(linger=0)
+        raise HetmigError(f"cannot listen on {listen}: {error}") from error
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return socket, endpoint.rstrip(b"\0").decode()
+
+
+def make_link(
+    context: zmq.Context[Any],
+    identity: Identity,
+    server_key: bytes,
+    endpoint: str,
+    *,
+    heartbeats: bool = True,
+) -> zmq.Socket[Any]:
+    """A DEALER to the door at `endpoint`, which must prove that it has `server_key`.
+
+    It connects in the background; what is sent before waits.
+    """
+    socket: zmq.Socket[Any] = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.CURVE_SERVERKEY, server_key)
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, identity.public)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, identity.secret)
+    socket.setsockopt(zmq.SNDHWM, 0)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+    _harden(socket, heartbeats)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        socket.close(linger=0)
+        raise HetmigError(f"{endpoint!r} is no endpoint: {error}") from error
+    return socket
+
+
+def _harden(socket: zmq.Socket[Any], heartbeats: bool) -> None:
+    socket.setsockopt(zmq.LINGER, LINGER)
+    socket.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, 20_000)
+    if heartbeats:
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10_000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+
+
+def post(socket: zmq.asyncio.Socket, frames: Sequence[Buffer]) -> None:
+    """Send without waiting.  A receiver that is gone is no error: whoever waits has a deadline."""
+    large = any(len(frame) > _NO_COPY for frame in frames)
+    future: Any = socket.send_multipart(list(frames), copy=not large)
+    if future.done():
+        _consume(future)
+    else:
+        future.add_done_callback(_consume)
+
+
+def _consume(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled() and (error := future.exception()):
+        _log.debug("a message could not be sent: %s", error)
+
+
+async def close(socket: zmq.asyncio.Socket, reader: asyncio.Task[Any] | None) -> None:
+    """Stop the reading task, then close the socket; what was sent still goes out."""
+    if reader is not None:
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reader
+    socket.close()

@@ -1,0 +1,82 @@
+"""A runner puts a task together, without starting it; and runners set aside for tasks to come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hetmig.errors import TaskLost
+from hetmig.node import protocol
+from hetmig.node.pool import Runner
+from hetmig.node.protocol import Buffer, Message
+
+__all__ = ["Reservations", "Staging"]
+
+RESERVATION_SECONDS = 30.0
+
+
+class Staging:
+    """One runner's work up to STAGED or REFUSED."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self._result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def done(
+        self, about: dict[str, Any], manifest: dict[str, Any], payload: Sequence[Buffer]
+    ) -> None:
+        """Wait until it is staged.  Raises the runner's refusal; the runner is killed then."""
+        result, exited = self._result, self.runner.exited
+        try:
+            header = {"about": about, "manifest": manifest}
+            self.runner.send(protocol.STAGE, header, payload)
+            await asyncio.wait([result, exited], return_when=asyncio.FIRST_COMPLETED)
+            if not result.done():
+                raise TaskLost(f"the runner {exited.result()} while it unpickled the state")
+            result.result()
+        except BaseException:
+            self.runner.kill()
+            raise
+
+    def hear(self, message: Message) -> None:
+        """The runner said STAGED or REFUSED."""
+        if self._result.done():
+            return
+        if message.kind == protocol.STAGED:
+            self._result.set_result(None)
+        else:
+            self._result.set_exception(protocol.rebuild_error(message.header.get("error")))
+
+
+class Reservations:
+    """Ready runners which wait for an announced task, but not for long."""
+
+    def __init__(self, give_back: Callable[[Runner], None]) -> None:
+        self._give_back = give_back
+        self._held: dict[str, tuple[Runner, asyncio.TimerHandle]] = {}
+
+    def hold(self, task: str, runner: Runner) -> None:
+        """Set a runner aside; one that was so before is given back."""
+        self.release(task)  # asked again meanwhile: the first answer was long in coming
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(RESERVATION_SECONDS, self.release, task)
+        self._held[task] = runner, timer
+
+    def take(self, task: str) -> Runner | None:
+        """The runner set aside for this task, if it is alive."""
+        if task not in self._held:
+            return None
+        runner, timer = self._held.pop(task)
+        timer.cancel()
+        return None if runner.exited.done() else runner
+
+    def release(self, task: str) -> None:
+        """The task does not come: the runner is free for others."""
+        if (runner := self.take(task)) is not None:
+            self._give_back(runner)
+
+    def close(self) -> None:
+        """Release nothing any more."""
+        for _, timer in self._held.values():
+            timer.cancel()

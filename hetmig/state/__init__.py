@@ -1,0 +1,1 @@
+"""What must travel, and in which form?  Only this package turns objects into bytes."""

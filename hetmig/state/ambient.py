@@ -1,0 +1,119 @@
+"""State that belongs to the process, but means something to the program: carried if it changed.
+
+A program that seeds `random`, raises its recursion limit, sets the precision of `decimal` or goes
+to another directory has state outside of every variable.  A runner notes these when a task begins;
+what differs when it leaves goes along and is put back at the destination.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Ambient", "put_back"]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of state: the module it lives in, and how to read and to set it."""
+
+    module: str
+    read: Callable[[Any], Any]
+    write: Callable[[Any, Any], object]
+
+
+def _decimal_context(decimal: Any) -> tuple[Any, ...]:
+    # a Context has no useful equality of its own
+    context = decimal.getcontext()
+    return (
+        *(getattr(context, name) for name in _DECIMAL_SETTINGS),
+        sorted(signal.__name__ for signal, on in context.traps.items() if on),
+        sorted(signal.__name__ for signal, on in context.flags.items() if on),
+    )
+
+
+def _set_decimal_context(decimal: Any, state: tuple[Any, ...]) -> None:
+    *settings, traps, flags = state
+    decimal.setcontext(
+        decimal.Context(
+            **dict(zip(_DECIMAL_SETTINGS, settings, strict=True)),
+            traps=[getattr(decimal, name) for name in traps],
+            flags=[getattr(decimal, name) for name in flags],
+        )
+    )
+
+
+_DECIMAL_SETTINGS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+
+
+def _numpy_random(random: Any) -> tuple[Any, ...]:
+    name, keys, *rest = random.get_state(legacy=True)
+    return (name, keys.tolist(), *rest)
+
+
+def _directory(module: Any) -> str:
+    try:
+        return str(module.getcwd())
+    except OSError:  # it was removed
+        return ""
+
+
+def _change_directory(module: Any, path: str) -> None:
+    with contextlib.suppress(OSError):  # this machine has no such place
+        module.chdir(path)
+
+
+_KINDS = {
+    "random numbers": _Kind(
+        "random", lambda module: module.getstate(), lambda module, state: module.setstate(state)
+    ),
+    "numpy's random numbers": _Kind(
+        "numpy.random", _numpy_random, lambda module, state: module.set_state(state)
+    ),
+    "recursion limit": _Kind(
+        "sys",
+        lambda module: module.getrecursionlimit(),
+        lambda module, limit: module.setrecursionlimit(limit),
+    ),
+    "working directory": _Kind("os", _directory, _change_directory),
+    "decimal context": _Kind("decimal", _decimal_context, _set_decimal_context),
+}
+
+
+def _read() -> dict[str, Any]:
+    """All kinds whose module the program has imported."""
+    return {
+        name: kind.read(sys.modules[kind.module])
+        for name, kind in _KINDS.items()
+        if kind.module in sys.modules
+    }
+
+
+class Ambient:
+    """What the process was like when the task began here.  Make one before the task starts."""
+
+    def __init__(self, arrived: Mapping[str, Any] | None = None) -> None:
+        """`arrived` is what came along from the source: it goes on travelling."""
+        self._arrived = dict(arrived or {})
+        self._before = _read()
+
+    def changed(self) -> dict[str, Any]:
+        """What must travel: whatever has changed here, or had changed before."""
+        now = _read()
+        return {
+            name: state
+            for name, state in now.items()
+            # a module imported meanwhile: its state may be anything, so it travels
+            if name in self._arrived or name not in self._before or self._before[name] != state
+        }
+
+
+def put_back(state: Mapping[str, Any]) -> None:
+    """Set what `Ambient.changed` found at the source; imports the modules it belongs to."""
+    for name, value in state.items():
+        kind = _KINDS[name]
+        __import__(kind.module)
+        kind.write(sys.modules[kind.module], value)

@@ -1,0 +1,369 @@
+"""The image of a task: its live stack, a call or a value, as bytes, and back.
+
+All variables of all frames are pickled into one stream with one memo, so an object which two frames
+share is one object at the destination as well.  Each variable is a pickle of its own in that
+stream: so its size is known, and if it cannot travel, its name.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import io
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CellType, ModuleType
+from typing import Any
+
+from hetmig.errors import FrameAddress, MigrationRefused, NotMigratable, UnsupportedFormat
+from hetmig.interpreter.activation import UNBOUND, Activation, Resume
+from hetmig.state import parcel, rebuild
+from hetmig.state.manifest import make_manifest
+from hetmig.state.namespaces import is_module_namespace, portable_items
+from hetmig.state.paths import find_path
+from hetmig.state.pickler import OUT_OF_BAND, Namespaces, Pickler
+from hetmig.state.resources import remedy, type_name
+
+__all__ = ["Image", "freeze", "freeze_call", "freeze_value", "thaw"]
+
+_USUAL_REMEDY = "drop it before a move, or give its class a __reduce__ method"
+# Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
+_ROOM = 4000
+_MOST_BUFFERS = 1000  # beside the stream; parcels and messages are capped in their frames
+_one_limit = threading.RLock()  # the limit is one for all threads, so they take turns
+
+
+@dataclass(frozen=True)
+class Image:
+    """Frozen state, ready to be sealed.
+
+    `frames` are the pickle stream and the buffers beside it.  Those buffers are the program's own
+    memory: send or copy them before the program goes on.
+    """
+
+    kind: str
+    """"frames", "call", "value" or "script"."""
+    frames: list[parcel.Buffer]
+    description: list[dict[str, Any]] = field(default_factory=list)
+    """What a person wants to know of each frame, outermost first; goes into the manifest."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all frames."""
+        return sum(memoryview(frame).nbytes for frame in self.frames)
+
+    def manifest(self, task: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The manifest for a parcel with this image."""
+        return make_manifest(self.kind, self.description, len(self.frames), task)
+
+    @classmethod
+    def of_parcel(cls, opened: parcel.Parcel) -> Image:
+        """The image in an opened parcel.  Call `manifest.check_python` before."""
+        kind = opened.manifest.get("kind")
+        if not isinstance(kind, str) or not opened.frames:
+            raise UnsupportedFormat("the parcel holds no image")
+        return cls(kind, list(opened.frames), list(opened.manifest.get("frames", [])))
+
+
+def freeze(stack: Sequence[Activation], extra: Mapping[str, Any] | None = None) -> Image:
+    """The image of a live stack, outermost frame first, and of what `extra` names.
+
+    The stack and all it reaches stay as they are.  Raises `NotMigratable`, naming the variable.
+    """
+    writer = _Writer("whole")
+    with _room():
+        names = writer.namespaces(stack)
+        writer.dump(len(stack), "frames")
+        description = [writer.activation(activation, names) for activation in stack]
+        writer.dump(dict(extra or {}), "extra")
+        return writer.image("frames", description)
+
+
+def freeze_call(
+    function: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+) -> Image:
+    """The image of a call that is still to be made.
+
+    Functions of `__main__` travel by value with the globals they refer to.
+    Raises `NotMigratable`, naming the argument.
+    """
+    writer = _Writer("referenced")
+    keywords = dict(kwargs or {})
+    with _room():
+        writer.dump((len(args), list(keywords)), "arguments")
+        writer.dump(function, getattr(function, "__name__", type_name(function)))
+        for index, value in enumerate(args):
+            writer.dump(value, f"args[{index}]")
+        for name, value in keywords.items():
+            writer.dump(value, name)
+        return writer.image("call", [])
+
+
+def freeze_value(value: object, *, name: str = "value", kind: str = "value") -> Image:
+    """The image of one value, such as a result or an exception.  Raises `NotMigratable`."""
+    writer = _Writer("referenced")
+    with _room():
+        writer.dump(value, name)
+        return writer.image(kind, [])
+
+
+def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
+    """What was frozen: (stack, extra), (function, args, kwargs), or the value.
+
+    The namespace of the frozen `__main__` becomes that of `main`, if given: a runner makes such a
+    module, puts it into `sys.modules["__main__"]` and hands it over, so that names resolve there
+    and the next freeze finds it again.
+
+    Runs code that the image names: only thaw what came in an authenticated parcel, of this Python
+    version.  Raises `MigrationRefused`, naming the variable and what is missing.
+    """
+    reader = _Reader(image)
+    thawers: dict[str, Callable[[], Any]] = {
+        "frames": reader.stack,
+        "call": reader.call,
+    }
+    with _room(), rebuild.assembling(main):
+        reader.load("builtins")
+        value = thawers.get(image.kind, lambda: reader.load("value"))()
+        rebuild.import_submodules(reader.load("submodules"))
+        return value
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """Let the pickler nest, however deep the program stands and whatever limit it has set.
+
+    A higher limit of the program's own would let a deeply nested list overflow the C stack.
+    """
+    depth, frame = 0, sys._getframe()
+    while frame.f_back is not None:
+        depth, frame = depth + 1, frame.f_back
+    with _one_limit:
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(depth + _ROOM)
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(before)
+
+
+def _keeper(buffers: list[parcel.Buffer]) -> Callable[[pickle.PickleBuffer], bool]:
+    """The pickler's callback: which buffers stay in the stream, the others go to `buffers`."""
+
+    # not a method of the writer: a cycle would keep all that the memo knows until it is collected
+    def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < OUT_OF_BAND or len(buffers) >= _MOST_BUFFERS:
+            return True
+        buffers.append(raw)
+        return False
+
+    return keep_in_band
+
+
+class _Writer:
+    """Writes one image."""
+
+    def __init__(self, namespaces: Namespaces) -> None:
+        self._file = io.BytesIO()
+        self._buffers: list[parcel.Buffer] = []
+        self._pickler = Pickler(
+            self._file, namespaces=namespaces, buffer_callback=_keeper(self._buffers)
+        )
+        # Every namespace refers to this one; known in advance, it is never taken for plain data.
+        self.dump(self._pickler.namespace(vars(builtins)), "builtins")
+
+    def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
+        """Write `value`, which the program calls `name`; the bytes it took."""
+        start, beside = self._file.tell(), len(self._buffers)
+        self._pickler.last = value
+        try:
+            self._pickler.dump(value)
+        except Exception as error:
+            explained = _explained(error, value, self._pickler.last, name, frame)
+            self._pickler.clear_memo()  # whoever keeps the error is not to keep all that it reached
+            try:
+                raise explained from error.with_traceback(None)
+            finally:
+                del explained  # or the error's traceback, this frame and the error are a cycle
+        apart = sum(memoryview(buffer).nbytes for buffer in self._buffers[beside:])
+        return self._file.tell() - start + apart
+
+    def namespaces(self, stack: Sequence[Activation]) -> dict[int, list[dict[str, Any]]]:
+        """Write the namespaces of all frames; what each holds, if it travels."""
+        frames = {id(activation.globals): activation for activation in reversed(stack)}
+        where = {key: activation.address for key, activation in frames.items()}
+        standins = {
+            key: self._pickler.namespace(activation.globals, empty=True)
+            for key, activation in frames.items()
+        }
+        self.dump(len(standins), "namespaces")
+        contents: dict[int, dict[str, Any]] = {}
+        for key, standin in standins.items():
+            self.dump(standin, "namespace", where[key])
+            namespace = frames[key].globals
+            names = [] if is_module_namespace(namespace) else list(namespace)
+            contents[key] = portable_items(namespace, names)
+            self.dump(names, "namespace", where[key])
+        return {
+            key: [self.variable(str(name), value, where[key]) for name, value in items.items()]
+            for key, items in contents.items()
+        }
+
+    def variable(self, name: str, value: object, frame: FrameAddress) -> dict[str, Any]:
+        """Write a variable; its description."""
+        size = self.dump(value, name, frame)
+        return {"name": name, "type": _content_type(value), "bytes": size}
+
+    def activation(
+        self, activation: Activation, names: dict[int, list[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Write one frame; its description."""
+        where = activation.address
+        namespace = activation.namespace
+        head = (
+            activation.code,
+            activation.globals,
+            activation.offset,
+            activation.resume.value,
+            len(activation.slots),
+            len(activation.stack),
+        )
+        self.dump(head, "code", where)
+        self.dump(namespace, "namespace", where)
+        variables = [
+            self.variable(name, value, where)
+            for name, value in zip(activation.slot_names, activation.slots, strict=True)
+        ]
+        stack = [self.variable("a temporary value", value, where) for value in activation.stack]
+        self.dump(activation.handled, "exception being handled", where)
+        own = names.pop(id(activation.globals), [])
+        bound = [
+            described
+            for described, value in zip(variables, activation.slots, strict=True)
+            if value is not UNBOUND
+        ]
+        return {
+            **_place(activation, where),
+            "variables": own if namespace is activation.globals else bound,
+            "globals": [] if namespace is activation.globals else own,
+            "stack": [{"type": item["type"], "bytes": item["bytes"]} for item in stack],
+        }
+
+    def image(self, kind: str, description: list[dict[str, Any]]) -> Image:
+        """What was written."""
+        self.dump(self._pickler.reachable_submodules(), "submodules")
+        # Not getbuffer(): a view of it in a reference cycle crashes the collector of CPython 3.12.
+        return Image(kind, [self._file.getvalue(), *self._buffers], description)
+
+
+def _place(activation: Activation, where: FrameAddress) -> dict[str, Any]:
+    return {
+        "function": where.function,
+        "file": where.file,
+        "line": where.line,
+        "offset": activation.offset,
+        "resume": activation.resume.value,
+    }
+
+
+def _content_type(value: object) -> str:
+    if isinstance(value, CellType):
+        try:
+            value = value.cell_contents
+        except ValueError:
+            return "empty cell"
+    return type_name(value)
+
+
+def _explained(
+    error: Exception, root: object, culprit: object, name: str, frame: FrameAddress | None
+) -> NotMigratable:
+    """What cannot travel, by its path, why, and what its owner can do."""
+    path = find_path(root, culprit, name) or name
+    if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
+        reason = f"{name} is nested too deeply to travel: flatten it, for instance into a list"
+        return NotMigratable(reason, frame=frame, variable=name)
+    known = isinstance(error, NotMigratable)
+    why = error.reason if isinstance(error, NotMigratable) else f"{type(error).__name__}: {error}"
+    advice = remedy(culprit) or ("" if known else _USUAL_REMEDY)
+    reason = f"{path} ({type_name(culprit)}) cannot travel: {why}{advice and '; '}{advice}"
+    return NotMigratable(reason, frame=frame, variable=path, type=type_name(culprit))
+
+
+class _Reader:
+    """Reads one image."""
+
+    def __init__(self, image: Image) -> None:
+        stream, *buffers = image.frames
+        # An array that was writable stays so: whoever hands us read-only memory pays for a copy.
+        writable = (
+            bytearray(buffer) if memoryview(buffer).readonly else buffer for buffer in buffers
+        )
+        self._unpickler = pickle.Unpickler(io.BytesIO(stream), buffers=writable)
+
+    def load(self, name: str, frame: FrameAddress | None = None) -> Any:
+        """Read the next value, which the program calls `name`."""
+        try:
+            return self._unpickler.load()
+        except Exception as error:
+            reason = f"{name} cannot be rebuilt at the destination: {_missing(error)}"
+            raise MigrationRefused(reason, frame=frame, variable=name) from error
+
+    def stack(self) -> tuple[list[Activation], dict[str, Any]]:
+        """The activations, outermost first, and what was frozen beside them."""
+        filling = []
+        for _ in range(self.load("namespaces")):
+            namespace = self.load("namespace")
+            filling.append((namespace, self.load("namespace")))
+        for namespace, names in filling:
+            for name in names:
+                namespace[name] = self.load(str(name))
+        stack = [self._activation() for _ in range(self.load("frames"))]
+        return stack, self.load("extra")
+
+    def _activation(self) -> Activation:
+        code, namespace, offset, resume, slots, depth = self.load("code")
+        activation = Activation(
+            code=code,
+            globals=namespace,
+            namespace=self.load("namespace"),
+            offset=offset,
+            resume=Resume(resume),
+            slots=[],
+            stack=[],
+        )
+        where = activation.address
+        names = (*activation.slot_names, *["a temporary value"] * slots)[:slots]
+        activation.slots = [self.load(name, where) for name in names]
+        activation.stack = [self.load("a temporary value", where) for _ in range(depth)]
+        activation.handled = self.load("exception being handled", where)
+        return activation
+
+    def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """The function and its arguments."""
+        count, keywords = self.load("arguments")
+        function = self.load("function")
+        args = tuple(self.load(f"args[{index}]") for index in range(count))
+        return function, args, {name: self.load(name) for name in keywords}
+
+
+def _missing(error: Exception) -> str:
+    """What the destination lacks, and what to do about it."""
+    if isinstance(error, ModuleNotFoundError):
+        name = error.name or str(error)
+        return (
+            f"the module {name!r} is not installed there; install it on the node, or call "
+            f"cloudpickle.register_pickle_by_value({name}) before submitting"
+        )
+    if isinstance(error, AttributeError | ImportError):
+        return (
+            f"{error}; the module there differs from the one here: install the same version on the "
+            "node, or register it with cloudpickle.register_pickle_by_value before submitting"
+        )
+    if isinstance(error, NotMigratable):
+        return error.reason
+    return f"{type(error).__name__}: {error}"

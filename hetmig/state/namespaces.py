@@ -1,0 +1,70 @@
+"""Which modules the destination imports for itself, and which are state of the task."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeGuard
+
+import cloudpickle
+
+__all__ = [
+    "NamespaceOf",
+    "Unsent",
+    "by_reference",
+    "imported_as",
+    "is_module_namespace",
+    "portable_items",
+]
+
+_IMPORTER = ("__loader__", "__spec__")
+_MAIN = ("__main__", "__mp_main__")
+
+
+def by_reference(module_name: object) -> TypeGuard[str]:
+    """Whether a module is one that the destination imports for itself."""
+    if not isinstance(module_name, str) or module_name in _MAIN or module_name not in sys.modules:
+        return False
+    by_value = cloudpickle.list_registry_pickle_by_value()
+    return not any(module_name == name or module_name.startswith(f"{name}.") for name in by_value)
+
+
+def is_module_namespace(namespace: dict[str, Any]) -> bool:
+    """Whether this is the very namespace of a module that travels by reference."""
+    return imported_as(namespace) is not None
+
+
+def imported_as(namespace: dict[str, Any]) -> str | None:
+    """The name by which the destination imports the module with this very namespace, if it can."""
+    # `_collections_abc` says that it were `collections.abc`: its importer knows better.
+    for name in (namespace.get("__name__"), getattr(namespace.get("__spec__"), "name", None)):
+        # A program may put anything into `sys.modules`, None above all.
+        if by_reference(name) and getattr(sys.modules[name], "__dict__", None) is namespace:
+            return name
+    return None
+
+
+def portable_items(namespace: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """These items of a namespace, without how this machine's importer found the module."""
+    return {name: None if name in _IMPORTER else namespace[name] for name in names}
+
+
+class NamespaceOf:
+    """Stands in the pickle for a module's namespace, until the pickler knows that dict itself."""
+
+    def __init__(self, namespace: dict[str, Any], *, empty: bool = False) -> None:
+        self.namespace = namespace
+        self.empty = empty
+        """Whether its items are left to whoever dumps it."""
+
+
+class Unsent:
+    """Stands in the pickle for those items of a namespace that no part of it has brought so far.
+
+    Which these are is decided when they are written.  A reducer would decide too early: the C
+    pickler drops what it returns if the object turns out to be reached from its own arguments.
+    """
+
+    def __init__(self, namespace: dict[str, Any], names: tuple[str, ...]) -> None:
+        self.namespace = namespace
+        self.names = names

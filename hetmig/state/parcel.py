@@ -1,0 +1,257 @@
+"""The sealed envelope in which frozen state travels, and every check made before it is opened.
+
+A parcel on the wire is a list of buffers: a header, a manifest in JSON, the payload frames and an
+authentication code.  The header states the length of everything, and the code (HMAC-SHA-256)
+covers the header, so that no frame can be cut, swapped or moved into its neighbour.  Nothing in
+this module unpickles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hetmig.errors import (
+    ForgedParcel,
+    ParcelTooLarge,
+    TruncatedParcel,
+    UnsupportedFormat,
+)
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Buffer",
+    "Limits",
+    "Parcel",
+    "join",
+    "open_sealed",
+    "peek",
+    "read_file",
+    "seal",
+    "split",
+    "write_file",
+]
+
+Buffer = bytes | bytearray | memoryview
+
+MAGIC = b"HETMIG"
+FORMAT = 1
+MIN_KEY = 16
+_HEAD = struct.Struct("!6sHII")  # magic, format, number of payload frames, length of the manifest
+_LENGTH = struct.Struct("!Q")
+_MAC_SIZE = 32
+_CHECKSUM_ONLY = b"hetmig: a public key, which proves integrity and nothing else"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a receiver takes at most; a parcel beyond is a `ParcelTooLarge`."""
+
+    frames: int = 4096
+    """Number of payload frames."""
+    frame_bytes: int = 1 << 32
+    """Bytes in one payload frame."""
+    total_bytes: int = 1 << 33
+    """Bytes in all of the parcel."""
+    manifest_bytes: int = 1 << 24
+    """Bytes of the manifest's JSON text."""
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """An opened parcel: its manifest and its payload, still pickled."""
+
+    manifest: dict[str, Any]
+    frames: list[memoryview]
+    authenticated: bool
+    """Whether its authentication code was checked with a secret key."""
+
+
+def seal(
+    manifest: Mapping[str, Any], frames: Sequence[Buffer], key: bytes | None
+) -> list[bytes | memoryview]:
+    """Wrap `frames` (not copied) into a parcel for whoever holds `key`.
+
+    `key` is a shared secret of 16 bytes or more (`ValueError` if shorter).  With None the code is a
+    mere checksum: it finds accidents and stops nobody.
+    """
+    text = json.dumps(manifest, separators=(",", ":")).encode()
+    views = [_flat(frame) for frame in frames]
+    header = _HEAD.pack(MAGIC, FORMAT, len(views), len(text))
+    header += b"".join(_LENGTH.pack(view.nbytes) for view in views)
+    return [header, text, *views, _authentication(key, [header, text, *views])]
+
+
+def open_sealed(
+    wire: Sequence[Buffer], key: bytes | None, limits: Limits = DEFAULT_LIMITS
+) -> Parcel:
+    """Check a parcel completely and open it; the payload stays pickled.
+
+    Raises `UnsupportedFormat`, `TruncatedParcel`, `ParcelTooLarge` or `ForgedParcel`.
+    """
+    views = _checked_shape(wire, limits)
+    expected = _authentication(key, views[:-1])
+    if not hmac.compare_digest(expected, bytes(views[-1])):
+        raise ForgedParcel(
+            "the parcel's authentication code is wrong: it was changed on the way, "
+            "or sealed with another key"
+        )
+    return Parcel(_checked_manifest(views[1]), views[2:-1], authenticated=key is not None)
+
+
+def peek(wire: Sequence[Buffer], limits: Limits = DEFAULT_LIMITS) -> Parcel:
+    """Open a parcel to look at it, without a key: `authenticated` is False, so trust nothing in it.
+
+    Raises what `open_sealed` raises, except `ForgedParcel`.
+    """
+    views = _checked_shape(wire, limits)
+    return Parcel(_checked_manifest(views[1]), views[2:-1], authenticated=False)
+
+
+def join(wire: Iterable[Buffer]) -> bytes:
+    """One byte string that holds a whole parcel; `split` takes it apart."""
+    return b"".join(wire)
+
+
+def split(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
+    """The wire frames of a parcel in one byte string, uncopied.
+
+    Raises `UnsupportedFormat`, `TruncatedParcel` or `ParcelTooLarge`.
+    """
+    view = _flat(data)
+    count, _ = _parse_head(view[: _HEAD.size], limits)
+    header_size = _HEAD.size + count * _LENGTH.size
+    header = view[:header_size]
+    wire: list[Buffer] = [header]
+    position = header_size
+    for length in [*_lengths(header, limits), _MAC_SIZE]:
+        wire.append(view[position : position + length])
+        position += length
+    if position != view.nbytes:
+        raise TruncatedParcel(f"the parcel should have {position} bytes, it has {view.nbytes}")
+    return wire
+
+
+def write_file(path: str | os.PathLike[str], wire: Iterable[Buffer]) -> None:
+    """Write a parcel to a file, so that there is either all of it or what was there before."""
+    target = Path(path)
+    handle, scratch = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for frame in wire:
+                file.write(frame)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(scratch)
+        raise
+
+
+def read_file(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
+    """The wire frames of a parcel in a file; caps are checked before memory is taken.
+
+    Raises `UnsupportedFormat`, `TruncatedParcel`, `ParcelTooLarge`, or `OSError`.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(_HEAD.size)
+        count, _ = _parse_head(memoryview(head), limits)
+        header = head + file.read(count * _LENGTH.size)
+        lengths = [*_lengths(memoryview(header), limits), _MAC_SIZE]
+        if size != len(header) + sum(lengths):
+            raise TruncatedParcel(
+                f"the parcel should have {len(header) + sum(lengths)} bytes, the file has {size}"
+            )
+        # One writable buffer per frame: thawing can hand them to arrays without another copy.
+        return [header, *(_read_exactly(file, length) for length in lengths)]
+
+
+def _read_exactly(file: BinaryIO, length: int) -> bytearray:
+    buffer = bytearray(length)
+    view = memoryview(buffer)
+    done = 0
+    while done < length:
+        step = file.readinto(view[done:])  # type: ignore[attr-defined]
+        if not step:
+            raise TruncatedParcel("the file of the parcel became shorter while it was read")
+        done += step
+    return buffer
+
+
+def _flat(frame: Buffer) -> memoryview:
+    return memoryview(frame).cast("B")
+
+
+def _authentication(key: bytes | None, parts: Sequence[Buffer]) -> bytes:
+    if key is not None and len(key) < MIN_KEY:
+        raise ValueError(f"a key has at least {MIN_KEY} bytes, this one has {len(key)}")
+    mac = hmac.new(_CHECKSUM_ONLY if key is None else key, digestmod="sha256")
+    for part in parts:
+        mac.update(part)
+    return mac.digest()
+
+
+def _parse_head(head: memoryview, limits: Limits) -> tuple[int, int]:
+    """(number of payload frames, bytes of the manifest), both within the limits."""
+    if head[: len(MAGIC)] != MAGIC[: head.nbytes] or not head.nbytes:
+        raise UnsupportedFormat("this is not a hetmig parcel")
+    if head.nbytes < _HEAD.size:
+        raise TruncatedParcel("the parcel ends within its header")
+    _, version, count, manifest_length = _HEAD.unpack(head[: _HEAD.size])
+    if version != FORMAT:
+        raise UnsupportedFormat(f"a parcel of format {version}; this hetmig reads format {FORMAT}")
+    _cap("payload frames", count, limits.frames)
+    _cap("bytes of manifest", manifest_length, limits.manifest_bytes)
+    return count, manifest_length
+
+
+def _lengths(header: memoryview, limits: Limits) -> list[int]:
+    """Length of the manifest and of each payload frame, as the header states them."""
+    count, manifest_length = _parse_head(header[: _HEAD.size], limits)
+    if header.nbytes != _HEAD.size + count * _LENGTH.size:
+        raise TruncatedParcel("the parcel's header does not have the length it states")
+    lengths = [length for (length,) in _LENGTH.iter_unpack(header[_HEAD.size :])]
+    _cap("bytes in one frame", max(lengths, default=0), limits.frame_bytes)
+    _cap("bytes", manifest_length + sum(lengths), limits.total_bytes)
+    return [manifest_length, *lengths]
+
+
+def _cap(what: str, value: int, limit: int) -> None:
+    if value > limit:
+        raise ParcelTooLarge(f"the parcel has {value} {what}; {limit} are allowed here")
+
+
+def _checked_shape(wire: Sequence[Buffer], limits: Limits) -> list[memoryview]:
+    """The parcel as flat views, whose number and lengths are those of the header."""
+    if not wire:
+        raise TruncatedParcel("the parcel has no frames at all")
+    _cap("frames on the wire", len(wire), limits.frames + 3)
+    views = [_flat(frame) for frame in wire]
+    stated = [*_lengths(views[0], limits), _MAC_SIZE]
+    present = [view.nbytes for view in views[1:]]
+    if stated != present:
+        raise TruncatedParcel("the parcel's frames do not have the number and lengths it states")
+    return views
+
+
+def _checked_manifest(text: memoryview) -> dict[str, Any]:
+    try:
+        manifest = json.loads(bytes(text))
+    except (ValueError, RecursionError) as error:
+        raise UnsupportedFormat(f"the parcel's manifest is not readable: {error}") from None
+    if not isinstance(manifest, dict):
+        raise UnsupportedFormat("the parcel's manifest is not a JSON object")
+    return manifest

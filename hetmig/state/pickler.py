@@ -1,0 +1,119 @@
+"""The pickler behind every parcel.
+
+What cloudpickle does is done by cloudpickle.  This pickler differs where a *running* program needs
+more than a submitted one: cells and namespaces keep their identity, whole modules can be the state
+of a task, exceptions keep their causes, iterators their place, and what would silently arrive as
+something else is refused by name.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import pickle
+from collections.abc import Callable
+from types import CodeType, TracebackType
+from typing import Any, Literal
+
+import cloudpickle
+
+from hetmig.state.code import attribute_names, submodules
+from hetmig.state.namespaces import NamespaceOf
+from hetmig.state.reducers import Reducers
+from hetmig.state.tracebacks import Passed
+
+__all__ = ["OUT_OF_BAND", "Namespaces", "Pickler"]
+
+Namespaces = Literal["whole", "referenced"]
+
+OUT_OF_BAND = 1 << 16
+"""Buffers of this many bytes or more travel beside the pickle, uncopied."""
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no annotations
+    """Pickles the state of a task.  Several `dump` calls share one memo, hence identities.
+
+    With `namespaces="whole"`, a namespace that is no importable module's is state of the task and
+    travels complete; with "referenced", only what the shipped functions refer to does.
+    Raises `NotMigratable` for what must stay, and whatever the reducers of others raise.
+    """
+
+    memo: Any
+
+    def __init__(
+        self,
+        file: Any,
+        *,
+        namespaces: Namespaces = "referenced",
+        buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self.namespaces = namespaces
+        self.last: object = None
+        """The object reduced last; if a dump fails, it is the one that could not be."""
+        self._reducers = Reducers()
+        self._standins: dict[int, NamespaceOf] = {}
+        self._known: dict[int, dict[str, Any]] = {}
+        self._sent: dict[int, set[str]] = {}
+        self._passed: dict[int, Passed] = {}
+        self._packages: set[str] = set()
+        self._names: set[str] = set()
+
+    @property
+    def dispatch_table(self) -> dict[type, Any]:
+        """The table of cloudpickle, flat: a lookup in a ChainMap costs a microsecond per object."""
+        return {**cloudpickle.Pickler.dispatch_table, **copyreg.dispatch_table}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Reduce what is not plain data; called by the C pickler."""
+        self.last = obj
+        reducer = self._reducers[type(obj)]
+        return NotImplemented if reducer is None else reducer(self, obj)
+
+    def reduce_class(self, cls: type) -> Any:
+        """Let cloudpickle reduce a class."""
+        return super().reducer_override(cls)
+
+    def namespace(self, namespace: dict[str, Any], *, empty: bool = False) -> object:
+        """What to pickle so that it becomes this namespace; the same dict each time."""
+        key = id(namespace)
+        if key in self._known:
+            return namespace
+        if key not in self._standins:
+            if key in self.memo.copy():  # it is being pickled as the plain dict it also is
+                self._known[key] = namespace
+                return namespace
+            self._standins[key] = NamespaceOf(namespace, empty=empty)
+        return self._standins[key]
+
+    def adopt(self, standin: NamespaceOf) -> None:
+        """From now on the namespace is found in the memo where its stand-in was put."""
+        memo = self.memo.copy()
+        index, _ = memo.pop(id(standin))
+        memo[id(standin.namespace)] = (index, standin.namespace)
+        self.memo = memo
+        self._known[id(standin.namespace)] = standin.namespace
+
+    def first_sent(self, namespace: dict[str, Any], names: list[str]) -> list[str]:
+        """Those of these names of a namespace which were not sent before; they are from now on."""
+        sent = self._sent.setdefault(id(namespace), set())
+        fresh = [name for name in names if name not in sent]
+        sent.update(fresh)
+        return fresh
+
+    def passed(self, traceback: TracebackType | None) -> Passed | None:
+        """What to pickle for the traceback of an exception; the same object each time."""
+        if traceback is None:
+            return None
+        return self._passed.setdefault(id(traceback), Passed(traceback))
+
+    def note_code(self, code: CodeType) -> None:
+        """Remember the names that travelling code uses."""
+        self._names |= attribute_names(code)
+
+    def note_package(self, name: str) -> None:
+        """Remember a package that travels by reference."""
+        self._packages.add(name)
+
+    def reachable_submodules(self) -> list[str]:
+        """The submodules to import at the destination, for all that was dumped so far."""
+        return submodules(self._packages, self._names) if self._packages else []

@@ -1,0 +1,263 @@
+"""What a frozen state calls while it is thawed.
+
+Every name here stands in parcels and checkpoints: to rename one is to break the old ones.  The
+functions work inside an `Assembly`, which knows what one thaw shares: the module that becomes
+`__main__`, and the modules whose namespaces arrive by value.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+import importlib
+import marshal
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType, TracebackType
+from typing import Any
+
+from hetmig.errors import NotMigratable
+from hetmig.state import tracebacks
+from hetmig.state.tracebacks import Place
+
+__all__ = ["Assembly", "assembling", "known_classes"]
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, not by C
+
+_CONTAINERS = (list, dict, collections.OrderedDict, collections.defaultdict)
+
+known_classes: weakref.WeakSet[type] = weakref.WeakSet()
+"""Classes which are complete in this process; a copy that comes home does not overwrite them."""
+
+
+class Assembly:
+    """What the objects of one thaw share."""
+
+    def __init__(self, main: ModuleType | None) -> None:
+        self.main = main
+        self.modules: dict[int, ModuleType] = {}
+
+
+class _Current(threading.local):
+    assembly: Assembly | None = None
+
+
+_current = _Current()
+
+
+@contextlib.contextmanager
+def assembling(main: ModuleType | None) -> Iterator[None]:
+    """Thaw within this block; the namespace of the frozen `__main__` becomes that of `main`."""
+    before, _current.assembly = _current.assembly, Assembly(main)
+    try:
+        yield
+    finally:
+        _current.assembly = before
+
+
+def _assembly() -> Assembly:
+    if _current.assembly is None:
+        raise RuntimeError("frozen state is thawed by hetmig.loads, not by pickle.loads")
+    return _current.assembly
+
+
+# -- modules and namespaces
+
+
+def module(name: str) -> ModuleType:
+    """The module of that name, imported if need be."""
+    importlib.import_module(name)
+    return sys.modules[name]
+
+
+def module_namespace(name: str) -> dict[str, Any]:
+    """The namespace of the module of that name: the very dict, not a copy."""
+    return vars(module(name))
+
+
+def new_namespace(name: str, is_main: bool) -> dict[str, Any]:
+    """An empty namespace for the state of a module that travels by value."""
+    assembly = _assembly()
+    if is_main and assembly.main is not None:
+        target, assembly.main = assembly.main, None
+    else:
+        target = ModuleType(name)
+    namespace = vars(target)
+    namespace.clear()
+    assembly.modules[id(namespace)] = target
+    return namespace
+
+
+def module_of(namespace: dict[str, Any]) -> ModuleType:
+    """The module to a namespace that travelled by value."""
+    found = _assembly().modules.get(id(namespace))
+    if found is None:
+        raise NotMigratable("a module's namespace is held as a plain dict beside the module")
+    return found
+
+
+def fill_module(module: ModuleType, items: dict[str, Any]) -> None:
+    """Give a module the rest of its namespace."""
+    vars(module).update(items)
+
+
+def import_submodules(names: list[str]) -> None:
+    """Import what code reaches as an attribute of its package, as far as it exists here."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+# -- code, functions, cells, classes
+
+
+def code(data: bytes) -> CodeType:
+    """A code object of this very Python version."""
+    loaded: CodeType = marshal.loads(data)
+    return loaded
+
+
+def new_cell() -> CellType:
+    """An empty cell; `fill_cell` may follow."""
+    return CellType()
+
+
+def fill_cell(cell: CellType, content: tuple[object]) -> None:
+    """Give a cell its content."""
+    (cell.cell_contents,) = content
+
+
+def new_function(
+    code: CodeType, namespace: dict[str, Any], closure: tuple[CellType, ...] | None
+) -> FunctionType:
+    """A function which still lacks its attributes."""
+    return FunctionType(code, namespace, closure=closure)
+
+
+def fill_function(function: FunctionType, state: dict[str, Any]) -> None:
+    """Give a function its attributes, and its namespace what it refers to there."""
+    function.__globals__.update(state.pop("globals", {}))
+    function.__dict__.update(state.pop("__dict__", {}))
+    for name, value in state.items():
+        setattr(function, name, value)
+
+
+def new_class(constructor: Callable[..., type], *args: Any) -> type:
+    """A class which still lacks its members, or the one of this process if it comes home."""
+    return constructor(*args)
+
+
+def fill_class(cls: type, filling: tuple[Callable[[type, Any], Any], Any]) -> None:
+    """Give a new class its members."""
+    setter, state = filling
+    if cls not in known_classes:
+        setter(cls, state)
+        known_classes.add(cls)
+
+
+def lru_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    """An `lru_cache` around a function.  It starts empty."""
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def cached_property(function: Callable[[Any], Any]) -> Any:
+    """A `cached_property`; its name follows as state."""
+    return functools.cached_property(function)
+
+
+# -- exceptions
+
+
+def new_exception(cls: type[BaseException], *args: Any) -> BaseException:
+    """An exception with these `args`, made without the `__init__` of the user's class.
+
+    That one may take other arguments than it handed on; what it stored arrives as state.
+    """
+    base = next(parent for parent in cls.__mro__ if not parent.__flags__ & _HEAP_TYPE)
+    made: BaseException = base.__new__(cls, *args)
+    base.__init__(made, *args)  # type: ignore[misc]  # the base is a C class: no override
+    return made
+
+
+def traceback(places: list[Place]) -> TracebackType | None:
+    """A traceback that shows these places."""
+    return tracebacks.traceback(places)
+
+
+def fill_exception(
+    exception: BaseException, state: tuple[Any, Any, Any, bool, TracebackType | None]
+) -> None:
+    """Give an exception its attributes, those it was raised from, and where it has passed by."""
+    attributes, cause, context, suppress, traceback = state
+    if attributes:
+        set_state = getattr(exception, "__setstate__", exception.__dict__.update)
+        set_state(attributes)
+    exception.__cause__ = cause
+    exception.__context__ = context
+    exception.__suppress_context__ = suppress
+    exception.__traceback__ = traceback
+
+
+# -- subclasses of dict and list
+
+
+def native_base(cls: type) -> type:
+    """Which of the built-in containers a class is, in the end."""
+    return next(parent for parent in cls.__mro__ if parent in _CONTAINERS)
+
+
+def new_container(cls: type, *args: Any) -> Any:
+    """An empty instance, made without the `__init__` of the user's class."""
+    base: Any = native_base(cls)
+    made = base.__new__(cls)
+    base.__init__(made, *args)
+    return made
+
+
+def fill_container(container: Any, filling: tuple[Any, list[Any]]) -> None:
+    """Give a subclass of dict or list its attributes, and its items past its own methods."""
+    state, items = filling
+    set_state = getattr(container, "__setstate__", None)
+    if state is not None and set_state is not None:
+        set_state(state)
+    elif state is not None:
+        attributes, slots = state if isinstance(state, tuple) else (state, None)
+        if attributes:
+            vars(container).update(attributes)
+        for name, value in (slots or {}).items():
+            object.__setattr__(container, name, value)
+    base: Any = native_base(type(container))
+    if base is list:
+        list.extend(container, items)
+    else:
+        for key, value in items:
+            base.__setitem__(container, key, value)
+
+
+# -- views
+
+
+_VIEWS: Mapping[str, Callable[[Any], Any]] = {
+    "keys": lambda mapping: mapping.keys(),
+    "values": lambda mapping: mapping.values(),
+    "items": lambda mapping: mapping.items(),
+}
+
+
+def view(mapping: Any, kind: str) -> Any:
+    """The "keys", "values" or "items" of a dict, which go on showing that dict."""
+    return _VIEWS[kind](mapping)
+
+
+def readonly_view(data: bytearray) -> memoryview:
+    """A view that may only be read, of data that may change."""
+    return memoryview(data).toreadonly()
+
+
+def attribute(owner: type, name: str) -> BuiltinFunctionType:
+    """A descriptor as it lies in its class."""
+    found: BuiltinFunctionType = vars(owner)[name]
+    return found

@@ -1,0 +1,340 @@
+"""How each kind of object that is more than plain data is taken apart.
+
+A reducer gets the pickler and the object and returns what `object.__reduce_ex__` would: a function
+of `rebuild` and its arguments.  NotImplemented hands the object on to cloudpickle and pickle.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import sys
+import types
+import typing
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from types import CellType, CodeType, FunctionType, MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hetmig.errors import NotMigratable
+from hetmig.state import containers, iterators, rebuild, resources, singletons
+from hetmig.state.closed import reduce_closed
+from hetmig.state.code import freeze_code, global_names
+from hetmig.state.namespaces import (
+    NamespaceOf,
+    Unsent,
+    by_reference,
+    imported_as,
+    is_module_namespace,
+    portable_items,
+)
+from hetmig.state.second_opinion import dill_reducers
+from hetmig.state.tracebacks import Passed, passed
+
+if TYPE_CHECKING:
+    from hetmig.state.pickler import Pickler
+
+__all__ = ["Reducers"]
+
+Reduced = tuple[Any, ...]
+Reducer = Callable[["Pickler", Any], Any]
+
+_OWN_WAY = frozenset({"__reduce__", "__reduce_ex__", "__getstate__"})
+_STREAMS = ("stdin", "stdout", "stderr")
+_RELATIVE_IMPORT = ("__name__", "__package__", "__path__", "__file__")
+
+
+class Reducers(dict[type, "Reducer | None"]):
+    """The reducer of each type, decided once per pickler by the type's bases."""
+
+    def __init__(self) -> None:
+        super().__init__(_REDUCERS)
+        self._refusals = resources.refusals()
+
+    def __missing__(self, cls: type) -> Reducer | None:
+        self[cls] = reducer = self._decide(cls)
+        return reducer
+
+    def _decide(self, cls: type) -> Reducer | None:
+        for root, reducer in _FAMILIES.items():
+            if issubclass(cls, root):
+                return reducer
+        if (contained := containers.reducer_of(cls)) is not None:
+            return contained
+        for base in cls.__mro__:
+            if base in self._refusals:
+                return functools.partial(_refuse, self._refusals[base])
+            if (base.__module__, base.__qualname__) == ("numpy", "ndarray"):
+                return _reduce_array
+            if base is not object and not _OWN_WAY.isdisjoint(vars(base)):
+                return None
+        if found := singletons.of_type(cls):
+            return functools.partial(_reduce_singleton, found)
+        return None
+
+
+def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
+    for name in _STREAMS:
+        if obj is getattr(sys, name) or obj is getattr(sys, f"__{name}__"):
+            return getattr, (sys, name)
+    if closed := reduce_closed(obj):
+        return closed
+    raise NotMigratable(reason[0])
+
+
+def _reduce_singleton(known: dict[int, tuple[str, str]], pickler: Pickler, obj: Any) -> Any:
+    place = known.get(id(obj))
+    if place is None or not by_reference(place[0]):
+        return NotImplemented
+    return getattr, (sys.modules[place[0]], place[1])
+
+
+# -- modules and namespaces
+
+
+def _reduce_namespace(pickler: Pickler, standin: NamespaceOf) -> Reduced:
+    imported = imported_as(standin.namespace)
+    if imported is not None:
+        made: Reduced = (rebuild.module_namespace, (imported,))
+        items: dict[str, Any] = {}
+    else:
+        name = standin.namespace.get("__name__")
+        main = sys.modules.get("__main__")
+        is_main = main is not None and vars(main) is standin.namespace
+        made = (rebuild.new_namespace, (name if isinstance(name, str) else "?", is_main))
+        items = {} if standin.empty else _items(pickler, standin.namespace)
+    return (*made, None, None, _adopting(pickler, standin, items))
+
+
+def _items(pickler: Pickler, namespace: dict[str, Any]) -> dict[str, Any]:
+    if pickler.namespaces == "whole":
+        return portable_items(namespace, list(namespace))
+    return {
+        **{key: namespace[key] for key in _RELATIVE_IMPORT if key in namespace},
+        "__builtins__": sys.modules["builtins"],
+    }
+
+
+def _reduce_unsent(pickler: Pickler, unsent: Unsent) -> Reduced:
+    namespace = unsent.namespace
+    names = pickler.first_sent(namespace, [name for name in unsent.names if name in namespace])
+    return dict, (), None, None, iter(portable_items(namespace, names).items())
+
+
+def _adopting(
+    pickler: Pickler, standin: NamespaceOf, items: dict[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    # The C pickler asks for the first item when the stand-in has its place in the memo.
+    pickler.adopt(standin)
+    yield from items.items()
+
+
+def _reduce_module(pickler: Pickler, module: ModuleType) -> Reduced:
+    name = module.__name__
+    if by_reference(name) and sys.modules[name] is module:
+        if hasattr(module, "__path__"):
+            pickler.note_package(name)
+        return rebuild.module, (name,)
+    made = (rebuild.module_of, (pickler.namespace(vars(module)),))
+    if pickler.namespaces == "whole":
+        return made
+    rest = Unsent(vars(module), tuple(vars(module)))
+    return *made, rest, None, None, rebuild.fill_module
+
+
+# -- code, functions, cells, classes
+
+
+def _reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
+    pickler.note_code(code)
+    return rebuild.code, (freeze_code(code),)
+
+
+def _reduce_cell(pickler: Pickler, cell: CellType) -> Reduced:
+    try:
+        content = (cell.cell_contents,)
+    except ValueError:
+        return rebuild.new_cell, ()
+    return rebuild.new_cell, (), content, None, None, rebuild.fill_cell
+
+
+def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
+    if _importable(function):
+        return NotImplemented
+    namespace = pickler.namespace(function.__globals__)
+    arguments = (function.__code__, namespace, function.__closure__)
+    state = _function_state(function)
+    if pickler.namespaces == "referenced" and not is_module_namespace(function.__globals__):
+        state["globals"] = Unsent(function.__globals__, global_names(function.__code__))
+    return rebuild.new_function, arguments, state, None, None, rebuild.fill_function
+
+
+def _importable(obj: Any) -> bool:
+    """Whether the attribute its names lead to is this very object, in a module to import."""
+    if not by_reference(obj.__module__):
+        return False
+    found: Any = sys.modules[obj.__module__]
+    for name in obj.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is obj
+
+
+def _function_state(function: FunctionType) -> dict[str, Any]:
+    code = function.__code__
+    state: dict[str, Any] = {"__module__": function.__module__}
+    if function.__name__ != code.co_name:
+        state["__name__"] = function.__name__
+    if function.__qualname__ != code.co_qualname:
+        state["__qualname__"] = function.__qualname__
+    usual_doc = code.co_consts[0] if code.co_consts else None
+    if function.__doc__ is not usual_doc:
+        state["__doc__"] = function.__doc__
+    for name in ("__defaults__", "__kwdefaults__", "__dict__", "__type_params__"):
+        if value := getattr(function, name, None):
+            state[name] = value
+    state.update(_annotations(function))
+    return state
+
+
+def _annotations(function: FunctionType) -> dict[str, Any]:
+    # From 3.14 on annotations are evaluated when asked for, which may run anything.
+    annotate = getattr(function, "__annotate__", None)
+    if annotate is not None:
+        return {"__annotate__": annotate}
+    return {"__annotations__": function.__annotations__} if function.__annotations__ else {}
+
+
+def _reduce_class(pickler: Pickler, cls: type) -> Any:
+    reduced = pickler.reduce_class(cls)
+    if reduced is NotImplemented or len(reduced) < 6:
+        return reduced
+    constructor, arguments, state, _, _, setter = reduced
+    if annotate := vars(cls).get("__annotate_func__"):
+        state[0]["__annotate_func__"] = annotate  # cloudpickle loses it
+    rebuild.known_classes.add(cls)
+    made = (rebuild.new_class, (constructor, *arguments))
+    return (*made, (setter, state), None, None, rebuild.fill_class)
+
+
+# -- wrappers and views
+
+
+def _reduce_lru_cache(pickler: Pickler, wrapper: Any) -> Any:
+    if _importable(wrapper):
+        return NotImplemented
+    options = wrapper.cache_parameters()
+    arguments = (wrapper.__wrapped__, options["maxsize"], options["typed"])
+    state = {name: value for name, value in vars(wrapper).items() if name != "cache_parameters"}
+    return rebuild.lru_cache, arguments, state
+
+
+def _reduce_cached_property(pickler: Pickler, wrapper: Any) -> Reduced:
+    # Before 3.12 it holds a lock.
+    state = {name: value for name, value in vars(wrapper).items() if name != "lock"}
+    return rebuild.cached_property, (wrapper.func,), state
+
+
+def _reduce_view(kind: str) -> Reducer:
+    def reduce(pickler: Pickler, view: Any) -> Reduced:
+        (mapping,) = (o for o in gc.get_referents(view) if isinstance(o, dict))
+        return rebuild.view, (mapping, kind)
+
+    return reduce
+
+
+def _reduce_mapping_proxy(pickler: Pickler, proxy: MappingProxyType[Any, Any]) -> Reduced:
+    (mapping,) = gc.get_referents(proxy)
+    if "__dict__" in mapping and isinstance(mapping["__dict__"], types.GetSetDescriptorType):
+        return getattr, (mapping["__dict__"].__objclass__, "__dict__")
+    return MappingProxyType, (mapping,)
+
+
+def _reduce_memoryview(pickler: Pickler, view: memoryview) -> Any:
+    whole = isinstance(view.obj, bytes | bytearray) and len(view.obj) == view.nbytes
+    if whole and view.format == "B" and view.ndim == 1 and view.c_contiguous:
+        frozen = view.readonly and isinstance(view.obj, bytearray)
+        return rebuild.readonly_view if frozen else memoryview, (view.obj,)
+    return _refuse(resources.refusals()[memoryview], pickler, view)
+
+
+def _reduce_array(pickler: Pickler, array: Any) -> Any:
+    if _has_long_double(array.dtype):
+        raise NotMigratable(resources.NUMPY_PRECISION[0])
+    return NotImplemented
+
+
+def _has_long_double(dtype: Any) -> bool:
+    base = dtype.base
+    if base.fields:
+        return any(_has_long_double(field[0]) for field in base.fields.values())
+    return base.char in ("g", "G")
+
+
+# -- exceptions, typing
+
+
+def _reduce_exception(pickler: Pickler, error: BaseException) -> Any:
+    reduced = error.__reduce_ex__(5)
+    if isinstance(reduced, str) or len(reduced) > 3:
+        return reduced
+    constructor, arguments, state = (*reduced, None)[:3]
+    if not isinstance(type(error).__reduce__, FunctionType):
+        constructor, arguments = rebuild.new_exception, (type(error), *arguments)
+    # A result or a script's end is told with the text of its traceback.
+    way = pickler.passed(error.__traceback__) if pickler.namespaces == "whole" else None
+    filling = (state, error.__cause__, error.__context__, error.__suppress_context__, way)
+    return constructor, arguments, filling, None, None, rebuild.fill_exception
+
+
+def _reduce_passed(pickler: Pickler, way: Passed) -> Reduced:
+    return rebuild.traceback, (passed(way.traceback),)
+
+
+def _reduce_type_variable(pickler: Pickler, variable: Any) -> Any:
+    if by_reference(variable.__module__):
+        return NotImplemented
+    if isinstance(variable, typing.NewType):
+        return typing.NewType, (variable.__name__, variable.__supertype__)
+    return type(variable), (variable.__name__,)
+
+
+def _reduce_environment(pickler: Pickler, environment: Any) -> Any:
+    return "environ" if environment is os.environ else NotImplemented
+
+
+def _ignoring_pickler(reduce: Callable[[Any], Any]) -> Reducer:
+    return lambda pickler, obj: reduce(obj)
+
+
+_REDUCERS: dict[type, Reducer | None] = {
+    FunctionType: _reduce_function,
+    CodeType: _reduce_code,
+    CellType: _reduce_cell,
+    NamespaceOf: _reduce_namespace,
+    Unsent: _reduce_unsent,
+    Passed: _reduce_passed,
+    MappingProxyType: _reduce_mapping_proxy,
+    memoryview: _reduce_memoryview,
+    type(functools.lru_cache(_reduce_view)): _reduce_lru_cache,
+    functools.cached_property: _reduce_cached_property,
+    type({}.keys()): _reduce_view("keys"),
+    type({}.values()): _reduce_view("values"),
+    type({}.items()): _reduce_view("items"),
+    type(OrderedDict().keys()): _reduce_view("keys"),
+    type(OrderedDict().values()): _reduce_view("values"),
+    type(OrderedDict().items()): _reduce_view("items"),
+    typing.NewType: _reduce_type_variable,
+    typing.ParamSpec: _reduce_type_variable,
+    typing.TypeVarTuple: _reduce_type_variable,
+    type(os.environ): _reduce_environment,
+    **{cls: _ignoring_pickler(reduce) for cls, reduce in iterators.REDUCERS.items()},
+    **{cls: _ignoring_pickler(reduce) for cls, reduce in dill_reducers().items()},
+}
+
+_FAMILIES: dict[type, Reducer] = {
+    type: _reduce_class,
+    ModuleType: _reduce_module,
+    BaseException: _reduce_exception,
+}
+"""These serve all subclasses."""

@@ -1,0 +1,39 @@
+"""Sentinels: objects that mean nothing but themselves, such as `_MISSING = object()`.
+
+A frame of a library often holds one, to compare it by `is`.  A copy would be another object and the
+comparison silently false, so a sentinel travels as the name under which its module holds it.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+__all__ = ["of_type"]
+
+
+def of_type(cls: type) -> dict[int, tuple[str, str]]:
+    """Identity of each sentinel of exactly this type -> (module, name).
+
+    A sentinel has no state.  An object with state travels by value, wherever it is also held.
+    """
+    if cls is object:
+        modules = [module for module in list(sys.modules.values()) if type(module) is ModuleType]
+    elif _can_be_stateless(cls) and cls.__module__ in sys.modules:
+        modules = [sys.modules[cls.__module__]]
+    else:
+        modules = []
+    return {
+        id(value): (module.__name__, name)
+        for module in modules
+        for name, value in list(vars(module).items())
+        if type(value) is cls and not getattr(value, "__dict__", None)
+    }
+
+
+def _can_be_stateless(cls: type) -> bool:
+    """Whether its instances hold nothing outside a `__dict__`."""
+    return cls.__itemsize__ == 0 and all(
+        base is object or not (vars(base).get("__slots__") or not base.__flags__ & (1 << 9))
+        for base in cls.__mro__
+    )

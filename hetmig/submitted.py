@@ -1,0 +1,197 @@
+"""A submitted task, seen from where it was submitted: a future that can be asked to move."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hetmig import aio
+from hetmig.errors import AlreadyThere, HetmigError
+from hetmig.journey import Hop
+
+if TYPE_CHECKING:
+    from hetmig.client import Nodes
+
+__all__ = ["RemoteTraceback", "Task", "TaskInfo", "task_info"]
+
+_KEEP_BYTES = 1 << 20
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a task's exception, as text; it is the `__cause__` of that exception."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A line of `hetmig ps`."""
+
+    id: str
+    name: str
+    state: str
+    """"running", "done", "failed", "cancelled" or "lost"."""
+    node: str
+    """Name of the node it is, or was last, on."""
+    endpoint: str
+    home: str
+    submitted: float | None
+    """Seconds since the epoch; None if the asked node is not the task's home."""
+    progress: tuple[float, float | None, str] | None
+    hops: int
+
+
+class Task(Future[Any]):
+    """A task, wherever it is.  Its result, its output and its exception arrive here."""
+
+    def __init__(self, nodes: Nodes, task: str, name: str) -> None:
+        super().__init__()
+        self.id = task
+        self.name = name
+        self._nodes = nodes
+        self._summary: dict[str, Any] = {"state": "running", "progress": None, "hops": []}
+        self._decoders = {
+            stream: codecs.getincrementaldecoder("utf-8")("replace")
+            for stream in ("stdout", "stderr")
+        }
+        self._written: list[tuple[str, str]] = []
+        self._written_size = 0
+        self._output_callbacks: list[Callable[[str, str], object]] = []
+        self._progress_callbacks: list[Callable[[float, float | None, str], object]] = []
+
+    def __repr__(self) -> str:
+        return f"<hetmig.Task {self.id} {self.name} {self.state}>"
+
+    @property
+    def state(self) -> str:
+        """One of "running", "done", "failed", "cancelled", "lost", as far as we have heard."""
+        return str(self._summary["state"])
+
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self.done()
+
+    def cancel(self) -> bool:
+        """End the task at once, without letting it clean up.  False if it has ended by itself."""
+        if self.done():
+            return self.cancelled()
+        try:
+            self._nodes._call(self._nodes._connection.cancel(self.id))
+        except HetmigError:
+            return False
+        if super().cancel():
+            self.set_running_or_notify_cancel()
+        return self.cancelled()
+
+    def migrate(self, to: str, timeout: float = 10.0) -> Hop:
+        """Move the task to the node `to` (name or endpoint) and wait until it runs there.
+
+        Returns the move that brought it there, which may have been its own idea meanwhile.
+        `timeout` (s) is what finding a safe point, and then the destination, may take at most.
+        Raises NotMigratable, MigrationRefused or NodeUnreachable with the reason; the task then
+        goes on where it was.  AlreadyThere: it has never been anywhere else.
+        """
+        try:
+            return self._nodes.move(self.id, to, timeout)
+        except AlreadyThere:
+            if journey := self.journey():
+                return journey[-1]
+            raise
+
+    def where(self) -> str:
+        """The name of the node it is on, or was last."""
+        return str(self._fresh()["node"])
+
+    def journey(self) -> list[Hop]:
+        """All its completed moves, in order."""
+        return [Hop.from_json(hop) for hop in self._fresh()["hops"]]
+
+    def progress(self) -> tuple[float, float | None, str] | None:
+        """The last (done, total, note) it reported with `hetmig.progress`, if any."""
+        return _progress(self._summary)
+
+    def add_progress_callback(self, callback: Callable[[float, float | None, str], object]) -> None:
+        """Call `callback(done, total, note)` whenever the task has reported progress."""
+        self._progress_callbacks.append(callback)
+
+    def add_output_callback(self, callback: Callable[[str, str], object]) -> None:
+        """Call `callback(stream, text)`, stream being "stdout" or "stderr", for what it writes.
+
+        What it wrote before comes first.  With a callback, nothing is echoed any more.
+        """
+        self._nodes._later(lambda: self._add_output_callback(callback))
+
+    def info(self) -> TaskInfo:
+        """All in one: where it is, its state, its progress."""
+        return task_info(self._fresh())
+
+    def _fresh(self) -> dict[str, Any]:
+        if "node" in self._summary and (self.done() or self._nodes._closed):
+            return self._summary
+        return self._nodes._call(self._nodes._connection.summary(self.id))
+
+    # In the thread of callbacks ---------------------------------------------------------------
+
+    def _add_output_callback(self, callback: Callable[[str, str], object]) -> None:
+        self._output_callbacks.append(callback)
+        for stream, text in self._written:
+            callback(stream, text)
+
+    def _output(self, stream: str, data: bytes) -> None:
+        text = self._decoders[stream].decode(data)
+        self._written.append((stream, text))
+        self._written_size += len(text)
+        while self._written_size > _KEEP_BYTES:
+            self._written_size -= len(self._written.pop(0)[1])
+        for callback in self._output_callbacks:
+            callback(stream, text)
+        if self._nodes.echo and not self._output_callbacks:
+            print(text, end="", file=getattr(sys, stream), flush=True)
+
+    def _changed(self, summary: dict[str, Any]) -> None:
+        before, self._summary = self._summary, summary
+        progress = _progress(summary)
+        if progress is not None and progress != _progress(before):
+            for callback in self._progress_callbacks:
+                callback(*progress)
+
+    def _end(self, end: aio.End) -> None:
+        with contextlib.suppress(InvalidStateError):
+            if self.state == "cancelled":
+                super().cancel()
+                return
+            if end.error is not None:
+                self.set_exception(end.error)
+                return
+            try:
+                value = end.value()
+            except Exception as error:
+                error.add_note(f"the outcome of task {self.id} could not be unpickled here")
+                self.set_exception(error)
+                return
+            if end.ok:
+                self.set_result(value)
+            else:
+                value.__cause__ = RemoteTraceback(end.traceback)
+                self.set_exception(value)
+
+
+def _progress(summary: dict[str, Any]) -> tuple[float, float | None, str] | None:
+    progress = summary["progress"]
+    return None if progress is None else (progress[0], progress[1], progress[2])
+
+
+def task_info(summary: dict[str, Any]) -> TaskInfo:
+    """What a node says of a task, as a line of `hetmig ps`."""
+    items = {name: summary[name] for name in TaskInfo.__dataclass_fields__ if name != "hops"}
+    return TaskInfo(**{**items, "progress": _progress(summary)}, hops=len(summary["hops"]))

@@ -1,0 +1,114 @@
+"""Which interpreters can be made, by name, and what each is made of."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+__all__ = [
+    "ARCHITECTURES",
+    "QEMU_SUITE",
+    "TARGETS",
+    "WHEELS",
+    "Architecture",
+    "DebianPython",
+    "LocalPython",
+    "host_architecture",
+]
+
+WHEELS = ("bytecode>=0.17", "cloudpickle>=3.1", "dill>=0.3.8", "typing_extensions")
+"""What a node needs besides ZeroMQ, all pure Python.  Debian's own copies are too old."""
+
+QEMU_SUITE = "forky"
+"""Where the emulators come from; those of Debian 12 are too old and not static."""
+
+
+class Architecture(NamedTuple):
+    """What Debian's name for a kind of CPU means to others."""
+
+    machine: str
+    """As `platform.machine()` says it."""
+    qemu: str
+    """The emulator's suffix: qemu-SUFFIX."""
+    libraries: str
+    """Debian's directory of libraries below usr/lib."""
+    loader: str | None = None
+    """The dynamic loader below the root, for CPUs that may also be the host's own."""
+
+
+ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
+    {
+        "amd64": Architecture("x86_64", "x86_64", "x86_64-linux-gnu", "lib64/ld-linux-x86-64.so.2"),
+        "arm64": Architecture(
+            "aarch64", "aarch64", "aarch64-linux-gnu", "lib/ld-linux-aarch64.so.1"
+        ),
+        "armhf": Architecture("armv7l", "arm", "arm-linux-gnueabihf"),
+        "i386": Architecture("i686", "i386", "i386-linux-gnu", "lib/ld-linux.so.2"),
+        "ppc64el": Architecture("ppc64le", "ppc64le", "powerpc64le-linux-gnu"),
+        "riscv64": Architecture("riscv64", "riscv64", "riscv64-linux-gnu"),
+        "s390x": Architecture("s390x", "s390x", "s390x-linux-gnu"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class DebianPython:
+    """A CPython as Debian built it, with Debian's pyzmq."""
+
+    name: str
+    architecture: str
+    suite: str
+    version: str
+    about: str
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What apt-get is asked for."""
+        return f"python{self.version}", "python3-zmq"
+
+
+@dataclass(frozen=True)
+class LocalPython:
+    """A CPython of that version which this machine already has, in a virtual environment.
+
+    Where there is none, Debian's of the same version and CPU takes its place.
+    """
+
+    name: str
+    about: str
+
+    @property
+    def version(self) -> str:
+        """The version is the name."""
+        return self.name
+
+
+_ALL: tuple[DebianPython | LocalPython, ...] = (
+    DebianPython("arm64", "arm64", "bookworm", "3.11", "ARM, 64 bits"),
+    DebianPython("s390x", "s390x", "bookworm", "3.11", "IBM Z, big endian"),
+    DebianPython("armhf", "armhf", "bookworm", "3.11", "ARM, 32 bits"),
+    DebianPython("i386", "i386", "bookworm", "3.11", "x86, 32 bits"),
+    DebianPython("riscv64", "riscv64", "trixie", "3.13", "RISC-V"),
+    DebianPython("ppc64el", "ppc64el", "trixie", "3.13", "POWER"),
+    DebianPython("amd64-3.11", "amd64", "bookworm", "3.11", "x86-64"),
+    DebianPython("amd64-3.13", "amd64", "trixie", "3.13", "x86-64"),
+    DebianPython("amd64-3.14", "amd64", "forky", "3.14", "x86-64"),
+    DebianPython("amd64-3.15", "amd64", "forky", "3.15", "x86-64"),
+    LocalPython("3.11", "this machine's CPython 3.11"),
+    LocalPython("3.12", "this machine's CPython 3.12"),
+    LocalPython("3.13", "this machine's CPython 3.13"),
+    LocalPython("3.14", "this machine's CPython 3.14"),
+)
+
+TARGETS: Mapping[str, DebianPython | LocalPython] = MappingProxyType({t.name: t for t in _ALL})
+"""Every target that can be made, by name."""
+
+
+def host_architecture() -> str:
+    """Return Debian's name for this machine's CPU, or what the system calls it if unknown."""
+    machine = platform.machine()
+    names = {cpu.machine: name for name, cpu in ARCHITECTURES.items()}
+    return names.get(machine, machine)

@@ -1,0 +1,70 @@
+"""What a task itself says to hetmig: take me there, this is how far I am, where am I?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from hetmig.errors import NotInTask
+
+__all__ = ["here", "migratable", "migrate", "progress"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def migrate(to: str) -> None:
+    """Go on at another node, given by name or `tcp://HOST:PORT`: this call returns there.
+
+    Raises NotMigratable or MigrationRefused, here, if that is not possible, NotInTask outside a
+    task.  Call it from the task's own code, not through C (`map(hetmig.migrate, ...)`).
+    """
+    _runtime().migrate(to, sys._getframe(1), sys._getframe(0))
+
+
+def progress(done: float, total: float | None = None, note: str = "") -> None:
+    """Tell the submitter how far the task is.  Cheap: only some reports per second are sent.
+
+    Outside a task it does nothing, so that the same function runs without hetmig.
+    """
+    try:
+        runtime = _runtime()
+    except NotInTask:
+        return
+    runtime.progress(done, total, note)
+
+
+def here() -> str | None:
+    """The name of the node this code runs on; None outside a task."""
+    try:
+        return str(_runtime().node)
+    except NotInTask:
+        return None
+
+
+@overload
+def migratable(function: F) -> F: ...
+@overload
+def migratable(*, every: float | None = None) -> Callable[[F], F]: ...
+def migratable(function: Any = None, *, every: float | None = None) -> Any:
+    """Mark a function as meant to move.  It stays the very same function, bytecode included.
+
+    `every` (s) is reserved for checkpoints.
+    """
+    if function is None:
+        return lambda function: migratable_with(function, every)
+    return migratable_with(function, every)
+
+
+def migratable_with(function: F, every: float | None) -> F:
+    """Set the mark."""
+    function.__hetmig__ = {"every": every}  # type: ignore[attr-defined]
+    return function
+
+
+def _runtime() -> Any:
+    # Only a runner imports that module: a client never becomes a task.
+    module = sys.modules.get("hetmig.node.runtime")
+    if module is None:
+        raise NotInTask("this is not a task: submit the function, or use `hetmig run`")
+    return module.current()

@@ -1,0 +1,37 @@
+"""What every test shares: other interpreters, and Hypothesis without chance."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import interpreters
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background by a shell: what the tests start would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A run that is told to end does so like one that Ctrl-C ended: it takes what it started with it.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+hypothesis.settings.register_profile(
+    "hetmig",
+    derandomize=True,  # the same examples everywhere, so that a failure is not of one run only
+    deadline=None,  # machines differ; time is measured in benchmarks/
+    print_blob=True,
+)
+hypothesis.settings.load_profile("hetmig")
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Callable[[str], Path]:
+    """Give an interpreter by name (`foreign("s390x")`), or skip the test and say which is missing.
+
+    The names are those of `hetmig.targets.TARGETS`; "3.12" and the like are the host's own.
+    """
+    return interpreters.target

@@ -1,0 +1,47 @@
+"""The self-check proves the layout, and a wrong one does not pass it."""
+
+import dataclasses
+
+import pytest
+
+from hetmig.errors import UnsupportedInterpreter
+from hetmig.interpreter import layout
+
+
+def test_this_interpreter_is_proven():
+    report = layout.self_check()
+    assert report.ok, report.reason
+    assert report.details["pointer_bytes"] in (4, 8)
+    layout.require()
+
+
+@pytest.fixture
+def uncached():
+    layout.self_check.cache_clear()
+    yield
+    layout.self_check.cache_clear()
+
+
+@pytest.mark.parametrize("part", ["executable", "function", "locals", "localsplus", "owner"])
+def test_a_wrong_offset_is_noticed(part, monkeypatch, uncached):
+    right = layout._layout()
+    # one word off still lies inside the frame: wrong, but not a crash
+    wrong = dataclasses.replace(right, **{part: getattr(right, part) + layout._WORD})
+    monkeypatch.setattr(layout, "_layout", lambda: wrong)
+    report = layout.self_check()
+    assert not report.ok
+    assert report.reason
+    with pytest.raises(UnsupportedInterpreter, match="hetmig doctor"):
+        layout.require()
+
+
+def test_another_implementation_is_refused_by_name(monkeypatch, uncached):
+    monkeypatch.setattr(layout.sys.implementation, "name", "pypy")
+    assert layout.self_check().reason == "pypy is not CPython"
+
+
+@pytest.mark.parametrize("version", [(3, 10), (3, 99)])
+def test_an_unknown_version_is_refused_before_anything_is_read(version, monkeypatch, uncached):
+    monkeypatch.setattr(layout.cpython, "VERSION", version)
+    monkeypatch.setattr(layout, "_layout", lambda: pytest.fail("memory was read"))
+    assert "is not between" in layout.self_check().reason

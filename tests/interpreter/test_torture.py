@@ -1,0 +1,88 @@
+"""Every case, migrated at every safe point: the outcome is that of the unmigrated run."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+import tests.cases
+from hetmig.testing import ping_pong, torture
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def _cases():
+    for module_info in pkgutil.iter_modules(tests.cases.__path__):
+        module = importlib.import_module(f"tests.cases.{module_info.name}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("case_"):
+                yield pytest.param(module, function, id=f"{module_info.name}.{name[5:]}")
+
+
+# the library is not of our making, nor made to be moved: it has a test of its own
+CASES = [case for case in _cases() if not case.id.startswith("library.")]
+# the boundaries have a test of their own for this, with their refusals by name
+PLAIN = [case for case in CASES if not case.id.startswith("boundaries.")]
+
+# Where a case may refuse to move: Python code that C code has entered (constructors, `with`,
+# decorators made by functools), and a traceback in a variable.
+REFUSALS = (
+    "is a C-level call between",
+    "a class body can't move",
+    "cannot travel: a frame or traceback",
+)
+
+
+@pytest.fixture
+def by_value():
+    """Have a case's module travel as the state of the program, as that of a script does."""
+    registered = []
+
+    def register(module):
+        cloudpickle.register_pickle_by_value(module)
+        registered.append(module)
+
+    yield register
+    for module in registered:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+@pytest.mark.parametrize(("module", "case"), PLAIN)
+def test_moved_once_at_every_safe_point(module, case, by_value):
+    by_value(module)
+    report = torture(case)
+    assert report.migrated >= 2
+    unexpected = [
+        reason for reason in report.reasons if not any(known in reason for known in REFUSALS)
+    ]
+    assert unexpected == []
+
+
+@pytest.mark.slow  # on an emulated CPU, where each process takes seconds to start
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each hop is a fork")
+@pytest.mark.parametrize(("module", "case"), CASES)
+def test_moved_at_every_safe_point_in_one_run(module, case):
+    # in a process of its own: this one has threads, and a fork of it would have half of their locks
+    command = [sys.executable, "-X", "faulthandler", "-m", __name__, module.__name__, case.__name__]
+    run = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100
+    )
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) >= 1
+
+
+def main(module_name, case_name):
+    """Print how often a case was moved."""
+    module = importlib.import_module(module_name)
+    cloudpickle.register_pickle_by_value(module)
+    print(ping_pong(getattr(module, case_name)).migrated)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

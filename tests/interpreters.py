@@ -1,0 +1,72 @@
+"""The interpreters which tests run code in, besides the one that runs the tests.
+
+`target("s390x")` and `target("3.13")` give an interpreter with what a node needs, made on first
+use; where it can not be made the test is skipped, and the skip says which and why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from hetmig.errors import TargetUnavailable
+from hetmig.targets import make
+from hetmig.targets.debian import run
+from hetmig.targets.store import once, place
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def target(name: str) -> Path:
+    """Return the interpreter called `name` in hetmig.targets.TARGETS, or skip the test."""
+    if name == RUNNING:
+        return Path(sys.executable)
+    python, reason = _made(name)
+    if python is None:
+        pytest.skip(reason)
+    return python
+
+
+@cache
+def _made(name: str) -> tuple[Path | None, str]:
+    try:
+        return make(name, progress=lambda line: print(line, file=sys.stderr)), ""
+    except TargetUnavailable as error:
+        return None, str(error)
+
+
+def with_pytest(name: str) -> tuple[Path, dict[str, str]]:
+    """Return the interpreter `name` and the environment in which it can run this project's tests.
+
+    Skips the test if the interpreter, or what the tests need in it, can not be had.
+    """
+    python = target(name)
+    path, reason = _test_requirements(name, python)
+    if path is None:
+        pytest.skip(reason)
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), str(path)]))
+    return python, environment
+
+
+@cache
+def _test_requirements(name: str, python: Path) -> tuple[Path | None, str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = project["optional-dependencies"]["test"]
+    directory = place(f"testing-{name}")
+
+    def build(directory: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
+        run("test requirements", [*pip, "--only-binary=:all:", "-t", directory, *wanted])
+
+    try:
+        once(directory, {"python": str(python), "wanted": wanted}, build)
+    except TargetUnavailable as error:
+        return None, f"target {name}: {error}"
+    return directory, ""

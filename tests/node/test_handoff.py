@@ -1,0 +1,166 @@
+"""The handoff under a network that drops, repeats, delays and reorders: one owner at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from hetmig.node.handoff import Act, Effect, Handoff, Note, State
+
+NODES = range(3)
+OWNING = {State.RUNNING, State.FROZEN}
+
+
+@dataclass(frozen=True)
+class Letter:
+    sender: int
+    receiver: int
+    note: Note
+    epoch: int
+    work: int
+    """How far the task had come when it was frozen: what the parcel of an OFFER holds."""
+
+
+class World(RuleBasedStateMachine):
+    """Three nodes pass one task around."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes = [Handoff(State.RUNNING, 1)] + [Handoff() for _ in NODES[1:]]
+        self.work = [0 if node == 0 else -1 for node in NODES]
+        self.peer = [0] * 3
+        self.staged_work: dict[tuple[int, int], int] = {}
+        self.done = 0
+        self.letters: list[Letter] = []
+
+    def perform(self, node: int, effects: list[Effect], peer: int | None = None) -> None:
+        to = self.peer[node] if peer is None else peer
+        for effect in effects:
+            if isinstance(effect.do, Note):
+                self.letters.append(Letter(node, to, effect.do, effect.epoch, self.work[node]))
+            elif effect.do is Act.RUN:
+                self.work[node] = self.staged_work[node, effect.epoch]
+                assert self.work[node] == self.done, "an older copy came to life"
+
+    def deliver(self, letter: Letter) -> None:
+        node = letter.receiver
+        if letter.note is Note.OFFER:
+            self.staged_work.setdefault((node, letter.epoch), letter.work)
+        effects = self.nodes[node].receive(letter.note, letter.epoch)
+        if any(effect.do is Act.STAGE for effect in effects):
+            self.peer[node] = letter.sender
+        self.perform(node, effects, letter.sender)
+
+    @rule(node=st.sampled_from(NODES))
+    def execute(self, node: int) -> None:
+        if self.nodes[node].state is State.RUNNING:
+            self.work[node] += 1
+            self.done += 1
+            assert self.work[node] == self.done
+
+    @rule(node=st.sampled_from(NODES), step=st.sampled_from([1, 2]))
+    def freeze(self, node: int, step: int) -> None:
+        if self.nodes[node].state is State.RUNNING:
+            self.peer[node] = (node + step) % 3
+            self.perform(node, self.nodes[node].offer())
+
+    @rule(node=st.sampled_from(NODES), ok=st.booleans())
+    def finish_staging(self, node: int, ok: bool) -> None:
+        machine = self.nodes[node]
+        if machine.state is State.STAGING:
+            epoch = machine.epoch
+            self.perform(node, machine.staged(epoch) if ok else machine.refuse(epoch, "no"))
+
+    @rule(node=st.sampled_from(NODES))
+    def expire(self, node: int) -> None:
+        self.perform(node, self.nodes[node].expire("too late"))
+
+    @rule(node=st.sampled_from(NODES))
+    def nudge(self, node: int) -> None:
+        self.perform(node, self.nodes[node].nudge())
+
+    @precondition(lambda self: self.letters)
+    @rule(data=st.data(), fate=st.sampled_from(["deliver", "deliver", "repeat", "drop"]))
+    def network(self, data: st.DataObject, fate: str) -> None:
+        index = data.draw(st.integers(0, len(self.letters) - 1))
+        letter = self.letters[index] if fate == "repeat" else self.letters.pop(index)
+        if fate != "drop":
+            self.deliver(letter)
+
+    @invariant()
+    def at_most_one_owner(self) -> None:
+        assert sum(node.state in OWNING for node in self.nodes) <= 1
+
+    def teardown(self) -> None:
+        """Once the network behaves, exactly one node runs the task."""
+        for _ in range(20):
+            for node in NODES:
+                self.finish_staging(node, True)
+                self.nudge(node)
+            letters, self.letters = self.letters, []
+            for letter in letters:
+                self.deliver(letter)
+        for node in NODES:
+            self.expire(node)
+        assert sum(node.state is State.RUNNING for node in self.nodes) == 1
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+
+
+def kinds(effects: list[Effect]) -> list[Note | Act]:
+    return [effect.do for effect in effects]
+
+
+def test_the_straight_way() -> None:
+    source, destination = Handoff(State.RUNNING, 4), Handoff()
+    assert kinds(source.offer()) == [Note.OFFER]
+    assert source.epoch == 5
+    assert kinds(destination.receive(Note.OFFER, 5)) == [Act.STAGE]
+    assert kinds(destination.staged(5)) == [Note.STAGED]
+    assert kinds(source.receive(Note.STAGED, 5)) == [Note.COMMIT]
+    assert source.state is State.COMMITTED
+    assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Note.OWNED]
+    assert kinds(source.receive(Note.OWNED, 5)) == [Act.DEPART]
+    assert (source.state, destination.state) == (State.GONE, State.RUNNING)
+
+
+def test_a_refusal_lets_the_source_go_on() -> None:
+    source = Handoff(State.RUNNING, 1)
+    source.offer()
+    [effect] = source.receive(Note.REFUSED, 2, "no room")
+    assert (effect.do, effect.reason) == (Act.GO_ON, "no room")
+    assert source.state is State.RUNNING
+
+
+def test_a_committed_source_never_goes_on() -> None:
+    source = Handoff(State.RUNNING, 1)
+    source.offer()
+    source.receive(Note.STAGED, 2)
+    assert source.expire("late") == []
+    assert source.receive(Note.REFUSED, 2) == []
+    assert kinds(source.nudge()) == [Note.COMMIT]
+
+
+@pytest.mark.parametrize("state", [State.ABSENT, State.GONE])
+def test_a_staged_copy_nobody_wants_is_withdrawn(state: State) -> None:
+    assert kinds(Handoff(state, 9).receive(Note.STAGED, 3)) == [Note.ABORT]
+
+
+def test_an_offer_after_its_abort_is_ignored() -> None:
+    destination = Handoff()
+    destination.receive(Note.ABORT, 2)
+    assert destination.receive(Note.OFFER, 2) == []
+
+
+def test_a_destination_that_lost_its_copy_says_so() -> None:
+    source, destination = Handoff(State.RUNNING, 1), Handoff()
+    source.offer()
+    source.receive(Note.STAGED, 2)
+    assert kinds(destination.receive(Note.COMMIT, 2)) == [Note.LOST]
+    assert kinds(source.receive(Note.LOST, 2)) == [Act.LOSE]

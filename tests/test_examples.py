@@ -1,0 +1,80 @@
+"""Each example does what its docstring says, by the command line written there."""
+
+import ast
+import itertools
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.py"))}
+ON_311 = pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="the foreign interpreters are CPython 3.11"
+)
+
+
+def command_of(example: Path) -> list[str]:
+    """The first command line in the example's docstring, without what is in brackets."""
+    text = ast.get_docstring(ast.parse(example.read_text("utf-8"))) or ""
+    (line, *_) = re.findall(r"^    python (.+)$", text, re.MULTILINE)
+    return re.sub(r"\[.*?\]", "", line).split()
+
+
+def run(name: str) -> str:
+    command = [sys.executable, *command_of(EXAMPLES[name])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_every_example_is_run_here() -> None:
+    tests = " ".join(name for name in globals() if name.startswith("test_"))
+    assert EXAMPLES
+    for name, path in EXAMPLES.items():
+        assert f"test_{name}" in tests
+        assert command_of(path)[0] == f"examples/{path.name}"
+
+
+def test_self_moving_agent() -> None:
+    shown = run("self_moving_agent")
+    assert "lamp: 11 in the south" in shown
+    assert "chair: 35 in the south" in shown
+    assert "table: 120 in the east" in shown
+    processes = re.findall(r"^now in (\w+), process (\d+)", shown, re.MULTILINE)
+    assert [shop for shop, _ in processes] == ["east", "south", "north"]
+    assert len({process for _, process in processes}) == 3
+    assert "3 hops" in shown
+
+
+def test_drain_before_shutdown() -> None:
+    shown = run("drain_before_shutdown")
+    assert "the same results" in shown
+    assert shown.count("ended on new") == 4
+
+
+@pytest.mark.foreign
+@ON_311
+def test_x86_to_arm(foreign: Callable[[str], Path]) -> None:
+    foreign("arm64")
+    shown = run("x86_to_arm")
+    assert "aarch64" in shown
+    assert "the same primes" in shown
+
+
+@pytest.mark.foreign
+@pytest.mark.slow
+@ON_311
+def test_around_the_world(foreign: Callable[[str], Path]) -> None:
+    for name in ("arm64", "s390x", "armhf", "i386"):
+        foreign(name)
+    shown = run("around_the_world")
+    hops = re.findall(r"^ *\d+\. +(\w+) -> (\w+)", shown, re.MULTILINE)
+    route = ["host", *["arm64", "s390x", "armhf", "i386", "host"] * 2]
+    assert hops == list(itertools.pairwise(route))
+    assert "10 hops" in shown
+    assert "the same result" in shown
