@@ -125,7 +125,8 @@ class Preemptor:
         self._asked = threading.Event()
         self._settled = threading.Event()
         self._settled.set()
-        self._busy = False
+        self._turn = threading.Lock()  # held by whoever looks, or decides that it is too late
+        self._late = False
         self._closed = False
         self._deadline = 0.0
         self._passed = 0
@@ -140,6 +141,7 @@ class Preemptor:
         """Start looking for a safe point, for at most `deadline` seconds.  Any thread may call."""
         self._reason = None
         self._passed = 0
+        self._late = False
         self._deadline = time.monotonic() + deadline
         self._settled.clear()
         if self._keeper is None:
@@ -167,17 +169,17 @@ class Preemptor:
         return not self._settled.is_set()
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self._busy or frame is None:
+        # a signal inside this handler, or one that comes while it is decided to give up
+        if frame is None or not self._turn.acquire(blocking=False):
             return
-        self._busy = True
         again = False
         try:
             if not self.pending and self.poll is not None:
                 self.poll()
-            if self.pending:
+            if self.pending and not self._late:
                 again = self._look(frame)
         finally:
-            self._busy = False
+            self._turn.release()
         if again:
             raise_again[signum]
 
@@ -214,13 +216,12 @@ class Preemptor:
 
     def _arrive(self, frame: FrameType) -> None:
         """`_look`, called before an instruction: every such place is a safe point."""
-        if self._busy or not self.pending:
+        if self._late or not self.pending or not self._turn.acquire(blocking=False):
             return
-        self._busy = True
         try:
             again = self._use(frame)
         finally:
-            self._busy = False
+            self._turn.release()
         if again:
             raise_again[SIGNAL]
 
@@ -242,9 +243,11 @@ class Preemptor:
                 pause = min(2 * pause, self.LONGEST_PAUSE)
 
     def _expire(self) -> None:
-        if self._settled.is_set() or self._busy:
-            return
-        self._settled.set()
+        self._late = True  # a main thread that looks again and again would never let us have a turn
+        with self._turn:
+            if self._settled.is_set():
+                return
+            self._settled.set()
         self._on_expired(self._reason or _not_reached())
 
 

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 
 import pytest
 
@@ -226,6 +227,22 @@ def test_code_that_cannot_be_read_is_passed_by(preempt, monkeypatch):
     while not over.is_set():
         pass
     assert expired[0].reason == "it is all Greek"
+
+
+def test_time_that_runs_out_during_a_visit_is_noticed_after_it(preempt):
+    deadline = time.monotonic() + 0.05
+
+    def visit(frame):
+        while time.monotonic() < deadline + 0.05:  # the keeper of the time gives up meanwhile
+            pass
+        raise NotMigratable("not here")
+
+    preemptor, expired, over = preempt(visit)
+    preemptor.begin(0.05)
+    while not over.is_set():
+        pass
+    assert expired[0].reason == "not here"
+    assert not preemptor.pending
 
 
 def _frame_of(function):
