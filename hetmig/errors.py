@@ -22,6 +22,7 @@ __all__ = [
     "ParcelError",
     "ParcelTooLarge",
     "ProtocolError",
+    "SourceChanged",
     "TargetUnavailable",
     "TaskFailed",
     "TaskLost",
@@ -91,6 +92,14 @@ class MigrationRefused(NotMigratable):
     """The destination refused the task before it was committed; it goes on at the source.
 
     Read the reason the destination gave, change what it names, or choose another node.
+    """
+
+
+class SourceChanged(MigrationRefused):
+    """A function that is in the middle of something is another one at the destination.
+
+    `data` has the `function` and the fingerprints of its code: `needed`, and the one `present`
+    there (None if it does not exist).  Have the same version of its module on both sides.
     """
 
 

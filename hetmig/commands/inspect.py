@@ -97,13 +97,13 @@ def _print_heading(out: Console, path: str, parcel: Parcel, total: int) -> None:
         f"[bold]{plain(path)}[/]: {plain(kind)}, {size(total)},"
         f" format {plain(manifest.get('format'))}"
     )
-    out.print(
-        plain(
-            f"made by {python.get('implementation')} {python.get('version')} on"
-            f" {python.get('system')} {python.get('machine')}"
+    made_by = f"made by {python.get('implementation')} {python.get('version')}"
+    if "system" in python:  # `hetmig.dumps` saves the bytes
+        made_by += (
+            f" on {python['system']} {python.get('machine')}"
             f" ({python.get('bits')}-bit, {python.get('byteorder')} endian)"
         )
-    )
+    out.print(plain(made_by))
     _print_task(out, manifest.get("task", {}))
     if parcel.authenticated:
         out.print("[green]authentication code checked[/]: sealed with this key and unchanged")

@@ -7,18 +7,22 @@ stream: so its size is known, and if it cannot travel, its name.
 
 from __future__ import annotations
 
-import builtins
-import contextlib
 import io
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CellType, ModuleType
 from typing import Any
 
-from hetmig.errors import FrameAddress, MigrationRefused, NotMigratable, UnsupportedFormat
+from hetmig.errors import (
+    FrameAddress,
+    MigrationRefused,
+    NotMigratable,
+    SourceChanged,
+    UnsupportedFormat,
+)
 from hetmig.interpreter.activation import UNBOUND, Activation, Resume
 from hetmig.state import parcel, rebuild
 from hetmig.state.manifest import make_manifest
@@ -26,12 +30,15 @@ from hetmig.state.namespaces import is_module_namespace, portable_items
 from hetmig.state.paths import find_path
 from hetmig.state.pickler import OUT_OF_BAND, Namespaces, Pickler
 from hetmig.state.resources import remedy, type_name
+from hetmig.state.vocabulary import PRELUDE, known_to_all
 
 __all__ = ["Image", "freeze", "freeze_call", "freeze_value", "thaw"]
 
 _USUAL_REMEDY = "drop it before a move, or give its class a __reduce__ method"
 # Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
 _ROOM = 4000
+# Ends a stream that has submodules to import behind it; a value alone ends in pickle's own mark.
+_MORE_THAN_A_VALUE = b"+"
 _MOST_BUFFERS = 1000  # beside the stream; parcels and messages are capped in their frames
 _one_limit = threading.RLock()  # the limit is one for all threads, so they take turns
 
@@ -74,7 +81,7 @@ def freeze(stack: Sequence[Activation], extra: Mapping[str, Any] | None = None) 
     The stack and all it reaches stay as they are.  Raises `NotMigratable`, naming the variable.
     """
     writer = _Writer("whole")
-    with _room():
+    with _Room():
         names = writer.namespaces(stack)
         writer.dump(len(stack), "frames")
         description = [writer.activation(activation, names) for activation in stack]
@@ -92,7 +99,7 @@ def freeze_call(
     """
     writer = _Writer("referenced")
     keywords = dict(kwargs or {})
-    with _room():
+    with _Room():
         writer.dump((len(args), list(keywords)), "arguments")
         writer.dump(function, getattr(function, "__name__", type_name(function)))
         for index, value in enumerate(args):
@@ -104,10 +111,15 @@ def freeze_call(
 
 def freeze_value(value: object, *, name: str = "value", kind: str = "value") -> Image:
     """The image of one value, such as a result or an exception.  Raises `NotMigratable`."""
+    return Image(kind, value_frames(value, name))
+
+
+def value_frames(value: object, name: str = "value") -> list[parcel.Buffer]:
+    """The frames of the image of one value.  Raises `NotMigratable`."""
     writer = _Writer("referenced")
-    with _room():
+    with _Room():
         writer.dump(value, name)
-        return writer.image(kind, [])
+        return writer.frames()
 
 
 def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
@@ -120,34 +132,65 @@ def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
     Runs code that the image names: only thaw what came in an authenticated parcel, of this Python
     version.  Raises `MigrationRefused`, naming the variable and what is missing.
     """
-    reader = _Reader(image)
-    thawers: dict[str, Callable[[], Any]] = {
-        "frames": reader.stack,
-        "call": reader.call,
-    }
-    with _room(), rebuild.assembling(main):
-        reader.load("builtins")
-        value = thawers.get(image.kind, lambda: reader.load("value"))()
-        rebuild.import_submodules(reader.load("submodules"))
+    if image.kind not in ("frames", "call"):
+        return thaw_value(image.frames, main=main)
+    reader = _Reader(image.frames)
+    with _Room(), rebuild.assembling(main):
+        value = reader.stack() if image.kind == "frames" else reader.call()
+        reader.import_submodules()
         return value
 
 
-@contextlib.contextmanager
-def _room() -> Iterator[None]:
-    """Let the pickler nest, however deep the program stands and whatever limit it has set.
+def thaw_value(frames: Sequence[parcel.Buffer], *, main: ModuleType | None = None) -> Any:
+    """The value in the frames of an image; see `thaw`."""
+    stream, *buffers = frames
+    with _Room(), rebuild.assembling(main):
+        if stream[-1:] == pickle.STOP:
+            whole = b"".join((PRELUDE, stream))
+            try:
+                return pickle.loads(whole, buffers=known_to_all(_writable(buffers)))
+            except Exception as error:
+                raise _refused(error, "value", None) from error
+        reader = _Reader(frames)
+        value = reader.load("value")
+        reader.import_submodules()
+        return value
+
+
+class _Room:
+    """Lets the pickler nest, however deep the program stands and whatever limit it has set.
 
     A higher limit of the program's own would let a deeply nested list overflow the C stack.
     """
-    depth, frame = 0, sys._getframe()
-    while frame.f_back is not None:
-        depth, frame = depth + 1, frame.f_back
-    with _one_limit:
-        before = sys.getrecursionlimit()
+
+    def __enter__(self) -> None:
+        depth = _depth()
+        _one_limit.acquire()
+        self._before = sys.getrecursionlimit()
         sys.setrecursionlimit(depth + _ROOM)
-        try:
-            yield
-        finally:
-            sys.setrecursionlimit(before)
+
+    def __exit__(self, *exception: object) -> None:
+        sys.setrecursionlimit(self._before)
+        _one_limit.release()
+
+
+def _depth() -> int:
+    """How deep this thread stands, or up to 256 more.  To walk the frames would make them all."""
+    low, high = 0, 256
+    while _stands(high):
+        low, high = high, 2 * high
+    while high - low > 256:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _stands(middle) else (low, middle)
+    return high
+
+
+def _stands(depth: int) -> bool:
+    try:
+        sys._getframe(depth)
+    except ValueError:
+        return False
+    return True
 
 
 def _keeper(buffers: list[parcel.Buffer]) -> Callable[[pickle.PickleBuffer], bool]:
@@ -173,8 +216,6 @@ class _Writer:
         self._pickler = Pickler(
             self._file, namespaces=namespaces, buffer_callback=_keeper(self._buffers)
         )
-        # Every namespace refers to this one; known in advance, it is never taken for plain data.
-        self.dump(self._pickler.namespace(vars(builtins)), "builtins")
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
         """Write `value`, which the program calls `name`; the bytes it took."""
@@ -225,7 +266,7 @@ class _Writer:
         where = activation.address
         namespace = activation.namespace
         head = (
-            activation.code,
+            self._pickler.home(activation.code, activation.globals),
             activation.globals,
             activation.offset,
             activation.resume.value,
@@ -255,9 +296,15 @@ class _Writer:
 
     def image(self, kind: str, description: list[dict[str, Any]]) -> Image:
         """What was written."""
-        self.dump(self._pickler.reachable_submodules(), "submodules")
+        return Image(kind, self.frames(), description)
+
+    def frames(self) -> list[parcel.Buffer]:
+        """What was written, as bytes."""
+        if submodules := self._pickler.reachable_submodules():
+            self.dump(submodules, "submodules")
+            self._file.write(_MORE_THAN_A_VALUE)
         # Not getbuffer(): a view of it in a reference cycle crashes the collector of CPython 3.12.
-        return Image(kind, [self._file.getvalue(), *self._buffers], description)
+        return [self._file.getvalue(), *self._buffers]
 
 
 def _place(activation: Activation, where: FrameAddress) -> dict[str, Any]:
@@ -297,21 +344,24 @@ def _explained(
 class _Reader:
     """Reads one image."""
 
-    def __init__(self, image: Image) -> None:
-        stream, *buffers = image.frames
-        # An array that was writable stays so: whoever hands us read-only memory pays for a copy.
-        writable = (
-            bytearray(buffer) if memoryview(buffer).readonly else buffer for buffer in buffers
+    def __init__(self, frames: Sequence[parcel.Buffer]) -> None:
+        stream, *buffers = frames
+        self._more = stream[-1:] == _MORE_THAN_A_VALUE
+        self._unpickler = pickle.Unpickler(
+            io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(_writable(buffers))
         )
-        self._unpickler = pickle.Unpickler(io.BytesIO(stream), buffers=writable)
 
     def load(self, name: str, frame: FrameAddress | None = None) -> Any:
         """Read the next value, which the program calls `name`."""
         try:
             return self._unpickler.load()
         except Exception as error:
-            reason = f"{name} cannot be rebuilt at the destination: {_missing(error)}"
-            raise MigrationRefused(reason, frame=frame, variable=name) from error
+            raise _refused(error, name, frame) from error
+
+    def import_submodules(self) -> None:
+        """Import what was named at the end, if anything."""
+        if self._more:
+            rebuild.import_submodules(self.load("submodules"))
 
     def stack(self) -> tuple[list[Activation], dict[str, Any]]:
         """The activations, outermost first, and what was frozen beside them."""
@@ -349,6 +399,19 @@ class _Reader:
         function = self.load("function")
         args = tuple(self.load(f"args[{index}]") for index in range(count))
         return function, args, {name: self.load(name) for name in keywords}
+
+
+def _writable(buffers: Iterable[parcel.Buffer]) -> Iterator[parcel.Buffer]:
+    # An array that was writable stays so: whoever hands us read-only memory pays for a copy.
+    return (bytearray(buffer) if memoryview(buffer).readonly else buffer for buffer in buffers)
+
+
+def _refused(error: Exception, name: str, frame: FrameAddress | None) -> MigrationRefused:
+    """Why what the program calls `name` cannot be rebuilt here."""
+    reason = f"{name} cannot be rebuilt at the destination: {_missing(error)}"
+    if isinstance(error, SourceChanged):
+        return SourceChanged(reason, frame=frame, variable=name, **error.data)
+    return MigrationRefused(reason, frame=frame, variable=name)
 
 
 def _missing(error: Exception) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,9 +12,9 @@ from typing import Any
 
 from hetmig.errors import UnsupportedFormat, VersionMismatch
 
-__all__ = ["check_python", "make_manifest", "this_python"]
+__all__ = ["check_python", "encoded", "make_manifest", "this_python", "value_manifest"]
 
-FORMAT = 1
+FORMAT = 2
 KINDS = ("frames", "call", "value", "script")
 
 
@@ -50,6 +52,21 @@ def make_manifest(
         "buffers": buffers,
         "task": dict(task or {}),
     }
+
+
+@functools.cache
+def value_manifest() -> bytes:
+    """The manifest of a value that is in no task, as text: no more than `check_python` asks for.
+
+    The same for all such values of this interpreter, so whoever finds it needs to read no further.
+    """
+    python = {name: this_python()[name] for name in ("implementation", "version", "magic")}
+    return encoded({"format": FORMAT, "kind": "value", "python": python})
+
+
+def encoded(manifest: Mapping[str, Any]) -> bytes:
+    """A manifest as text."""
+    return json.dumps(manifest, separators=(",", ":")).encode()
 
 
 def check_python(manifest: Mapping[str, Any]) -> None:

@@ -32,10 +32,13 @@ __all__ = [
     "Limits",
     "Parcel",
     "join",
+    "open_bytes",
     "open_sealed",
     "peek",
     "read_file",
+    "read_manifest",
     "seal",
+    "seal_bytes",
     "split",
     "write_file",
 ]
@@ -48,7 +51,9 @@ MIN_KEY = 16
 _HEAD = struct.Struct("!6sHII")  # magic, format, number of payload frames, length of the manifest
 _LENGTH = struct.Struct("!Q")
 _MAC_SIZE = 32
-_CHECKSUM_ONLY = b"hetmig: a public key, which proves integrity and nothing else"
+_CHECKSUM = hmac.new(
+    b"hetmig: a public key, which proves integrity and nothing else", digestmod="sha256"
+)
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,19 @@ def seal(
     mere checksum: it finds accidents and stops nobody.
     """
     text = json.dumps(manifest, separators=(",", ":")).encode()
-    views = [_flat(frame) for frame in frames]
+    return _sealed(text, [_flat(frame) for frame in frames], key)
+
+
+def seal_bytes(text: bytes, frames: Sequence[Buffer], key: bytes | None) -> bytes:
+    """The same as one byte string, for a manifest that is encoded already."""
+    return join(_sealed(text, [_flat(frame) for frame in frames], key))
+
+
+def _sealed(
+    text: bytes, views: Sequence[memoryview], key: bytes | None
+) -> list[bytes | memoryview]:
     header = _HEAD.pack(MAGIC, FORMAT, len(views), len(text))
-    header += b"".join(_LENGTH.pack(view.nbytes) for view in views)
+    header += b"".join([_LENGTH.pack(view.nbytes) for view in views])
     return [header, text, *views, _authentication(key, [header, text, *views])]
 
 
@@ -101,13 +116,28 @@ def open_sealed(
     Raises `UnsupportedFormat`, `TruncatedParcel`, `ParcelTooLarge` or `ForgedParcel`.
     """
     views = _checked_shape(wire, limits)
-    expected = _authentication(key, views[:-1])
-    if not hmac.compare_digest(expected, bytes(views[-1])):
-        raise ForgedParcel(
-            "the parcel's authentication code is wrong: it was changed on the way, "
-            "or sealed with another key"
-        )
-    return Parcel(_checked_manifest(views[1]), views[2:-1], authenticated=key is not None)
+    _require(_authentication(key, views[:-1]), views[-1])
+    return Parcel(read_manifest(views[1]), views[2:-1], authenticated=key is not None)
+
+
+def open_bytes(
+    data: Buffer, key: bytes | None, limits: Limits = DEFAULT_LIMITS
+) -> tuple[bytes, list[memoryview]]:
+    """Check a parcel in one byte string completely; its manifest, still encoded, and its payload.
+
+    Raises what `open_sealed` raises.  `read_manifest` decodes the manifest.
+    """
+    view = _flat(data)
+    header_size, lengths = _measured(view, limits)
+    sealed = view[:-_MAC_SIZE]
+    _require(_authentication(key, [sealed]), view[-_MAC_SIZE:])
+    text = bytes(sealed[header_size : header_size + lengths[0]])
+    payload = []
+    position = header_size + lengths[0]
+    for length in lengths[1:]:
+        payload.append(sealed[position : position + length])
+        position += length
+    return text, payload
 
 
 def peek(wire: Sequence[Buffer], limits: Limits = DEFAULT_LIMITS) -> Parcel:
@@ -116,7 +146,7 @@ def peek(wire: Sequence[Buffer], limits: Limits = DEFAULT_LIMITS) -> Parcel:
     Raises what `open_sealed` raises, except `ForgedParcel`.
     """
     views = _checked_shape(wire, limits)
-    return Parcel(_checked_manifest(views[1]), views[2:-1], authenticated=False)
+    return Parcel(read_manifest(views[1]), views[2:-1], authenticated=False)
 
 
 def join(wire: Iterable[Buffer]) -> bytes:
@@ -130,16 +160,12 @@ def split(data: Buffer, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
     Raises `UnsupportedFormat`, `TruncatedParcel` or `ParcelTooLarge`.
     """
     view = _flat(data)
-    count, _ = _parse_head(view[: _HEAD.size], limits)
-    header_size = _HEAD.size + count * _LENGTH.size
-    header = view[:header_size]
-    wire: list[Buffer] = [header]
-    position = header_size
-    for length in [*_lengths(header, limits), _MAC_SIZE]:
+    header_size, lengths = _measured(view, limits)
+    wire: list[Buffer] = []
+    position = 0
+    for length in (header_size, *lengths, _MAC_SIZE):
         wire.append(view[position : position + length])
         position += length
-    if position != view.nbytes:
-        raise TruncatedParcel(f"the parcel should have {position} bytes, it has {view.nbytes}")
     return wire
 
 
@@ -168,9 +194,10 @@ def read_file(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> 
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(_HEAD.size)
-        count, _ = _parse_head(memoryview(head), limits)
+        count, manifest_length = _parse_head(memoryview(head), limits)
         header = head + file.read(count * _LENGTH.size)
-        lengths = [*_lengths(memoryview(header), limits), _MAC_SIZE]
+        lengths = _lengths(memoryview(header), count, manifest_length, limits)
+        lengths.append(_MAC_SIZE)
         if size != len(header) + sum(lengths):
             raise TruncatedParcel(
                 f"the parcel should have {len(header) + sum(lengths)} bytes, the file has {size}"
@@ -196,21 +223,45 @@ def _flat(frame: Buffer) -> memoryview:
 
 
 def _authentication(key: bytes | None, parts: Sequence[Buffer]) -> bytes:
-    if key is not None and len(key) < MIN_KEY:
+    if key is None:
+        mac = _CHECKSUM.copy()
+    elif len(key) < MIN_KEY:
         raise ValueError(f"a key has at least {MIN_KEY} bytes, this one has {len(key)}")
-    mac = hmac.new(_CHECKSUM_ONLY if key is None else key, digestmod="sha256")
+    else:
+        mac = hmac.new(key, digestmod="sha256")
     for part in parts:
         mac.update(part)
     return mac.digest()
 
 
+def _require(expected: bytes, present: memoryview) -> None:
+    if not hmac.compare_digest(expected, present):
+        raise ForgedParcel(
+            "the parcel's authentication code is wrong: it was changed on the way, "
+            "or sealed with another key"
+        )
+
+
+def _measured(view: memoryview, limits: Limits) -> tuple[int, list[int]]:
+    """Lengths of the header, of the manifest and of each frame of a parcel in one piece."""
+    count, manifest_length = _parse_head(view, limits)
+    header_size = _HEAD.size + count * _LENGTH.size
+    lengths = _lengths(view[:header_size], count, manifest_length, limits)
+    stated = header_size + sum(lengths) + _MAC_SIZE
+    if stated != view.nbytes:
+        raise TruncatedParcel(f"the parcel should have {stated} bytes, it has {view.nbytes}")
+    return header_size, lengths
+
+
 def _parse_head(head: memoryview, limits: Limits) -> tuple[int, int]:
     """(number of payload frames, bytes of the manifest), both within the limits."""
-    if head[: len(MAGIC)] != MAGIC[: head.nbytes] or not head.nbytes:
-        raise UnsupportedFormat("this is not a hetmig parcel")
     if head.nbytes < _HEAD.size:
+        if head[: len(MAGIC)] != MAGIC[: head.nbytes] or not head.nbytes:
+            raise UnsupportedFormat("this is not a hetmig parcel")
         raise TruncatedParcel("the parcel ends within its header")
-    _, version, count, manifest_length = _HEAD.unpack(head[: _HEAD.size])
+    magic, version, count, manifest_length = _HEAD.unpack_from(head)
+    if magic != MAGIC:
+        raise UnsupportedFormat("this is not a hetmig parcel")
     if version != FORMAT:
         raise UnsupportedFormat(f"a parcel of format {version}; this hetmig reads format {FORMAT}")
     _cap("payload frames", count, limits.frames)
@@ -218,12 +269,11 @@ def _parse_head(head: memoryview, limits: Limits) -> tuple[int, int]:
     return count, manifest_length
 
 
-def _lengths(header: memoryview, limits: Limits) -> list[int]:
+def _lengths(header: memoryview, count: int, manifest_length: int, limits: Limits) -> list[int]:
     """Length of the manifest and of each payload frame, as the header states them."""
-    count, manifest_length = _parse_head(header[: _HEAD.size], limits)
     if header.nbytes != _HEAD.size + count * _LENGTH.size:
         raise TruncatedParcel("the parcel's header does not have the length it states")
-    lengths = [length for (length,) in _LENGTH.iter_unpack(header[_HEAD.size :])]
+    lengths = struct.unpack_from(f"!{count}Q", header, _HEAD.size)
     _cap("bytes in one frame", max(lengths, default=0), limits.frame_bytes)
     _cap("bytes", manifest_length + sum(lengths), limits.total_bytes)
     return [manifest_length, *lengths]
@@ -240,14 +290,15 @@ def _checked_shape(wire: Sequence[Buffer], limits: Limits) -> list[memoryview]:
         raise TruncatedParcel("the parcel has no frames at all")
     _cap("frames on the wire", len(wire), limits.frames + 3)
     views = [_flat(frame) for frame in wire]
-    stated = [*_lengths(views[0], limits), _MAC_SIZE]
+    stated = [*_lengths(views[0], *_parse_head(views[0], limits), limits), _MAC_SIZE]
     present = [view.nbytes for view in views[1:]]
     if stated != present:
         raise TruncatedParcel("the parcel's frames do not have the number and lengths it states")
     return views
 
 
-def _checked_manifest(text: memoryview) -> dict[str, Any]:
+def read_manifest(text: Buffer) -> dict[str, Any]:
+    """The manifest in its JSON text.  Raises `UnsupportedFormat`."""
     try:
         manifest = json.loads(bytes(text))
     except (ValueError, RecursionError) as error:

@@ -17,9 +17,11 @@ from typing import Any, Literal
 import cloudpickle
 
 from hetmig.state.code import attribute_names, submodules
-from hetmig.state.namespaces import NamespaceOf
+from hetmig.state.namespaces import NamespaceOf, imported_as
 from hetmig.state.reducers import Reducers
+from hetmig.state.references import Reference, reference
 from hetmig.state.tracebacks import Passed
+from hetmig.state.vocabulary import MEMO
 
 __all__ = ["OUT_OF_BAND", "Namespaces", "Pickler"]
 
@@ -27,6 +29,24 @@ Namespaces = Literal["whole", "referenced"]
 
 OUT_OF_BAND = 1 << 16
 """Buffers of this many bytes or more travel beside the pickle, uncopied."""
+
+
+class _Tables:
+    """The tables of cloudpickle and `copyreg` as one, made anew only when a program adds to it."""
+
+    def __init__(self) -> None:
+        self._copyreg: dict[type, Any] = {}
+        self._flat: dict[type, Any] = dict(cloudpickle.Pickler.dispatch_table)
+
+    def flat(self) -> dict[type, Any]:
+        """Both of them, as they are now."""
+        if self._copyreg != copyreg.dispatch_table:
+            self._copyreg = dict(copyreg.dispatch_table)
+            self._flat = {**cloudpickle.Pickler.dispatch_table, **self._copyreg}
+        return self._flat
+
+
+_tables = _Tables()
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no annotations
@@ -47,6 +67,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self.memo = MEMO
         self.namespaces = namespaces
         self.last: object = None
         """The object reduced last; if a dump fails, it is the one that could not be."""
@@ -56,12 +77,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._sent: dict[int, set[str]] = {}
         self._passed: dict[int, Passed] = {}
         self._packages: set[str] = set()
-        self._names: set[str] = set()
+        self._codes: list[CodeType] = []
+        self._homes: dict[int, tuple[CodeType, str | None]] = {}
 
     @property
     def dispatch_table(self) -> dict[type, Any]:
         """The table of cloudpickle, flat: a lookup in a ChainMap costs a microsecond per object."""
-        return {**cloudpickle.Pickler.dispatch_table, **copyreg.dispatch_table}
+        return _tables.flat()
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what is not plain data; called by the C pickler."""
@@ -106,9 +128,23 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             return None
         return self._passed.setdefault(id(traceback), Passed(traceback))
 
+    def home(self, code: CodeType, namespace: dict[str, Any]) -> CodeType:
+        """Note that code runs in this namespace, whose module may be its source; return the code.
+
+        Without it code travels as bytes.
+        """
+        if id(code) not in self._homes:
+            self._homes[id(code)] = code, imported_as(namespace)
+        return code
+
+    def place(self, code: CodeType) -> Reference | None:
+        """How the destination finds code in its own modules, if it should."""
+        _, name = self._homes.get(id(code), (code, None))
+        return None if name is None else reference(code, name)
+
     def note_code(self, code: CodeType) -> None:
-        """Remember the names that travelling code uses."""
-        self._names |= attribute_names(code)
+        """Remember code that travels."""
+        self._codes.append(code)
 
     def note_package(self, name: str) -> None:
         """Remember a package that travels by reference."""
@@ -116,4 +152,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def reachable_submodules(self) -> list[str]:
         """The submodules to import at the destination, for all that was dumped so far."""
-        return submodules(self._packages, self._names) if self._packages else []
+        if not self._packages:
+            return []
+        return submodules(self._packages, set().union(*map(attribute_names, self._codes)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hetmig.state import parcel
-from hetmig.state.image import Image, freeze_value, thaw
-from hetmig.state.manifest import check_python
+from hetmig.state.image import Image, thaw, thaw_value, value_frames
+from hetmig.state.manifest import check_python, value_manifest
 
 __all__ = ["dumps", "loads"]
 
@@ -17,17 +17,21 @@ def dumps(obj: object, key: bytes | None = None) -> bytes:
     `key` is a secret of 16 bytes or more, shared with whoever loads it.  Without one the parcel is
     protected against accidents only.  Raises `NotMigratable` for what cannot travel.
     """
-    image = freeze_value(obj)
-    return parcel.join(parcel.seal(image.manifest(), image.frames, key))
+    return parcel.seal_bytes(value_manifest(), value_frames(obj), key)
 
 
 def loads(data: parcel.Buffer, key: bytes | None = None) -> Any:
     """The value in a parcel that `dumps` made with the same key.
 
-    Loading runs code that the parcel names: without a key, load only what you wrote yourself.
-    Raises a `ParcelError` before anything is unpickled if the parcel is damaged, forged, or made by
-    another Python version, and `MigrationRefused` if something that the value needs is not here.
+    Loading runs code that the parcel names, so bytes that somebody else could have written or
+    changed need a key: without one, load only what you wrote yourself and kept to yourself.
+    Raises a `ParcelError` before anything is unpickled if the parcel is damaged, forged, too
+    large, or made by another Python version; `MigrationRefused` if something that the value needs
+    is not here; and its subclass `SourceChanged` if a suspended function has other code here.
     """
-    opened = parcel.open_sealed(parcel.split(data), key)
-    check_python(opened.manifest)
-    return thaw(Image.of_parcel(opened))
+    text, frames = parcel.open_bytes(data, key)
+    if text == value_manifest() and frames:
+        return thaw_value(frames)
+    manifest = parcel.read_manifest(text)
+    check_python(manifest)
+    return thaw(Image.of_parcel(parcel.Parcel(manifest, frames, authenticated=key is not None)))

@@ -15,12 +15,12 @@ import marshal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType, TracebackType
 from typing import Any
 
 from hetmig.errors import NotMigratable
-from hetmig.state import tracebacks
+from hetmig.state import references, tracebacks
 from hetmig.state.tracebacks import Place
 
 __all__ = ["Assembly", "assembling", "known_classes"]
@@ -31,6 +31,8 @@ _CONTAINERS = (list, dict, collections.OrderedDict, collections.defaultdict)
 
 known_classes: weakref.WeakSet[type] = weakref.WeakSet()
 """Classes which are complete in this process; a copy that comes home does not overwrite them."""
+
+_codes: weakref.WeakValueDictionary[bytes, CodeType] = weakref.WeakValueDictionary()
 
 
 class Assembly:
@@ -48,14 +50,17 @@ class _Current(threading.local):
 _current = _Current()
 
 
-@contextlib.contextmanager
-def assembling(main: ModuleType | None) -> Iterator[None]:
+class assembling:
     """Thaw within this block; the namespace of the frozen `__main__` becomes that of `main`."""
-    before, _current.assembly = _current.assembly, Assembly(main)
-    try:
-        yield
-    finally:
-        _current.assembly = before
+
+    def __init__(self, main: ModuleType | None) -> None:
+        self._assembly = Assembly(main)
+
+    def __enter__(self) -> None:
+        self._before, _current.assembly = _current.assembly, self._assembly
+
+    def __exit__(self, *exception: object) -> None:
+        _current.assembly = self._before
 
 
 def _assembly() -> Assembly:
@@ -115,9 +120,16 @@ def import_submodules(names: list[str]) -> None:
 
 
 def code(data: bytes) -> CodeType:
-    """A code object of this very Python version."""
-    loaded: CodeType = marshal.loads(data)
-    return loaded
+    """A code object of this very Python version; the same each time, so its re-entries are too."""
+    known = _codes.get(data)
+    if known is None:
+        known = _codes[data] = marshal.loads(data)
+    return known
+
+
+def referenced_code(module_name: str, path: str, digest: bytes) -> CodeType:
+    """The code at that place in a module here, which must be the one that the source meant."""
+    return references.resolve(module(module_name), path, digest)
 
 
 def new_cell() -> CellType:

@@ -50,7 +50,10 @@ class Reducers(dict[type, "Reducer | None"]):
 
     def __init__(self) -> None:
         super().__init__(_REDUCERS)
-        self._refusals = resources.refusals()
+
+    @functools.cached_property
+    def _refusals(self) -> dict[type, tuple[str, str]]:
+        return resources.refusals()
 
     def __missing__(self, cls: type) -> Reducer | None:
         self[cls] = reducer = self._decide(cls)
@@ -148,6 +151,9 @@ def _reduce_module(pickler: Pickler, module: ModuleType) -> Reduced:
 
 def _reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
     pickler.note_code(code)
+    place = pickler.place(code)
+    if place is not None:
+        return rebuild.referenced_code, place
     return rebuild.code, (freeze_code(code),)
 
 
@@ -163,7 +169,8 @@ def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
     if _importable(function):
         return NotImplemented
     namespace = pickler.namespace(function.__globals__)
-    arguments = (function.__code__, namespace, function.__closure__)
+    code = pickler.home(function.__code__, function.__globals__)
+    arguments = (code, namespace, function.__closure__)
     state = _function_state(function)
     if pickler.namespaces == "referenced" and not is_module_namespace(function.__globals__):
         state["globals"] = Unsent(function.__globals__, global_names(function.__code__))

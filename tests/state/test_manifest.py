@@ -44,7 +44,7 @@ def test_patch_releases_are_alike():
     )
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"kind": "?"}, {"python": None}])
+@pytest.mark.parametrize("change", [{"format": 1}, {"format": 3}, {"kind": "?"}, {"python": None}])
 def test_another_format(change):
     with pytest.raises(UnsupportedFormat):
         check_python(make_manifest("value", [], 1) | change)
