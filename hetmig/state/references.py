@@ -102,7 +102,7 @@ def _changed(
 def _learn(code: CodeType, module_name: str) -> tuple[weakref.ref[CodeType], str, str | None]:
     module = sys.modules.get(module_name)
     path = None
-    if isinstance(module, ModuleType) and _is_source_of(module, code):
+    if isinstance(module, ModuleType) and _is_source_of(module, module_name, code):
         path = next((path for path, found in _search(module, code) if found is code), None)
     while len(_places) >= _MOST:
         _places.pop(next(iter(_places)), None)
@@ -110,11 +110,11 @@ def _learn(code: CodeType, module_name: str) -> tuple[weakref.ref[CodeType], str
     return known
 
 
-def _is_source_of(module: ModuleType, code: CodeType) -> bool:
+def _is_source_of(module: ModuleType, name: str, code: CodeType) -> bool:
     """Whether code was compiled from a module's file, and not made by the module as it ran."""
     spec = module.__spec__
     names = (getattr(spec, "origin", None), getattr(module, "__file__", None))
-    return code.co_filename in names or code.co_filename == f"<frozen {module.__name__}>"
+    return code.co_filename in names or code.co_filename == f"<frozen {name}>"
 
 
 def _search(module: ModuleType, code: CodeType) -> Iterator[tuple[str, CodeType]]:
