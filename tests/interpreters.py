@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from hetmig.errors import TargetUnavailable
-from hetmig.targets import make
+from hetmig.targets import TARGETS, make
 from hetmig.targets.debian import run
 from hetmig.targets.store import once, place
 
 ROOT = Path(__file__).resolve().parent.parent
-VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -62,8 +62,10 @@ def _test_requirements(name: str, python: Path) -> tuple[Path | None, str]:
     directory = place(f"testing-{name}")
 
     def build(directory: Path) -> None:
-        pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
-        run("test requirements", [*pip, "--only-binary=:all:", "-t", directory, *wanted])
+        # pure Python for that version, by this one's pip: it may be too old to run in that one
+        pure = ["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
+        options = [*pure, f"--python-version={TARGETS[name].version}", "-t", directory]
+        run("test requirements", [sys.executable, "-m", "pip", "install", "-q", *options, *wanted])
 
     try:
         once(directory, {"python": str(python), "wanted": wanted}, build)

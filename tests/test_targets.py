@@ -41,6 +41,7 @@ EXPECTED = {
     "armhf": ("armv7l", "little", 4),
     "i386": ("i686", "little", 4),
     "amd64-3.14": ("x86_64", "little", 8),
+    "amd64-3.15": ("x86_64", "little", 8),
 }
 
 INTRODUCE = """

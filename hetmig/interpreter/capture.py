@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterator
 from types import CellType, CodeType, FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hetmig.errors import FrameAddress, NotMigratable
 from hetmig.interpreter import cpython, layout
@@ -177,6 +178,9 @@ def _stack(
     values: list[object] = []
     previous: list[BaseException | None] = []
     for kind, reference in zip(kinds, memory.references(base, base + depth), strict=False):
+        if kind is Slot.LOOP_POSITION and reference is None:
+            values[-1] = _loop_over(values[-1], memory.number(base + len(values)), where)
+            reference = 0
         if kind is Slot.LAST_INSTRUCTION or reference is None:
             raise NotMigratable(
                 "the exit of a `with` block or `finally` is being decided", frame=where.address
@@ -187,6 +191,19 @@ def _stack(
             value = None  # rebuilt at the destination, never carried
         values.append(value)
     return values, previous
+
+
+def _loop_over(sequence: Any, position: int, where: Position) -> Iterator[Any]:
+    """The iterator that stands where a loop stands that keeps none: it goes on just like it."""
+    if position > len(sequence):
+        # an iterator can't be set behind the end, and the list may yet grow again
+        raise NotMigratable(
+            "the list of a running loop is shorter by now than the loop has come",
+            frame=where.address,
+        )
+    iterator = iter(sequence)
+    iterator.__setstate__(position)
+    return iterator  # type: ignore[no-any-return]
 
 
 def _require_direct_entry(where: Position, memory: FrameMemory, inner: FrameType) -> None:

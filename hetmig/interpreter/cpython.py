@@ -15,6 +15,7 @@ __all__ = [
     "ENTRY_FLAG",
     "FRAME_OWNED_BY_GENERATOR",
     "FRAME_OWNED_BY_THREAD",
+    "LOOP_POSITIONS",
     "NAME_SHIFT",
     "NEWEST",
     "OLDEST",
@@ -27,7 +28,7 @@ __all__ = [
 
 VERSION = sys.version_info[:2]
 OLDEST = (3, 11)
-NEWEST = (3, 14)
+NEWEST = (3, 15)
 
 ENTRY_FLAG = VERSION < (3, 12)
 """A frame that C code started carries a flag (`is_entry`).  Later versions put a frame of their
@@ -38,6 +39,11 @@ PUBLISHED_OFFSETS = VERSION >= (3, 13)
 
 TAGGED_REFERENCES = VERSION >= (3, 14)
 """The low bits of a slot say how the reference is counted: mask them."""
+
+LOOP_POSITIONS = VERSION >= (3, 15)
+"""GET_ITER leaves two slots.  Of a list, tuple, str or bytes they are the sequence itself and the
+position of the next item, a tagged integer; of all else an iterator and NULL, which the loop takes
+for sequences, too."""
 
 CALLABLE_BELOW_NULL = VERSION >= (3, 13)
 """A call finds (callable, self or NULL, arguments...) on the stack, before it was

@@ -25,6 +25,7 @@ __all__ = ["FrameLayout", "FrameMemory", "LayoutReport", "require", "self_check"
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 _TAG_BITS = 3
 _TAGGED_INTEGER = 3
+_TAG_SHIFT = 2
 
 
 class _Frame311(ctypes.Structure):
@@ -183,6 +184,11 @@ class FrameMemory:
             return list(words)
         return [None if w & _TAG_BITS == _TAGGED_INTEGER else w & ~_TAG_BITS for w in words]
 
+    def number(self, index: int) -> int:
+        """The number in `localsplus[index]`, where `references` says None."""
+        slot = self.address + self._layout.localsplus + index * _WORD
+        return ctypes.c_ssize_t.from_address(slot).value >> _TAG_SHIFT
+
 
 def object_at(address: int) -> Any:
     """The object at an address that came from `FrameMemory.references`."""
@@ -266,7 +272,10 @@ def self_check() -> LayoutReport:
     if sys.implementation.name != "cpython":
         return LayoutReport(False, f"{sys.implementation.name} is not CPython", details)
     if not cpython.OLDEST <= cpython.VERSION <= cpython.NEWEST:
-        reason = f"CPython {sys.version.split()[0]} is not between 3.11 and 3.14"
+        known = " and ".join(
+            f"{major}.{minor}" for major, minor in (cpython.OLDEST, cpython.NEWEST)
+        )
+        reason = f"CPython {sys.version.split()[0]} is not between {known}"
         return LayoutReport(False, reason, details)
     try:
         details["offsets"] = vars(_layout())

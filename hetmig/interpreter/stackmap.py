@@ -16,8 +16,9 @@ from types import CodeType
 from bytecode import ConcreteBytecode, ConcreteInstr
 
 from hetmig.errors import NotMigratable
+from hetmig.interpreter import cpython
 
-__all__ = ["Handler", "Point", "Slot", "StackMap", "stack_map"]
+__all__ = ["Handler", "Point", "Slot", "Slots", "StackMap", "stack_map"]
 
 
 class Slot(enum.Enum):
@@ -28,6 +29,8 @@ class Slot(enum.Enum):
     """What `sys.exception()` was before the handler of this slot began (PUSH_EXC_INFO)."""
     LAST_INSTRUCTION = "last instruction"
     """Where an exception was raised, for a later RERAISE: a position in the running code."""
+    LOOP_POSITION = "loop position"
+    """How far a loop is in the sequence in the slot below; NULL if that holds an iterator."""
 
 
 Slots = tuple[Slot, ...]
@@ -55,13 +58,23 @@ class Point:
     """How many values more (or fewer) the stack holds after it."""
 
     @property
+    def leaves_nothing(self) -> bool:
+        """Whether this call-like instruction drops the result (the setters)."""
+        return self.name.startswith(("STORE_", "DELETE_"))
+
+    @property
     def below_call(self) -> int:
         """How many slots lie below the operands of this call-like instruction.
 
-        It takes its operands and leaves one result.
+        It takes its operands and leaves one result, or none.
         """
         assert self.before is not None
-        return len(self.before) + self.effect - 1
+        return len(self.before) + self.effect - (not self.leaves_nothing)
+
+    @property
+    def is_async_wrap(self) -> bool:
+        """Whether it marks the value on top as one that an async generator yields."""
+        return cpython.ASYNC_WRAP in (self.name, (self.name, self.argument))
 
 
 @dataclass(frozen=True)
@@ -129,17 +142,23 @@ def _decode(concrete: ConcreteBytecode) -> Iterator[tuple[int, ConcreteInstr, in
 def _point(start: int, end: int, instruction: ConcreteInstr, before: Slots | None) -> Point:
     proper = start + instruction.size - 2
     argument = instruction.arg if instruction.require_arg() else 0
-    jump = instruction.get_jump_target(start // 2)
     return Point(
         instruction.name,
         argument,
         start,
         proper,
         end,
-        None if jump is None else 2 * jump,
+        _jump_target(start, instruction),
         before,
         instruction.stack_effect(jump=False),
     )
+
+
+def _jump_target(start: int, instruction: ConcreteInstr) -> int | None:
+    if instruction.name == "END_ASYNC_FOR":
+        return None  # its argument says where its loop awaited, for tracing: it never jumps there
+    target = instruction.get_jump_target(start // 2)
+    return None if target is None else 2 * target
 
 
 def _interpret(
@@ -159,9 +178,9 @@ def _interpret(
         instruction, end = instructions[start]
         if instruction.name not in _NEVER_RAISES:
             todo.extend(_after_exception(start + instruction.size - 2, stack, handlers))
-        jump = instruction.get_jump_target(start // 2)
+        jump = _jump_target(start, instruction)
         if jump is not None:
-            todo.append((2 * jump, _execute(instruction, stack, jump=True)))
+            todo.append((jump, _execute(instruction, stack, jump=True)))
         if not (instruction.is_final() or instruction.is_uncond_jump()):
             todo.append((end, _execute(instruction, stack, jump=False)))
     return stacks
@@ -171,7 +190,9 @@ def _after_exception(
     offset: int, stack: Slots, handlers: list[Handler]
 ) -> Iterator[tuple[int, Slots]]:
     for handler in handlers:
-        if handler.start <= offset < handler.stop:
+        # a generator expression's table covers its last instructions, too, with less on the stack
+        # than the handler wants: they never raise
+        if handler.start <= offset < handler.stop and handler.depth <= len(stack):
             where = (Slot.LAST_INSTRUCTION,) if handler.push_last_instruction else ()
             yield handler.target, stack[: handler.depth] + where + (Slot.VALUE,)
 
@@ -188,6 +209,8 @@ def _execute(instruction: ConcreteInstr, stack: Slots, *, jump: bool) -> Slots:
         return (*stack, stack[-instruction.arg])
     if name == "WITH_EXCEPT_START":
         return (*stack, Slot.VALUE)
+    if name == "GET_ITER" and cpython.LOOP_POSITIONS:
+        return (*stack, Slot.LOOP_POSITION)
     if name == "RETURN_GENERATOR":
         return (*stack, Slot.VALUE)  # the generator goes to the caller, its body finds a dummy
     # all others move nothing but plain values, so their net effect tells enough

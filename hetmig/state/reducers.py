@@ -252,9 +252,22 @@ def _reduce_view(kind: str) -> Reducer:
 
 def _reduce_mapping_proxy(pickler: Pickler, proxy: MappingProxyType[Any, Any]) -> Reduced:
     (mapping,) = gc.get_referents(proxy)
-    if "__dict__" in mapping and isinstance(mapping["__dict__"], types.GetSetDescriptorType):
-        return getattr, (mapping["__dict__"].__objclass__, "__dict__")
-    return MappingProxyType, (mapping,)
+    owner = _class_of(mapping)
+    return (MappingProxyType, (mapping,)) if owner is None else (getattr, (owner, "__dict__"))
+
+
+def _class_of(mapping: Any) -> type | None:
+    """The class whose variables `mapping` holds."""
+    if "__doc__" not in mapping:  # every class has one; to ask who holds the mapping takes long
+        return None
+    # static classes are unknown to the collector; others may share a descriptor with all classes
+    descriptors = (o for o in mapping.values() if isinstance(o, types.GetSetDescriptorType))
+    for owner in (*(d.__objclass__ for d in descriptors), *gc.get_referrers(mapping)):
+        if isinstance(owner, type):
+            namespace = type.__getattribute__(owner, "__dict__")
+            if any(held is mapping for held in gc.get_referents(namespace)):
+                return owner
+    return None
 
 
 def _reduce_memoryview(pickler: Pickler, view: memoryview) -> Any:

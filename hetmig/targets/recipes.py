@@ -101,6 +101,7 @@ _ALL: tuple[DebianPython | LocalPython, ...] = (
     LocalPython("3.12", "this machine's CPython 3.12"),
     LocalPython("3.13", "this machine's CPython 3.13"),
     LocalPython("3.14", "this machine's CPython 3.14"),
+    LocalPython("3.15", "this machine's CPython 3.15"),
 )
 
 TARGETS: Mapping[str, DebianPython | LocalPython] = MappingProxyType({t.name: t for t in _ALL})

@@ -151,9 +151,14 @@ def test_moved_at_every_safe_point_in_one_run():
     assert run("play_some", 20) > 20
 
 
+def crash():
+    """Torture a program that crashes."""
+    in_child(tortured, "import os\ndef main(): os.kill(os.getpid(), 11)\n")
+
+
 def test_a_crash_fails_with_the_program_that_crashed():
     with pytest.raises(AssertionError, match=r"ended with -11(?s:.*)Fatal Python error(?s:.*)kill"):
-        in_child(tortured, "import os\ndef main(): os.kill(os.getpid(), 11)\n")
+        run("crash")
 
 
 if __name__ == "__main__":

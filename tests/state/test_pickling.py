@@ -532,6 +532,8 @@ def test_descriptors():
     ):
         assert copied(value) is value or copied(value) == value
     assert copied(vars(values.Point))["method"] is values.Point.method
+    assert copied(vars(values.Slotted))["left"] is values.Slotted.left
+    assert copied(vars(type))["mro"] is vars(type)["mro"]
 
 
 def test_super():
