@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from types import CodeType
-from typing import Any
+from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
+from typing import Any, TypeAlias
 
 from hetmig.errors import FrameAddress
 
-__all__ = ["NULL", "UNBOUND", "Activation", "Marker", "Resume", "slot_names"]
+__all__ = ["NULL", "UNBOUND", "Activation", "Generator", "Marker", "Resume", "slot_names"]
+
+Generator: TypeAlias = (
+    "GeneratorType[Any, Any, Any] | CoroutineType[Any, Any, Any] | AsyncGeneratorType[Any, Any]"
+)
+"""Whatever owns a frame that can be suspended."""
 
 
 class Marker:
@@ -41,6 +46,12 @@ class Resume(enum.Enum):
     AFTER = "after"
     """Go on behind the call at `offset`, whose result is handed over."""
 
+    YIELDED = "yielded"
+    """A generator, suspended at the `yield` (or `yield from`, `await`) at `offset`."""
+
+    CREATED = "created"
+    """A generator that has not begun."""
+
 
 def slot_names(code: CodeType) -> tuple[str, ...]:
     """The variables of a code object in the order of CPython's `localsplus`."""
@@ -68,6 +79,8 @@ class Activation:
     """Exceptions whose handlers (`except`, `finally`, `with`) are active, outermost first."""
     namespace: dict[str, Any] | None = None
     """`f_locals` of module-level code; None for a function."""
+    generator: Generator | None = None
+    """The generator, coroutine or async generator whose running frame this is."""
 
     @property
     def slot_names(self) -> tuple[str, ...]:

@@ -10,11 +10,16 @@ import dis
 import sys
 
 __all__ = [
+    "ASYNC_WRAP",
+    "BATCHED_STRICT",
     "CALLABLE_BELOW_NULL",
+    "CYCLE_FIRST_PASS",
     "DECIDED_JUMPS",
     "ENTRY_FLAG",
     "FRAME_OWNED_BY_GENERATOR",
     "FRAME_OWNED_BY_THREAD",
+    "GENERATOR_KEEPS_CODE",
+    "LASTI_IS_OBJECT",
     "LOOP_POSITIONS",
     "NAME_SHIFT",
     "NEWEST",
@@ -22,8 +27,10 @@ __all__ = [
     "PRECALL",
     "PUBLISHED_OFFSETS",
     "STAR_CALL_ENTERS_THROUGH_C",
+    "STOP_WRAP",
     "TAGGED_REFERENCES",
     "VERSION",
+    "YIELD_ARGUMENT",
 ]
 
 VERSION = sys.version_info[:2]
@@ -64,8 +71,30 @@ Interrupted there, the test is already decided and its operands are gone."""
 STAR_CALL_ENTERS_THROUGH_C = VERSION < (3, 12)
 """`f(*args)` runs a Python function in a new C-level interpreter loop."""
 
+GENERATOR_KEEPS_CODE = VERSION < (3, 12)
+"""The structure of a generator begins with its code object."""
+
+YIELD_ARGUMENT: tuple[int, ...] = (0,) if VERSION >= (3, 12) else ()
+"""YIELD_VALUE's argument, where it has one: whether it stands in a `yield from` or `await`."""
+
+ASYNC_WRAP = ("CALL_INTRINSIC_1", 4) if "CALL_INTRINSIC_1" in dis.opmap else "ASYNC_GEN_WRAP"
+"""The instruction before a `yield` in an async generator (its intrinsic function number 4)."""
+
+STOP_WRAP = ("CALL_INTRINSIC_1", 3)
+"""Where the handler begins that turns a generator's StopIteration into a RuntimeError (from 3.12
+on; its intrinsic function number 3)."""
+
+LASTI_IS_OBJECT = VERSION < (3, 14)
+"""Where an exception was raised stands on the stack as an `int`; later, as a tagged integer."""
+
 NAME_SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if VERSION >= (3, 12) else 0}
 """By how many bits the index of the name is shifted in the argument (the lowest bit is a flag)."""
+
+BATCHED_STRICT = VERSION >= (3, 13)
+"""`itertools.batched` has an option `strict`."""
+
+CYCLE_FIRST_PASS = VERSION < (3, 14)
+"""An `itertools.cycle` has a flag that says whether it still saves what it yields."""
 
 FRAME_OWNED_BY_THREAD = 0
 """`owner` of the frame of a plain call."""

@@ -184,10 +184,42 @@ class FrameMemory:
             return list(words)
         return [None if w & _TAG_BITS == _TAGGED_INTEGER else w & ~_TAG_BITS for w in words]
 
+    def store(self, index: int, value: tuple[object] | None) -> None:
+        """Write an object, or NULL, into `localsplus[index]`.
+
+        Only for the frame of a generator that has not begun and which nobody else knows of.
+        """
+        slot = ctypes.c_size_t.from_address(self.address + self._layout.localsplus + index * _WORD)
+        before = slot.value
+        if value is None:
+            slot.value = _null_word()
+        else:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(value[0]))
+            slot.value = id(value[0])
+        if before and not (cpython.TAGGED_REFERENCES and before & _TAG_BITS):
+            ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(before))
+
     def number(self, index: int) -> int:
         """The number in `localsplus[index]`, where `references` says None."""
         slot = self.address + self._layout.localsplus + index * _WORD
         return ctypes.c_ssize_t.from_address(slot).value >> _TAG_SHIFT
+
+
+@functools.cache
+def _null_word() -> int:
+    """How an empty slot looks."""
+
+    def known() -> Any:
+        value = yield
+        yield value
+
+    memory = FrameMemory(known().gi_frame)
+    return ctypes.c_size_t.from_address(memory.address + memory._layout.localsplus).value
+
+
+def reference_count(address: int) -> int:
+    """How many references an object has.  (From CPython 3.12 on only 32 bits say so.)"""
+    return ctypes.c_ssize_t.from_address(address).value & 0xFFFFFFFF
 
 
 def object_at(address: int) -> Any:

@@ -11,7 +11,7 @@ only a `Shape`, so that one assembled prologue serves every re-entry of the same
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import NamedTuple
@@ -21,9 +21,20 @@ from bytecode.concrete import ExceptionTableEntry
 from bytecode.instr import InstrLocation
 
 from hetmig.interpreter import cpython
-from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
+from hetmig.interpreter.activation import Resume
+from hetmig.interpreter.stackmap import Point, Slot, Slots, StackMap, stack_map
 
-__all__ = ["Place", "Prologue", "Shape", "assemble", "original_position", "with_state"]
+__all__ = [
+    "Place",
+    "Prologue",
+    "Shape",
+    "assemble",
+    "is_packed",
+    "lasti_shift",
+    "original_position",
+    "state_of",
+    "with_state",
+]
 
 
 class Shape(NamedTuple):
@@ -31,14 +42,17 @@ class Shape(NamedTuple):
 
     offset: int
     """Byte offset of the instruction the frame stands at."""
-    after: bool
-    """Whether that is a call whose result is at hand, or to be computed by an inner frame."""
+    resume: Resume
+    """How it goes on there."""
     inner: bool
-    """Whether that call's inner frame is to be re-entered first."""
+    """Whether that is a call whose inner frame is to be re-entered first."""
     bound: tuple[bool, ...]
     """Which fast locals have a value."""
     nulls: tuple[bool, ...]
     """Which places of the value stack are NULL."""
+    generator: bool = False
+    """Whether the frame is a generator's.  One that is to run on, not to stay at its `yield`,
+    waits in the prologue for being driven."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,18 +143,26 @@ def assemble(code: CodeType, shape: Shape) -> CodeType:
     map_ = stack_map(code)
     point = map_.at(shape.offset)
     writer = _Writer(code, len(code.co_consts), _location(code, point))
-    _restore_locals(writer, shape)
-    depth = _restore_stack(writer, map_, shape)
+    if shape.generator:
+        _begin_generator(writer, shape)
+    elif code.co_freevars:
+        writer.emit("COPY_FREE_VARS", len(code.co_freevars))
+    if not shape.generator:
+        # a frame counts as complete, for tracebacks and sys._getframe, from its RESUME on
+        writer.emit("RESUME", 0)
+    needed = _restore(writer, map_, shape)
     inner_call = range(0)
     if shape.inner:
         inner_call = writer.call(writer.take)
-    elif shape.after:
+    elif shape.resume is Resume.AFTER:
         writer.take()
-    _jump(writer, point.end if shape.after else point.start)
+    elif shape.resume is Resume.YIELDED:
+        writer.emit("LOAD_CONST", writer.take_index + 1)  # anything: nobody sees it
+    if shape.resume is Resume.AFTER and point.leaves_nothing:
+        writer.emit("POP_TOP")
+    _jump(writer, _target(map_, point, shape.resume))
     head = _head(writer, map_, point, inner_call)
     prologue = Prologue(code, writer.size, shape.offset, inner_call)
-    # room for all locals at once, or for the stack and a call on top of it
-    needed = max(sum(shape.bound) + 3, depth + 4)
     return code.replace(
         co_code=head.co_code + code.co_code,
         co_linetable=head.co_linetable + code.co_linetable,
@@ -150,9 +172,34 @@ def assemble(code: CodeType, shape: Shape) -> CodeType:
     )
 
 
+def _target(map_: StackMap, point: Point, resume: Resume) -> int:
+    """Where the prologue jumps to."""
+    if resume is Resume.AFTER:
+        return point.end
+    if resume is Resume.YIELDED:
+        before = map_.at(point.start - 2)
+        if before.is_async_wrap:  # what an async generator yields, as against what it awaits
+            return before.start
+    return point.start
+
+
 def with_state(code: CodeType, take: Callable[[], object]) -> CodeType:
     """An assembled code that takes its state from `take`, called once per value."""
     return code.replace(co_consts=(*code.co_consts[:-2], take, code.co_consts[-1]))
+
+
+def state_of(code: CodeType) -> list[object] | None:
+    """The state which a re-entry code still has to take, last value first; None for others."""
+    if _prologue_of(code) is None:
+        return None
+    state: list[object] = code.co_consts[-2].__self__
+    return state
+
+
+def lasti_shift(code: CodeType) -> int:
+    """By how many code units the original's instructions lie further back in a re-entry code."""
+    prologue = _prologue_of(code)
+    return prologue.length // 2 if prologue is not None else 0
 
 
 def _location(code: CodeType, point: Point) -> InstrLocation | None:
@@ -161,23 +208,48 @@ def _location(code: CodeType, point: Point) -> InstrLocation | None:
     return None if positions[0] is None else InstrLocation(*positions)
 
 
-def _restore_locals(writer: _Writer, shape: Shape) -> None:
-    """Fast locals and cells; whatever the call itself bound (arguments) is overwritten."""
-    if writer.code.co_freevars:
-        writer.emit("COPY_FREE_VARS", len(writer.code.co_freevars))
-    # a frame counts as complete, for tracebacks and sys._getframe, from its RESUME on
+def _begin_generator(writer: _Writer, shape: Shape) -> None:
+    """Make the generator; one that is to run on is suspended right here until it is driven."""
+    writer.emit("RETURN_GENERATOR")
+    writer.emit("POP_TOP")
     writer.emit("RESUME", 0)
-    slots = len(shape.bound) - len(writer.code.co_freevars)
-    bound = [index for index in range(slots) if shape.bound[index]]
-    if bound:
+    if shape.resume is not Resume.YIELDED:
+        writer.emit("LOAD_CONST", writer.take_index + 1)
+        writer.emit("YIELD_VALUE", *cpython.YIELD_ARGUMENT)
+        writer.emit("RESUME", 1)
+        writer.emit("POP_TOP")
+
+
+def _restore(writer: _Writer, map_: StackMap, shape: Shape) -> int:
+    """Fast locals, cells and value stack; how much room on the value stack that takes.
+
+    Whatever the call itself bound (arguments) is overwritten.
+    """
+    slots = map_.at(shape.offset).before
+    assert slots is not None
+    count = len(shape.bound)
+    if not shape.generator:
+        count -= len(writer.code.co_freevars)  # there they come with the function
+    bound = [index for index in range(count) if shape.bound[index]]
+    packed = len(shape.nulls) if is_packed(slots, shape.nulls) else 0
+    if bound or packed:
         writer.take()
-        writer.emit("UNPACK_SEQUENCE", len(bound))
+        writer.emit("UNPACK_SEQUENCE", len(bound) + packed)
         for index in bound:
             # into a cell's place goes the cell itself: that is MAKE_CELL's work done
             writer.emit("STORE_FAST", index)
     for index in range(_argument_count(writer.code)):
         if not shape.bound[index]:
             writer.emit("DELETE_FAST", index)
+    for kind, null in list(zip(slots, shape.nulls, strict=False))[packed:]:
+        _restore_slot(writer, kind, null)
+    # all at once, or the stack and a call on top of it
+    return max(len(bound) + packed + 3, len(shape.nulls) + 4)
+
+
+def is_packed(kinds: Slots, nulls: Sequence[bool]) -> bool:
+    """Whether locals and stack are taken as one tuple: there is nothing special on the stack."""
+    return not any(nulls) and all(kind is Slot.VALUE for kind in kinds[: len(nulls)])
 
 
 def _argument_count(code: CodeType) -> int:
@@ -185,20 +257,16 @@ def _argument_count(code: CodeType) -> int:
     return code.co_argcount + code.co_kwonlyargcount + stars
 
 
-def _restore_stack(writer: _Writer, map_: StackMap, shape: Shape) -> int:
-    """The value stack, bottom first; the chain of handled exceptions is rebuilt on the way."""
-    slots = map_.at(shape.offset).before
-    assert slots is not None
-    for index, null in enumerate(shape.nulls):
-        if slots[index] is Slot.PREVIOUS_EXCEPTION:
-            writer.take()
-            writer.emit("PUSH_EXC_INFO")
-            writer.emit("POP_TOP")
-        elif null:
-            writer.emit("PUSH_NULL")
-        else:
-            writer.take()
-    return len(shape.nulls)
+def _restore_slot(writer: _Writer, kind: Slot, null: bool) -> None:
+    """One place of the value stack; the chain of handled exceptions is rebuilt on the way."""
+    if kind is Slot.PREVIOUS_EXCEPTION:
+        writer.take()
+        writer.emit("PUSH_EXC_INFO")
+        writer.emit("POP_TOP")
+    elif null:
+        writer.emit("PUSH_NULL")
+    else:
+        writer.take()
 
 
 def _jump(writer: _Writer, target: int) -> None:

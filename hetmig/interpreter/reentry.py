@@ -3,23 +3,23 @@
 Inner frames first: each activation becomes a function whose prologue (see `prologue`) restores it,
 and an outer one's prologue calls the inner one where the original call stood.  So the frames are
 ordinary Python frames again, called by one another without C between, and can be captured anew.
+
+A running generator ends such a chain: what drives it executes its driving instruction (`for`,
+`await`, `next(...)`) again, and that finds the generator where it stood.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import CellType, CodeType, FunctionType
+from types import CellType, FunctionType
 
 from hetmig.errors import HetmigError
-from hetmig.interpreter import layout
+from hetmig.interpreter import layout, revival
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
-from hetmig.interpreter.prologue import Shape, assemble, with_state
-from hetmig.interpreter.stackmap import Slot, stack_map
+from hetmig.interpreter.assembly import assembled, callable_code, state_values
+from hetmig.interpreter.prologue import Shape
 
 __all__ = ["prepare", "resume"]
-
-_CACHE_SIZE = 4096
-_cache: dict[tuple[int, Shape], tuple[CodeType, CodeType]] = {}
 
 
 def prepare(stack: Sequence[Activation]) -> Callable[[object], object]:
@@ -36,15 +36,17 @@ def prepare(stack: Sequence[Activation]) -> Callable[[object], object]:
         raise HetmigError("a stack without frames can't be put back")
     inner: FunctionType | None = None
     pending: list[object] = []
-    for activation in reversed(stack):
-        if inner is not None and activation.resume is not Resume.AFTER:
-            raise HetmigError(f"{activation.address} has an inner frame but waits for no call")
-        state = _state(activation, inner)
-        if inner is None:
+    for index in reversed(range(len(stack))):
+        activation = stack[index]
+        last = index == len(stack) - 1
+        if not last and (activation.resume is Resume.AFTER) is not (inner is not None):
+            raise HetmigError(f"{activation.address} does not fit together with its inner frame")
+        inner, state = _put_back(activation, inner)
+        if last:
             pending = state
-        inner = _function(activation, state)
+    if inner is None:
+        raise HetmigError("the outermost frame is a generator's, and nothing drives it")
     outermost = inner
-    assert outermost is not None
     waits = stack[-1].resume is Resume.AFTER
 
     def run(result: object) -> object:
@@ -60,60 +62,24 @@ def resume(stack: Sequence[Activation], result: object = None) -> object:
     return prepare(stack)(result)
 
 
-def _state(activation: Activation, inner: FunctionType | None) -> list[object]:
-    """What the prologue takes, last value first: `list.pop` hands it out and forgets it."""
-    code = activation.code
-    count = len(activation.slots) - len(code.co_freevars)
-    values: list[object] = []
-    bound = tuple(slot for slot in activation.slots[:count] if slot is not UNBOUND)
-    if bound:
-        values.append(bound)
-    kinds = stack_map(code).at(activation.offset).before or ()
-    handled = iter(activation.handled)
-    for kind, value in zip(kinds, activation.stack, strict=False):
-        if kind is Slot.PREVIOUS_EXCEPTION:
-            values.append(next(handled))
-        elif value is not NULL:
-            values.append(value)
-    if activation.resume is Resume.AFTER:
-        values.append(inner)
-    values.reverse()
-    return values
-
-
-def _function(activation: Activation, state: list[object]) -> FunctionType:
-    code = activation.code
+def _put_back(
+    activation: Activation, inner: FunctionType | None
+) -> tuple[FunctionType | None, list[object]]:
+    """The function that is the frame again (None if a generator is), and its state."""
+    if activation.generator is not None:
+        return None, revival.fill(activation.generator, activation, inner)
+    state: list[object] = []
     shape = Shape(
         offset=activation.offset,
-        after=activation.resume is Resume.AFTER,
-        inner=activation.resume is Resume.AFTER and state[0] is not None,
+        resume=activation.resume,
+        inner=inner is not None,
         bound=tuple(slot is not UNBOUND for slot in activation.slots),
         nulls=tuple(value is NULL for value in activation.stack),
     )
-    closure = tuple(activation.slots[len(activation.slots) - len(code.co_freevars) :])
+    original = activation.code
+    code = assembled(original, shape, state)
+    closure = tuple(activation.slots[len(activation.slots) - len(original.co_freevars) :])
     if not all(isinstance(cell, CellType) for cell in closure):
         raise HetmigError(f"{activation.address} has a free variable without its cell")
-    function = FunctionType(
-        with_state(_assembled(code, shape), state.pop),
-        activation.globals,
-        code.co_name,
-        # the code keeps its signature (zero-argument super() looks at it), so that a call without
-        # arguments needs a default for each; the prologue overwrites them all
-        (None,) * code.co_argcount,
-        closure,  # type: ignore[arg-type]
-    )
-    first = code.co_argcount
-    keywords = code.co_varnames[first : first + code.co_kwonlyargcount]
-    function.__kwdefaults__ = dict.fromkeys(keywords)
-    return function
-
-
-def _assembled(code: CodeType, shape: Shape) -> CodeType:
-    # by identity: hashing a code object means hashing all it contains
-    key = id(code), shape
-    known = _cache.get(key)
-    if known is None:
-        while len(_cache) >= _CACHE_SIZE:
-            _cache.pop(next(iter(_cache)))
-        known = _cache[key] = (code, assemble(code, shape))
-    return known[1]
+    state[:] = state_values(activation, code, inner)
+    return callable_code(code, activation.globals, closure), state

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython
-from hetmig.interpreter.capture import address_of, position
+from hetmig.interpreter.frames import address_of, position
 
 __all__ = ["SIGNAL", "Preemptor", "raise_again", "unsafe_reason"]
 
@@ -61,8 +61,7 @@ def unsafe_reason(frame: FrameType) -> str | None:
         return "the task is still being put back"
     point = where.point
     if point.name in _SAFE:
-        # after a yield, RESUME finds the value sent on the stack: a generator, not ours to move
-        return None if point.name != "RESUME" or point.argument & 3 == 0 else "a generator goes on"
+        return None
     return f"it is in a call or has just returned from one ({point.name})"
 
 

@@ -1,0 +1,83 @@
+"""Codes behind their prologues, assembled once, and the state that they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CellType, CodeType, FunctionType
+from typing import Any, cast
+
+from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
+from hetmig.interpreter.prologue import Shape, assemble, is_packed, lasti_shift, with_state
+from hetmig.interpreter.stackmap import Slot, Slots, stack_map
+
+__all__ = ["assembled", "callable_code", "state_values"]
+
+_CACHE_SIZE = 4096
+_cache: dict[tuple[int, Shape], tuple[CodeType, CodeType]] = {}
+
+
+def state_values(activation: Activation, code: CodeType, inner: object) -> list[object]:
+    """What a prologue takes, last value first: `list.pop` hands it out and forgets it.
+
+    `inner` is the frame that was called, or stands for the result of the call.
+    """
+    original = activation.code
+    kinds = stack_map(original).at(activation.offset).before or ()
+    in_generator = activation.generator is not None or activation.resume is Resume.YIELDED
+    count = len(activation.slots) - (0 if in_generator else len(original.co_freevars))
+    bound = [slot for slot in activation.slots[:count] if slot is not UNBOUND]
+    values: list[object] = []
+    if is_packed(kinds, [value is NULL for value in activation.stack]):
+        if bound or activation.stack:
+            values.append((*bound, *reversed(activation.stack)))
+    else:
+        if bound:
+            values.append(tuple(bound))
+        values.extend(_one_by_one(activation, kinds, lasti_shift(code)))
+    if activation.resume is Resume.AFTER:
+        values.append(inner)
+    values.reverse()
+    return values
+
+
+def _one_by_one(activation: Activation, kinds: Slots, shift: int) -> Iterator[object]:
+    handled = iter(activation.handled)
+    for kind, value in zip(kinds, activation.stack, strict=False):
+        if kind is Slot.PREVIOUS_EXCEPTION:
+            yield next(handled)
+        elif kind is Slot.LAST_INSTRUCTION:
+            yield cast("int", value) + shift
+        elif value is not NULL:
+            yield value
+
+
+def callable_code(
+    code: CodeType, namespace: dict[str, Any], closure: tuple[CellType, ...] | None
+) -> FunctionType:
+    """A function that can be called without arguments: its prologue overwrites them all."""
+    function = FunctionType(
+        code,
+        namespace,
+        code.co_name,
+        # the code keeps its signature (zero-argument super() looks at it), so that a call without
+        # arguments needs a default for each
+        (None,) * code.co_argcount,
+        closure,
+    )
+    if code.co_kwonlyargcount:
+        first = code.co_argcount
+        keywords = code.co_varnames[first : first + code.co_kwonlyargcount]
+        function.__kwdefaults__ = dict.fromkeys(keywords)
+    return function
+
+
+def assembled(code: CodeType, shape: Shape, state: list[object]) -> CodeType:
+    """The (cached) code that goes on with `code`, taking its state from the end of `state`."""
+    # by identity: hashing a code object means hashing all it contains
+    key = id(code), shape
+    known = _cache.get(key)
+    if known is None:
+        while len(_cache) >= _CACHE_SIZE:
+            _cache.pop(next(iter(_cache)))
+        known = _cache[key] = (code, assemble(code, shape))
+    return with_state(known[1], state.pop)

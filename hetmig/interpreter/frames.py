@@ -1,0 +1,101 @@
+"""One live frame: where it stands, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from hetmig.errors import FrameAddress, NotMigratable
+from hetmig.interpreter.activation import NULL, UNBOUND, slot_names
+from hetmig.interpreter.layout import FrameMemory, object_at
+from hetmig.interpreter.prologue import original_position
+from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
+
+__all__ = ["Position", "address_of", "position", "read_slots", "read_stack"]
+
+
+class Position(NamedTuple):
+    """Where a frame stands, in the compiler's own code."""
+
+    live: CodeType
+    """The code it executes: the compiler's own, or that behind a prologue."""
+    code: CodeType
+    map: StackMap
+    point: Point
+
+    @property
+    def address(self) -> FrameAddress:
+        """Function, file and line, for messages."""
+        line = list(self.code.co_positions())[self.point.offset // 2][0]
+        return FrameAddress(
+            self.code.co_qualname, self.code.co_filename, line or self.code.co_firstlineno
+        )
+
+
+def address_of(frame: FrameType) -> FrameAddress:
+    """Function, file and line of a live frame, for messages."""
+    code = frame.f_code
+    return FrameAddress(code.co_qualname, code.co_filename, frame.f_lineno or code.co_firstlineno)
+
+
+def position(frame: FrameType) -> Position | None:
+    """Where a live frame stands; None while it is still being re-entered."""
+    code, offset = original_position(frame.f_code, frame.f_lasti)
+    if offset is None or offset < 0:
+        return None
+    map_ = stack_map(code)
+    return Position(frame.f_code, code, map_, map_.at(offset))
+
+
+def read_slots(code: CodeType, memory: FrameMemory) -> list[object]:
+    """Locals and cells, in the order of `slot_names`."""
+    references = memory.references(0, len(slot_names(code)))
+    return [object_at(reference) if reference else UNBOUND for reference in references]
+
+
+def read_stack(
+    where: Position, memory: FrameMemory, depth: int
+) -> tuple[list[object], list[BaseException | None]]:
+    """The value stack's lowest `depth` places, and what its handlers' slots hold."""
+    kinds, base = where.point.before, len(slot_names(where.code))
+    assert kinds is not None
+    values: list[object] = []
+    previous: list[BaseException | None] = []
+    for kind, reference in zip(kinds, memory.references(base, base + depth), strict=False):
+        if kind is Slot.LOOP_POSITION and reference is None:
+            values[-1] = _loop_over(values[-1], memory.number(base + len(values)), where)
+            reference = 0
+        if reference is None:
+            raise NotMigratable(
+                "the exit of a `with` block or `finally` is being decided", frame=where.address
+            )
+        value = object_at(reference) if reference else NULL
+        if kind is Slot.PREVIOUS_EXCEPTION:
+            previous.append(value if isinstance(value, BaseException) else None)
+            value = None  # rebuilt at the destination, never carried
+        elif kind is Slot.LAST_INSTRUCTION:
+            value = _original_instruction(where, value)
+        values.append(value)
+    return values, previous
+
+
+def _original_instruction(where: Position, value: Any) -> int:
+    """A saved position (in code units), translated to the compiler's own code."""
+    offset = original_position(where.live, 2 * value).offset
+    if offset is None:
+        raise NotMigratable("an exception has come out of a frame just put back")
+    return offset // 2
+
+
+def _loop_over(sequence: Any, position: int, where: Position) -> Iterator[Any]:
+    """The iterator that stands where a loop stands that keeps none: it goes on just like it."""
+    if position > len(sequence):
+        # an iterator can't be set behind the end, and the list may yet grow again
+        raise NotMigratable(
+            "the list of a running loop is shorter by now than the loop has come",
+            frame=where.address,
+        )
+    iterator = iter(sequence)
+    iterator.__setstate__(position)
+    return iterator  # type: ignore[no-any-return]

@@ -1,0 +1,126 @@
+"""Generators made anew: one that stands where another stood, in three steps.
+
+What a generator holds may hold the generator itself.  So `new_generator` makes one that holds
+nothing yet, `fill` hands it what it is to hold, and `prime` has it take that and stand where the
+original stood.  Nobody may drive it in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Sequence
+from types import AsyncGeneratorType, CellType, CodeType
+from typing import Any
+
+from hetmig.errors import HetmigError
+from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
+from hetmig.interpreter.assembly import assembled, callable_code, state_values
+from hetmig.interpreter.generators import frame_of
+from hetmig.interpreter.layout import FrameMemory
+from hetmig.interpreter.prologue import Shape, state_of
+
+__all__ = ["closed_generator", "fill", "new_generator", "outline", "prime"]
+
+
+def outline(activation: Activation, inner: bool = False) -> tuple[int, str, int, int, bool]:
+    """What `new_generator` has to know of a generator beforehand, besides its code.
+
+    The offset, how it goes on, which slots are bound and which places of the stack are NULL (as
+    bits), and whether it has called an inner frame.
+    """
+    bound = sum(1 << i for i, slot in enumerate(activation.slots) if slot is not UNBOUND)
+    nulls = sum(1 << i for i, value in enumerate(activation.stack) if value is NULL)
+    depth = len(activation.stack)
+    return activation.offset, activation.resume.value, bound, nulls | 1 << depth, inner
+
+
+def new_generator(
+    code: CodeType,
+    namespace: dict[str, Any],
+    offset: int,
+    resume: str,
+    bound: int,
+    nulls: int,
+    inner: bool,
+) -> Generator:
+    """A generator (or coroutine, or async generator) of `code` that holds nothing yet.
+
+    The further arguments are those of `outline`.  One that is suspended waits to be filled and
+    primed; one that runs on waits to be primed, then filled, then driven.
+    """
+    how = Resume(resume)
+    if how is not Resume.CREATED:
+        shape = _shape(code, offset, how, bound, nulls, inner)
+        code = assembled(code, shape, [])
+    made: Generator = callable_code(code, namespace, _empty_cells(len(code.co_freevars)))()
+    return made
+
+
+@functools.lru_cache(maxsize=1024)
+def _bits(number: int, count: int) -> tuple[bool, ...]:
+    return tuple(bool(number >> i & 1) for i in range(count))
+
+
+def _shape(
+    code: CodeType, offset: int, resume: Resume, bound: int, nulls: int, inner: bool
+) -> Shape:
+    slots = code.co_nlocals + len(code.co_freevars)
+    slots += sum(name not in code.co_varnames for name in code.co_cellvars)
+    depth = nulls.bit_length() - 1
+    return Shape(offset, resume, inner, _bits(bound, slots), _bits(nulls, depth), generator=True)
+
+
+@functools.cache
+def _empty_cells(count: int) -> tuple[CellType, ...] | None:
+    # every slot is filled anew, so that nobody ever looks into these
+    return tuple(CellType() for _ in range(count)) or None
+
+
+def fill(generator: Generator, activation: Activation, inner: object = None) -> list[object]:
+    """Hand a new generator what it is to hold; the list it will take that from, last value first.
+
+    `inner` is the frame it has called, or stands for the result of a call.
+    """
+    frame = frame_of(generator)
+    if frame is None:
+        raise HetmigError("a generator that is to be filled has come to its end")
+    if activation.resume is Resume.CREATED:
+        _store(FrameMemory(frame), activation.slots)
+        return []
+    state = state_of(frame.f_code)
+    if state is None:
+        raise HetmigError("a generator that is to be filled was not made for that")
+    state[:] = state_values(activation, frame.f_code, inner)
+    return state
+
+
+def _store(memory: FrameMemory, slots: Sequence[object]) -> None:
+    """Put the arguments of a generator that has not begun, and its cells, into their places.
+
+    The one place where hetmig writes into the interpreter's memory: a frame which it has made itself,
+    which has not begun, and which nobody else knows of.
+    """
+    for index, value in enumerate(slots):
+        memory.store(index, None if value is UNBOUND else (value,))
+
+
+def prime(generator: Generator) -> None:
+    """Let a new generator go to where it is to stand; see `new_generator`."""
+    if isinstance(generator, AsyncGeneratorType):
+        with contextlib.suppress(StopIteration):  # that is how it hands out a value
+            generator.asend(None).send(None)
+    else:
+        generator.send(None)
+
+
+def closed_generator(code: CodeType, namespace: dict[str, Any]) -> Generator:
+    """One that has come to its end."""
+    made: Any = callable_code(code, namespace, _empty_cells(len(code.co_freevars)))()
+    if isinstance(made, AsyncGeneratorType):
+        with contextlib.suppress(StopIteration):
+            made.aclose().send(None)
+    else:
+        made.close()
+    closed: Generator = made
+    return closed
