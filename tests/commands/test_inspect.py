@@ -1,11 +1,14 @@
 """`hetmig inspect` reads manifests, and only manifests."""
 
 import json
+import platform
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import hetmig
 from hetmig.cli import main
 from hetmig.state import parcel
 from hetmig.state.manifest import make_manifest
@@ -100,3 +103,14 @@ def test_a_manifest_of_another_form_is_refused(
 ) -> None:
     assert main(["inspect", str(write(tmp_path / "odd", [frame]))]) == 4
     assert "not of the form" in capsys.readouterr().err
+
+
+def test_a_value_of_dumps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its manifest says no more than what is checked before it is unpickled."""
+    (tmp_path / "value").write_bytes(hetmig.dumps([1, 2, 3]))
+    assert main(["inspect", str(tmp_path / "value")]) == 0
+    shown = capsys.readouterr().out
+    assert ": a value, " in shown
+    assert f"made by {sys.implementation.name} {platform.python_version()}\n" in shown
+    assert "Payload: 1 buffer" in shown
+    assert "None" not in shown
