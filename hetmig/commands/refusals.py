@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -24,12 +24,11 @@ def try_refusals() -> dict[str, str]:
         reason = _refusal(shape, _mover(sys._getframe()))
         if reason:
             found[what] = reason
-    with open(os.devnull) as file, closing(socket.socket()) as sock:
+    with open(os.devnull) as file, closing(socket.socket()) as sock, _thread() as thread:
         values: dict[str, object] = {
             "an open file": file,
             "a socket": sock,
-            "a lock": threading.Lock(),
-            "a running thread": threading.current_thread(),
+            "a running thread": thread,
             "a suspended generator": (digit for digit in "0123456789"),
         }
         for what, value in values.items():
@@ -37,6 +36,18 @@ def try_refusals() -> dict[str, str]:
             if reason:
                 found[what] = reason
     return found
+
+
+@contextmanager
+def _thread() -> Iterator[threading.Thread]:
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        end.set()
+        thread.join()
 
 
 def _refusal(attempt: Callable[[Any], object], argument: object) -> str:

@@ -7,14 +7,15 @@ stream: so its size is known, and if it cannot travel, its name.
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CellType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from hetmig.errors import (
     FrameAddress,
@@ -31,8 +32,11 @@ from hetmig.state.paths import find_path
 from hetmig.state.pickler import OUT_OF_BAND, Namespaces, Pickler
 from hetmig.state.resources import remedy, type_name
 from hetmig.state.vocabulary import PRELUDE, known_to_all
+from hetmig.state.weak import WEAKLY_HELD, WeakTargets, pending_finalizers, restore_finalizer
 
-__all__ = ["Image", "freeze", "freeze_call", "freeze_value", "thaw"]
+__all__ = ["Image", "freeze", "freeze_call", "freeze_value", "require_portable", "thaw"]
+
+T = TypeVar("T")
 
 _USUAL_REMEDY = "drop it before a move, or give its class a __reduce__ method"
 # Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
@@ -80,13 +84,16 @@ def freeze(stack: Sequence[Activation], extra: Mapping[str, Any] | None = None) 
 
     The stack and all it reaches stay as they are.  Raises `NotMigratable`, naming the variable.
     """
-    writer = _Writer("whole")
-    with _Room():
+
+    def write(writer: _Writer) -> Image:
         names = writer.namespaces(stack)
         writer.dump(len(stack), "frames")
         description = [writer.activation(activation, names) for activation in stack]
         writer.dump(dict(extra or {}), "extra")
+        writer.finalizers()
         return writer.image("frames", description)
+
+    return _written("whole", write)
 
 
 def freeze_call(
@@ -97,9 +104,9 @@ def freeze_call(
     Functions of `__main__` travel by value with the globals they refer to.
     Raises `NotMigratable`, naming the argument.
     """
-    writer = _Writer("referenced")
     keywords = dict(kwargs or {})
-    with _Room():
+
+    def write(writer: _Writer) -> Image:
         writer.dump((len(args), list(keywords)), "arguments")
         writer.dump(function, getattr(function, "__name__", type_name(function)))
         for index, value in enumerate(args):
@@ -107,6 +114,8 @@ def freeze_call(
         for name, value in keywords.items():
             writer.dump(value, name)
         return writer.image("call", [])
+
+    return _written("referenced", write)
 
 
 def freeze_value(value: object, *, name: str = "value", kind: str = "value") -> Image:
@@ -116,10 +125,31 @@ def freeze_value(value: object, *, name: str = "value", kind: str = "value") -> 
 
 def value_frames(value: object, name: str = "value") -> list[parcel.Buffer]:
     """The frames of the image of one value.  Raises `NotMigratable`."""
-    writer = _Writer("referenced")
-    with _Room():
+
+    def write(writer: _Writer) -> list[parcel.Buffer]:
         writer.dump(value, name)
         return writer.frames()
+
+    return _written("referenced", write)
+
+
+def require_portable(value: object, name: str) -> None:
+    """Raise `NotMigratable` for a value that can't travel, whatever travels with it."""
+    with _Room():
+        _Writer("referenced").dump(value, name)
+
+
+def _written(namespaces: Namespaces, write: Callable[[_Writer], T]) -> T:
+    """What `write` makes with a writer; it is called twice if there are weak references."""
+    with _Room():
+        first = _Writer(namespaces)
+        written = write(first)
+        if first.settled():
+            return written
+        second = _Writer(namespaces, first.held())
+        written = write(second)
+        second.require_settled()
+        return written
 
 
 def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
@@ -210,12 +240,15 @@ def _keeper(buffers: list[parcel.Buffer]) -> Callable[[pickle.PickleBuffer], boo
 class _Writer:
     """Writes one image."""
 
-    def __init__(self, namespaces: Namespaces) -> None:
+    def __init__(self, namespaces: Namespaces, strong: Collection[int] | None = None) -> None:
+        """`strong`: the identities of the objects that an earlier writing has met."""
         self._file = io.BytesIO()
         self._buffers: list[parcel.Buffer] = []
         self._pickler = Pickler(
             self._file, namespaces=namespaces, buffer_callback=_keeper(self._buffers)
         )
+        if strong is not None:
+            self._pickler.weak = WeakTargets(strong)
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
         """Write `value`, which the program calls `name`; the bytes it took."""
@@ -230,8 +263,49 @@ class _Writer:
                 raise explained from error.with_traceback(None)
             finally:
                 del explained  # or the error's traceback, this frame and the error are a cycle
+        if self._pickler.weak is not None:
+            self._pickler.weak.name((value, name, frame))
         apart = sum(memoryview(buffer).nbytes for buffer in self._buffers[beside:])
         return self._file.tell() - start + apart
+
+    def settled(self) -> bool:
+        """Whether no weak reference was left without what it leads to."""
+        return self._pickler.weak is None or not self._pickler.weak.met
+
+    def held(self) -> Collection[int]:
+        """The identities of all objects written, for the second writing.  Keep this writer alive.
+
+        Raises NotMigratable if a weak reference leads elsewhere.
+        """
+        strong: Collection[int] = self._pickler.memo.copy()
+        assert self._pickler.weak is not None
+        self._pickler.weak.forget(strong)
+        if not self.settled():
+            gc.collect()  # what nothing holds may only not have been collected yet
+            self._pickler.weak.forget(strong)
+        self.require_settled()
+        return strong
+
+    def require_settled(self) -> None:
+        """Raise NotMigratable for an object that only a weak reference leads to."""
+        if not self.settled():
+            assert self._pickler.weak is not None
+            reference, what = self._pickler.weak.met[0]
+            root, name, frame = what
+            raise _explained(NotMigratable(WEAKLY_HELD), root, reference, name, frame)
+
+    def finalizers(self) -> None:
+        """Write each living `weakref.finalize` whose object was written, and None after them."""
+        written: set[int] = set()
+        while waiting := [item for item in pending_finalizers() if id(item[0]) not in written]:
+            strong = self._pickler.memo.copy()
+            fresh = [item for item in waiting if id(item[1]) in strong]
+            if not fresh:
+                break
+            for finalizer, *rest in fresh:
+                written.add(id(finalizer))
+                self.dump((finalizer, *rest), "finalizer")
+        self.dump(None, "finalizers")
 
     def namespaces(self, stack: Sequence[Activation]) -> dict[int, list[dict[str, Any]]]:
         """Write the namespaces of all frames; what each holds, if it travels."""
@@ -373,7 +447,10 @@ class _Reader:
             for name in names:
                 namespace[name] = self.load(str(name))
         stack = [self._activation() for _ in range(self.load("frames"))]
-        return stack, self.load("extra")
+        extra = self.load("extra")
+        while (finalizer := self.load("finalizer")) is not None:
+            restore_finalizer(*finalizer)
+        return stack, extra
 
     def _activation(self) -> Activation:
         code, namespace, offset, resume, slots, depth = self.load("code")

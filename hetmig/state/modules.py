@@ -32,7 +32,7 @@ from types import (
 from typing import Any
 
 from hetmig.errors import NotMigratable
-from hetmig.state.image import freeze_value
+from hetmig.state.image import require_portable
 from hetmig.state.namespaces import by_reference
 
 __all__ = ["OwnModules", "put_back_modules"]
@@ -164,7 +164,7 @@ class OwnModules:
             if name not in self._before and isinstance(value, _CODE):
                 continue  # made by other means than an import: as the destination makes it
             try:
-                freeze_value(value, name=f"{name}.{key}")
+                require_portable(value, f"{name}.{key}")
             except NotMigratable:
                 if not same and name in self._before:
                     raise

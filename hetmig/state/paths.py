@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextvars
 import functools
 import types
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def _callable_parts(value: Any) -> Iterator[tuple[str, Any]]:
             yield ".func", value.func
             yield ".args", value.args
             yield ".keywords", value.keywords
+        case contextvars.Context():
+            yield from ((f"[{key.name}]", item) for key, item in value.items())
         case BaseException():
             yield ".args", value.args
             yield ".__cause__", value.__cause__

@@ -22,6 +22,7 @@ from hetmig.state.reducers import Reducers
 from hetmig.state.references import Reference, reference
 from hetmig.state.tracebacks import Passed
 from hetmig.state.vocabulary import MEMO
+from hetmig.state.weak import WeakTargets
 
 __all__ = ["OUT_OF_BAND", "Namespaces", "Pickler"]
 
@@ -58,6 +59,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     """
 
     memo: Any
+    weak: WeakTargets | None = None
+    """What is known of the objects that weak references lead to, if one was met."""
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import contextvars
 import functools
 import importlib
 import marshal
@@ -16,10 +17,19 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType, TracebackType
-from typing import Any
+from types import AsyncGeneratorType, BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType, TracebackType
+from typing import Any, NamedTuple
 
 from hetmig.errors import NotMigratable
+from hetmig.interpreter import revival
+from hetmig.interpreter.activation import (
+    NULL,
+    UNBOUND,
+    Activation,
+    Generator,
+    Resume,
+    slot_names,
+)
 from hetmig.state import references, tracebacks
 from hetmig.state.tracebacks import Place
 
@@ -41,6 +51,9 @@ class Assembly:
     def __init__(self, main: ModuleType | None) -> None:
         self.main = main
         self.modules: dict[int, ModuleType] = {}
+        self.hollow: dict[int, Hollow] = {}
+        self.at_end: list[Callable[[], object]] = []
+        self.first_tokens: dict[tuple[int, int], contextvars.Token[Any]] = {}
 
 
 class _Current(threading.local):
@@ -67,6 +80,11 @@ def _assembly() -> Assembly:
     if _current.assembly is None:
         raise RuntimeError("frozen state is thawed by hetmig.loads, not by pickle.loads")
     return _current.assembly
+
+
+def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
+    """(id of context, id of variable) -> the token of the first value that was put back there."""
+    return _assembly().first_tokens
 
 
 # -- modules and namespaces
@@ -178,6 +196,89 @@ def lru_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) ->
 def cached_property(function: Callable[[Any], Any]) -> Any:
     """A `cached_property`; its name follows as state."""
     return functools.cached_property(function)
+
+
+# -- generators
+
+
+class Hollow(NamedTuple):
+    """A generator that holds nothing yet, and the form of what it will hold."""
+
+    generator: Generator
+    activation: Activation
+    bound: int
+    nulls: int
+
+
+def generator(
+    code: CodeType,
+    namespace: dict[str, Any],
+    offset: int,
+    resume: str,
+    bound: int,
+    nulls: int,
+    inner: bool,
+    *names: str,
+) -> Generator:
+    """A generator that holds nothing yet; see `revival.new_generator`."""
+    made = revival.new_generator(code, namespace, offset, resume, bound, nulls, inner)
+    how = Resume(resume)
+    if how in (Resume.CREATED, Resume.YIELDED):
+        form = Activation(code, namespace, offset, how, [], [])
+        _assembly().hollow[id(made)] = Hollow(made, form, bound, nulls)
+    elif not isinstance(made, AsyncGeneratorType):  # those are begun by what awaits them
+        revival.prime(made)
+    return _named(made, names)
+
+
+def fill_generator(
+    made: Generator, held: tuple[list[object], list[object], list[BaseException | None]]
+) -> None:
+    """Give a generator what it is to hold, and let it stand where the original stood."""
+    _, form, bound, nulls = _assembly().hollow.pop(id(made))
+    slots, stack, form.handled = held
+    taken, rest = iter(slots), iter(stack)
+    places = len(slot_names(form.code))
+    form.slots = [next(taken) if bound >> i & 1 else UNBOUND for i in range(places)]
+    depth = nulls.bit_length() - 1
+    form.stack = [NULL if nulls >> i & 1 else next(rest) for i in range(depth)]
+    revival.fill(made, form)
+    awaited = isinstance(made, AsyncGeneratorType) and not revival.stands_at_value(form)
+    if form.resume is Resume.YIELDED and not awaited:
+        revival.prime(made)
+
+
+def closed_generator(code: CodeType, *names: str) -> Generator:
+    """A generator that has come to its end."""
+    return _named(revival.closed_generator(code, {}), names)
+
+
+def _named(made: Generator, names: tuple[str, ...]) -> Generator:
+    if names:
+        made.__name__, made.__qualname__ = names
+    return made
+
+
+def coroutine_wrapper(coroutine: CoroutineType[Any, Any, Any]) -> Any:
+    """What `await` makes of a coroutine where it is asked for an iterator."""
+    return coroutine.__await__()
+
+
+def async_step(generator: AsyncGeneratorType[Any, Any], value: object) -> Any:
+    """What `asend(value)` gives; `begin_async_step` may follow."""
+    return generator.asend(value)
+
+
+def begin_async_step(step: Any, _: object) -> None:
+    """Have it drive its generator to where that is to stand, when the generator is complete."""
+    _assembly().at_end.append(functools.partial(step.send, None))
+
+
+def closed_async_step() -> Any:
+    """One that has been awaited."""
+    step: Any = revival.async_sample().asend(None)
+    step.close()
+    return step
 
 
 # -- exceptions

@@ -6,19 +6,33 @@ of `rebuild` and its arguments.  NotImplemented hands the object on to cloudpick
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import gc
 import os
+import queue
 import sys
+import threading
 import types
 import typing
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from types import CellType, CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import NotMigratable
-from hetmig.state import containers, iterators, rebuild, resources, singletons
+from hetmig.state import (
+    containers,
+    context_variables,
+    iterators,
+    rebuild,
+    resources,
+    singletons,
+    synchronisation,
+    threads,
+    weak,
+)
 from hetmig.state.closed import reduce_closed
 from hetmig.state.code import freeze_code, global_names
 from hetmig.state.namespaces import (
@@ -65,6 +79,8 @@ class Reducers(dict[type, "Reducer | None"]):
                 return reducer
         if (contained := containers.reducer_of(cls)) is not None:
             return contained
+        if (decided := _DECIDED_AT_FIRST.get(cls)) is not None:
+            return decided()
         for base in cls.__mro__:
             if base in self._refusals:
                 return functools.partial(_refuse, self._refusals[base])
@@ -344,15 +360,34 @@ _REDUCERS: dict[type, Reducer | None] = {
     type(OrderedDict().keys()): _reduce_view("keys"),
     type(OrderedDict().values()): _reduce_view("values"),
     type(OrderedDict().items()): _reduce_view("items"),
+    synchronisation.PYTHON_RLOCK: synchronisation.reduce_python_rlock,
+    queue.SimpleQueue: synchronisation.reduce_simple_queue,
+    contextvars.Context: context_variables.reduce_context,
+    contextvars.Token: context_variables.reduce_token,
+    weakref.ProxyType: weak.reduce_proxy,
+    weakref.CallableProxyType: weak.reduce_proxy,
     typing.NewType: _reduce_type_variable,
     typing.ParamSpec: _reduce_type_variable,
     typing.TypeVarTuple: _reduce_type_variable,
     type(os.environ): _reduce_environment,
+    **generators.REDUCERS,
     **{cls: _ignoring_pickler(reduce) for cls, reduce in iterators.REDUCERS.items()},
     **{cls: _ignoring_pickler(reduce) for cls, reduce in dill_reducers().items()},
 }
 
+_DECIDED_AT_FIRST: dict[type, Callable[[], Reducer]] = {
+    synchronisation.LOCK: lambda: synchronisation.reducer_of_locks(synchronisation.LOCK),
+    synchronisation.RLOCK: lambda: synchronisation.reducer_of_locks(synchronisation.RLOCK),
+    contextvars.ContextVar: context_variables.reducer_of_variables,
+}
+"""These have to know what the modules of the process hold."""
+
 _FAMILIES: dict[type, Reducer] = {
+    threading.local: synchronisation.reduce_local,
+    threading.Thread: threads.reduce_thread,
+    weakref.ref: weak.reduce_reference,
+    weakref.WeakSet: weak.reduce_weak_set,
+    weakref.finalize: weak.reduce_finalizer,
     type: _reduce_class,
     ModuleType: _reduce_module,
     BaseException: _reduce_exception,

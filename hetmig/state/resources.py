@@ -23,7 +23,7 @@ _LOCAL = "create it where it is used, or drop it before a move"
 
 _FILE = ("an open file belongs to this machine", _CLOSE)
 _SOCKET = ("a socket is a connection of this machine", _CLOSE)
-_LOCK = ("a lock belongs to the threads of this process", _LOCAL)
+_LOCK = ("a lock may be held by another thread", "release it before a move")
 _THREAD = ("a thread belongs to this process", "join it and drop the variable before a move")
 _SUSPENDED = (
     "a suspended generator or coroutine does not travel inside data yet",
@@ -65,7 +65,6 @@ _BY_TYPE: dict[type, Reason] = {
     socket.socket: _SOCKET,
     type(_thread.allocate_lock()): _LOCK,
     type(threading.RLock()): _LOCK,
-    _thread._local: ("thread-local data belongs to the threads of this process", _LOCAL),
     threading.Thread: _THREAD,
     types.GeneratorType: _SUSPENDED,
     types.CoroutineType: _SUSPENDED,

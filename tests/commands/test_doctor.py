@@ -69,7 +69,6 @@ def test_old_and_missing_dependencies_are_named(monkeypatch: pytest.MonkeyPatch)
         ("inside a running generator", "generator"),
         ("an open file", "file"),
         ("a socket", "socket"),
-        ("a lock", "lock"),
         ("a running thread", "hread"),
     ],
 )

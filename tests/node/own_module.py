@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import sys
 from typing import ClassVar
 
 import hetmig
@@ -63,7 +63,7 @@ def uses_class_variables(stop: str) -> tuple[object, ...]:
 
 def sets_a_global_that_stays(stop: str) -> str:
     global _pool
-    _pool = threading.Lock()
+    _pool = sys.flags
     try:
         hetmig.migrate(stop)
     except hetmig.NotMigratable as error:

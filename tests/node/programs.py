@@ -6,8 +6,8 @@ import decimal
 import os
 import random
 import signal
+import socket
 import sys
-import threading
 
 import hetmig
 
@@ -59,10 +59,9 @@ def chatter(stops: list[str], lines: int) -> None:
             hetmig.migrate(stop)
 
 
-def stays_for_a_lock() -> str:
+def stays_for_its_flags() -> str:
     """Its innermost frame holds what cannot travel."""
-    lock = threading.Lock()
-    holder = [{"lock": lock}]
+    holder = [{"flags": sys.flags}]
     try:
         hetmig.migrate("b")
     except hetmig.NotMigratable as error:
@@ -71,13 +70,14 @@ def stays_for_a_lock() -> str:
 
 
 def stubborn(path: str) -> str:
-    """Loop with a lock in hand until a file appears: it can be asked, but not be moved."""
-    lock = threading.Lock()
+    """Loop with a socket in hand until a file appears: it can be asked, but not be moved."""
+    connection = socket.socket()
     print("looping")
     while not os.path.exists(path):
         for _ in range(1000):
             pass
-    return f"still at {hetmig.here()}, {lock.locked()}"
+    connection.close()
+    return f"still at {hetmig.here()}, {connection.fileno()}"
 
 
 def within_sorted(path: str) -> list[int]:

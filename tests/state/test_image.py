@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import gc
 import sys
-import threading
 import types
 import weakref
 
@@ -137,13 +136,13 @@ def test_buffers_count_as_their_variables():
 
 
 def test_what_cannot_travel_is_named_with_its_frame():
-    job = values.Point({"conn": threading.Lock()})
+    job = values.Point({"conn": values.immovable()})
     stack = [activation(outer), activation(looping, {"items": [], "n": job})]
     with pytest.raises(NotMigratable) as caught:
         images.freeze(stack)
     assert caught.value.variable == "n.x['conn']"
     assert caught.value.frame == FrameAddress("looping", __file__, stack[1].lineno)
-    assert "lock" in str(caught.value)
+    assert "memory-mapped" in str(caught.value)
     assert f"{__file__}:{stack[1].lineno}" in str(caught.value)
     del job.x["conn"]
     travelled(stack)  # a failure has no aftermath
@@ -151,7 +150,7 @@ def test_what_cannot_travel_is_named_with_its_frame():
 
 def test_temporary_values_are_named_too():
     sent = activation(looping)
-    sent.stack = [threading.Lock()]
+    sent.stack = [values.immovable()]
     with pytest.raises(NotMigratable, match="a temporary value"):
         images.freeze([sent])
 
@@ -165,10 +164,10 @@ def test_by_value_module_travels_whole_and_is_named_when_it_cannot():
     assert got.globals["f"].__globals__ is got.globals
     assert got.globals["x"] is not namespace["x"]
     assert got.globals["__builtins__"] is __builtins__
-    namespace["box"] = {"lock": threading.Lock()}
+    namespace["box"] = {"file": values.immovable()}
     with pytest.raises(NotMigratable) as caught:
         images.freeze([sent])
-    assert caught.value.variable == "box['lock']"
+    assert caught.value.variable == "box['file']"
 
 
 def test_class_body():
@@ -273,10 +272,10 @@ def test_call():
     assert function is values.plain
     assert (args, kwargs) == ((1,), {"y": 2})
     with pytest.raises(NotMigratable) as caught:
-        images.freeze_call(values.plain, [1, [threading.Lock()]])
+        images.freeze_call(values.plain, [1, [values.immovable()]])
     assert caught.value.variable == "args[1][0]"
     with pytest.raises(NotMigratable) as caught:
-        images.freeze_call(values.plain, [], {"conn": threading.Lock()})
+        images.freeze_call(values.plain, [], {"conn": values.immovable()})
     assert caught.value.variable == "conn"
 
 
@@ -319,7 +318,7 @@ def test_nothing_is_kept_alive(bad):
     gc.disable()
     try:
         try:
-            images.freeze_value([watched, threading.Lock()] if bad else [watched])
+            images.freeze_value([watched, values.immovable()] if bad else [watched])
             assert not bad
         except NotMigratable:
             assert bad

@@ -63,6 +63,25 @@ def loop():
     made.close()
 
 
+@contextlib.contextmanager
+def thread():
+    end = threading.Event()
+    running = threading.Thread(target=end.wait)
+    running.start()
+    yield running
+    end.set()
+    running.join()
+
+
+@contextlib.contextmanager
+def held_lock():
+    lock = threading.RLock()
+    holder = threading.Thread(target=lock.acquire)
+    holder.start()
+    holder.join()
+    yield lock
+
+
 def holding(value):
     return contextlib.nullcontext(value)
 
@@ -73,14 +92,12 @@ REFUSED = {
     "raw file": (lambda: open(__file__, "rb", buffering=0), "open file", "close it"),
     "temporary file": (lambda: tempfile.NamedTemporaryFile(), "open file", "close it"),
     "socket": (socket.socket, "socket", "close it"),
-    "lock": (lambda: holding(threading.Lock()), "lock", "drop it"),
-    "rlock": (lambda: holding(threading.RLock()), "lock", "drop it"),
-    "thread": (lambda: holding(threading.Thread()), "thread", "join it"),
-    "local": (lambda: holding(threading.local()), "thread-local", "drop it"),
+    "lock": (held_lock, "held by another thread", "release it"),
+    "thread": (thread, "is alive", "join it"),
     "generator": (lambda: contextlib.closing(generator()), "suspended", "exhaust"),
     "coroutine": (coroutine, "suspended", "exhaust"),
-    "weak reference": (lambda: holding(weakref.ref(values.plain)), "weak", "hold the object"),
-    "weak proxy": (lambda: holding(weakref.proxy(values.plain)), "weak", "hold the object"),
+    "weak reference": (lambda: holding(weakref.ref(values.stateful)), "weak", "hold the object"),
+    "weak proxy": (lambda: holding(weakref.proxy(values.stateful)), "weak", "hold the object"),
     "traceback": (lambda: holding(traceback()), "traceback", "text"),
     "frame": (lambda: holding(sys._getframe()), "frame", "text"),
     "structure": (lambda: holding(Point(1)), "ctypes", "copy its values"),
@@ -145,7 +162,7 @@ def path_to(value):
 
 
 def test_paths():
-    lock = threading.Lock()
+    lock = values.immovable()
     slots = Slots()
     slots.conn = lock
 
@@ -162,7 +179,6 @@ def test_paths():
     assert path_to({lock}) == "v element"
     assert path_to({lock: 1}) == "v key"
     assert path_to(collections.deque([slots])) == "v element.conn"
-    assert path_to(threading.Event()) == "v._cond._lock"
     assert path_to(types.SimpleNamespace(a=slots)) == "v.a.conn"
     assert path_to(Local) == "v.held"
     assert path_to([Local()]) == "v[0].held"
@@ -173,9 +189,9 @@ def test_paths():
 def test_object_without_a_path():
     class Hiding:
         def __reduce__(self):
-            return Hiding, (threading.Lock(),)
+            return Hiding, (values.immovable(),)
 
-    with pytest.raises(NotMigratable, match=r"v \(_thread\.lock\)"):
+    with pytest.raises(NotMigratable, match=r"v \(mmap\.mmap\)"):
         freeze_value(Hiding(), name="v")
 
 
@@ -193,7 +209,7 @@ def test_error_in_somebodys_reducer_is_theirs():
 def test_looking_for_the_path_runs_nobodys_code():
     class Trap:
         def __init__(self):
-            self.lock = threading.Lock()
+            self.lock = values.immovable()
 
         def __getattr__(self, name):
             raise AssertionError(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mmap
 
 MISSING = object()
 
@@ -98,3 +99,8 @@ def with_annotations():
 
     inner.extra = [inner]
     return inner
+
+
+def immovable():
+    """What will never travel, and warns of nothing when it goes."""
+    return mmap.mmap(-1, 1)
