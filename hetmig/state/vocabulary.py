@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from hetmig.interpreter.activation import NULL, UNBOUND
-from hetmig.state import iterators, rebuild
+from hetmig.state import rebuild
 
 __all__ = ["MEMO", "PRELUDE", "known_to_all"]
 
@@ -32,8 +32,6 @@ _FUNCTIONS: tuple[Callable[..., object], ...] = (
     rebuild.new_exception,
     rebuild.fill_exception,
     rebuild.traceback,
-    iterators.dict_iterator,
-    iterators.quiet_iterator,
     getattr,
     iter,
     enumerate,
