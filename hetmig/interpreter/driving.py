@@ -6,14 +6,14 @@ generator that stands where this one stood, goes on exactly there.  So that is w
 
 from __future__ import annotations
 
-import gc
 from types import CoroutineType, FrameType, GeneratorType
 
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import Resume
+from hetmig.interpreter.awaitables import AWAITABLES, passes_to
 from hetmig.interpreter.entries import Entry, operands
 from hetmig.interpreter.frames import Position, position
-from hetmig.interpreter.generators import AWAITABLES, address_of_owner
+from hetmig.interpreter.generators import address_of_owner
 from hetmig.interpreter.layout import FrameMemory, object_at, reference_count
 from hetmig.interpreter.stackmap import Point
 
@@ -56,7 +56,7 @@ def _delegates(receiver: int | None, generator: int) -> bool:
     # alive: an instruction of its own takes it off the stack, when it has come to its end
     waited = object_at(receiver) if receiver else None
     return type(waited) in AWAITABLES and any(
-        id(part) == generator for part in gc.get_referents(waited)
+        id(part) == generator for part in passes_to(waited)
     )
 
 

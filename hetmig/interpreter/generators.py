@@ -1,8 +1,6 @@
-"""Generators, coroutines and async generators: what one holds, and how an equal one is made.
+"""Generators, coroutines and async generators: what they hold while nobody drives them.
 
-One is revived in steps, since what it holds may hold the generator itself: `new_generator` makes
-one that holds nothing yet, `fill` hands it what it is to hold, and `prime` has it take that and stand
-where the original stood.  Nobody may drive it in between.
+They are read in place, and not touched.  How an equal one is made is told in `revival`.
 
 Sources: `PyGenObject` and `_PyErr_StackItem` in CPython's pycore_genobject.h and pystate.h (3.11 to
 3.13: genobject.h); PEP 342, PEP 380, PEP 492, PEP 525.
@@ -23,9 +21,6 @@ from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position
 
 __all__ = [
-    "ASYNC_STEP",
-    "AWAITABLES",
-    "COROUTINE_WRAPPER",
     "GENERATORS",
     "GeneratorMemory",
     "address_of_owner",
@@ -103,7 +98,7 @@ class GeneratorMemory:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether an async generator is on its way to its next value, and may be suspended there."""
+        """Whether an async generator is on its way to its next value, perhaps suspended there."""
         return bool(self._head.running_async)
 
     @property
@@ -189,18 +184,6 @@ async def _async_sample() -> Any:
 
 async def _coroutine_sample() -> None:
     pass
-
-
-def _awaitables() -> tuple[type, type]:
-    coroutine, step = _coroutine_sample(), _async_sample().asend(None)
-    types = type(coroutine.__await__()), type(step)
-    coroutine.close()
-    step.close()  # neither is ever awaited
-    return types
-
-
-AWAITABLES = COROUTINE_WRAPPER, ASYNC_STEP = _awaitables()
-"""What `coroutine.__await__()` and `async_generator.asend()` give; they pass on all that comes."""
 
 
 def _check_states() -> str:

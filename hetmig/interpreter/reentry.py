@@ -39,8 +39,10 @@ def prepare(stack: Sequence[Activation]) -> Callable[[object], object]:
     for index in reversed(range(len(stack))):
         activation = stack[index]
         last = index == len(stack) - 1
-        if not last and (activation.resume is Resume.AFTER) is not (inner is not None):
-            raise HetmigError(f"{activation.address} does not fit together with its inner frame")
+        if inner is not None and activation.resume is not Resume.AFTER:
+            raise HetmigError(f"{activation.address} has an inner frame but waits for no call")
+        if inner is None and not last and activation.resume is Resume.AFTER:
+            raise HetmigError(f"{activation.address} waits for a frame that is not there")
         inner, state = _put_back(activation, inner)
         if last:
             pending = state
@@ -78,8 +80,9 @@ def _put_back(
     )
     original = activation.code
     code = assembled(original, shape, state)
-    closure = tuple(activation.slots[len(activation.slots) - len(original.co_freevars) :])
-    if not all(isinstance(cell, CellType) for cell in closure):
+    free = activation.slots[len(activation.slots) - len(original.co_freevars) :]
+    closure = tuple(cell for cell in free if isinstance(cell, CellType))
+    if len(closure) != len(free):
         raise HetmigError(f"{activation.address} has a free variable without its cell")
     state[:] = state_values(activation, code, inner)
     return callable_code(code, activation.globals, closure), state

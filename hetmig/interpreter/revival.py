@@ -19,8 +19,17 @@ from hetmig.interpreter.assembly import assembled, callable_code, state_values
 from hetmig.interpreter.generators import frame_of
 from hetmig.interpreter.layout import FrameMemory
 from hetmig.interpreter.prologue import Shape, state_of
+from hetmig.interpreter.stackmap import stack_map
 
-__all__ = ["closed_generator", "fill", "new_generator", "outline", "prime"]
+__all__ = [
+    "async_sample",
+    "closed_generator",
+    "fill",
+    "new_generator",
+    "outline",
+    "prime",
+    "stands_at_value",
+]
 
 
 def outline(activation: Activation, inner: bool = False) -> tuple[int, str, int, int, bool]:
@@ -98,8 +107,8 @@ def fill(generator: Generator, activation: Activation, inner: object = None) -> 
 def _store(memory: FrameMemory, slots: Sequence[object]) -> None:
     """Put the arguments of a generator that has not begun, and its cells, into their places.
 
-    The one place where hetmig writes into the interpreter's memory: a frame which it has made itself,
-    which has not begun, and which nobody else knows of.
+    The one place where hetmig writes into the interpreter's memory: a frame which it has made
+    itself, which has not begun, and which nobody else knows of.
     """
     for index, value in enumerate(slots):
         memory.store(index, None if value is UNBOUND else (value,))
@@ -112,6 +121,17 @@ def prime(generator: Generator) -> None:
             generator.asend(None).send(None)
     else:
         generator.send(None)
+
+
+def stands_at_value(activation: Activation) -> bool:
+    """Whether a suspended async generator has handed out a value, as against awaiting something."""
+    map_ = stack_map(activation.code)
+    return map_.at(map_.at(activation.offset).start - 2).is_async_wrap
+
+
+async def async_sample() -> Any:
+    """An async generator of no use but to make others of its kind."""
+    yield
 
 
 def closed_generator(code: CodeType, namespace: dict[str, Any]) -> Generator:

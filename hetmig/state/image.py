@@ -26,6 +26,7 @@ from hetmig.errors import (
 )
 from hetmig.interpreter.activation import UNBOUND, Activation, Resume
 from hetmig.state import parcel, rebuild
+from hetmig.state.generators import Running, require_awaiters
 from hetmig.state.manifest import make_manifest
 from hetmig.state.namespaces import is_module_namespace, portable_items
 from hetmig.state.paths import find_path
@@ -86,6 +87,7 @@ def freeze(stack: Sequence[Activation], extra: Mapping[str, Any] | None = None) 
     """
 
     def write(writer: _Writer) -> Image:
+        writer.runs(stack)
         names = writer.namespaces(stack)
         writer.dump(len(stack), "frames")
         description = [writer.activation(activation, names) for activation in stack]
@@ -307,6 +309,10 @@ class _Writer:
                 self.dump((finalizer, *rest), "finalizer")
         self.dump(None, "finalizers")
 
+    def runs(self, stack: Sequence[Activation]) -> None:
+        """Say which generators are among the frames that follow."""
+        self._pickler.running = Running(stack)
+
     def namespaces(self, stack: Sequence[Activation]) -> dict[int, list[dict[str, Any]]]:
         """Write the namespaces of all frames; what each holds, if it travels."""
         frames = {id(activation.globals): activation for activation in reversed(stack)}
@@ -346,6 +352,7 @@ class _Writer:
             activation.resume.value,
             len(activation.slots),
             len(activation.stack),
+            activation.generator,
         )
         self.dump(head, "code", where)
         self.dump(namespace, "namespace", where)
@@ -374,6 +381,7 @@ class _Writer:
 
     def frames(self) -> list[parcel.Buffer]:
         """What was written, as bytes."""
+        require_awaiters(self._pickler)
         if submodules := self._pickler.reachable_submodules():
             self.dump(submodules, "submodules")
             self._file.write(_MORE_THAN_A_VALUE)
@@ -453,7 +461,7 @@ class _Reader:
         return stack, extra
 
     def _activation(self) -> Activation:
-        code, namespace, offset, resume, slots, depth = self.load("code")
+        code, namespace, offset, resume, slots, depth, generator = self.load("code")
         activation = Activation(
             code=code,
             globals=namespace,
@@ -462,6 +470,7 @@ class _Reader:
             resume=Resume(resume),
             slots=[],
             stack=[],
+            generator=generator,
         )
         where = activation.address
         names = (*activation.slot_names, *["a temporary value"] * slots)[:slots]

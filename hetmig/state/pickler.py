@@ -17,6 +17,7 @@ from typing import Any, Literal
 import cloudpickle
 
 from hetmig.state.code import attribute_names, submodules
+from hetmig.state.generators import Running
 from hetmig.state.namespaces import NamespaceOf, imported_as
 from hetmig.state.reducers import Reducers
 from hetmig.state.references import Reference, reference
@@ -62,6 +63,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     weak: WeakTargets | None = None
     """What is known of the objects that weak references lead to, if one was met."""
 
+    running: Running | None = None
+    """The generators among the frames of the stack that is frozen."""
+
     def __init__(
         self,
         file: Any,
@@ -79,6 +83,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._known: dict[int, dict[str, Any]] = {}
         self._sent: dict[int, set[str]] = {}
         self._passed: dict[int, Passed] = {}
+        self.awaiting: dict[int, Any] = {}
+        """Async generators in an `await`, by identity; None when what awaits them was met."""
         self._packages: set[str] = set()
         self._codes: list[CodeType] = []
         self._homes: dict[int, tuple[CodeType, str | None]] = {}

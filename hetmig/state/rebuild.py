@@ -17,7 +17,16 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from types import AsyncGeneratorType, BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType, TracebackType
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    FunctionType,
+    ModuleType,
+    TracebackType,
+)
 from typing import Any, NamedTuple
 
 from hetmig.errors import NotMigratable
@@ -73,7 +82,12 @@ class assembling:
         self._before, _current.assembly = _current.assembly, self._assembly
 
     def __exit__(self, *exception: object) -> None:
-        _current.assembly = self._before
+        try:
+            if exception[0] is None:
+                for action in self._assembly.at_end:
+                    action()
+        finally:
+            _current.assembly = self._before
 
 
 def _assembly() -> Assembly:
@@ -231,20 +245,24 @@ def generator(
     return _named(made, names)
 
 
-def fill_generator(
-    made: Generator, held: tuple[list[object], list[object], list[BaseException | None]]
-) -> None:
-    """Give a generator what it is to hold, and let it stand where the original stood."""
+def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
+    """Give a generator what it is to hold, and let it stand where the original stood.
+
+    `held`: what its slots hold and its stack, without the empty places, the exceptions being
+    handled, and what its code refers to in its namespace, if that travels by value.
+    """
     _, form, bound, nulls = _assembly().hollow.pop(id(made))
-    slots, stack, form.handled = held
+    slots, stack, form.handled, *names = held
+    form.globals.update(*names)
     taken, rest = iter(slots), iter(stack)
     places = len(slot_names(form.code))
     form.slots = [next(taken) if bound >> i & 1 else UNBOUND for i in range(places)]
     depth = nulls.bit_length() - 1
     form.stack = [NULL if nulls >> i & 1 else next(rest) for i in range(depth)]
     revival.fill(made, form)
-    awaited = isinstance(made, AsyncGeneratorType) and not revival.stands_at_value(form)
-    if form.resume is Resume.YIELDED and not awaited:
+    if form.resume is Resume.CREATED:
+        return
+    if not isinstance(made, AsyncGeneratorType) or revival.stands_at_value(form):
         revival.prime(made)
 
 

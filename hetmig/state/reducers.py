@@ -25,6 +25,7 @@ from hetmig.errors import NotMigratable
 from hetmig.state import (
     containers,
     context_variables,
+    generators,
     iterators,
     rebuild,
     resources,

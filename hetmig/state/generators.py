@@ -1,0 +1,123 @@
+"""Generators, coroutines and async generators as pickles: the very place where they stand.
+
+A generator may hold itself, and two owners may hold the same one.  So it is made first, holding
+nothing, and filled when all it holds has been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from hetmig.errors import NotMigratable
+from hetmig.interpreter import awaitables, generators, revival
+from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
+from hetmig.state import rebuild
+from hetmig.state.code import global_names
+from hetmig.state.namespaces import Unsent, is_module_namespace
+
+if TYPE_CHECKING:
+    from hetmig.state.pickler import Pickler
+
+__all__ = ["REDUCERS", "Running", "require_awaiters"]
+
+Reduced = tuple[Any, ...]
+
+
+class Running:
+    """The generators that drive the frames of a stack, and what is known of each."""
+
+    def __init__(self, stack: Sequence[Activation]) -> None:
+        following = [*stack[1:], None]
+        self._known = {
+            id(activation.generator): (activation, self._calls(activation, after))
+            for activation, after in zip(stack, following, strict=True)
+            if activation.generator is not None
+        }
+
+    @staticmethod
+    def _calls(activation: Activation, following: Activation | None) -> bool:
+        return activation.resume is Resume.AFTER and following is not None
+
+    def outline(self, generator: Generator) -> tuple[Activation, Reduced] | None:
+        """The activation of a generator that runs, and what `revival.new_generator` needs of it."""
+        known = self._known.get(id(generator))
+        return None if known is None else (known[0], revival.outline(*known))
+
+
+def _reduce_generator(pickler: Pickler, generator: Generator) -> Reduced:
+    """Take a generator apart that is suspended, or one of the stack that is being frozen."""
+    running = pickler.running.outline(generator) if pickler.running is not None else None
+    if running is not None:
+        return rebuild.generator, _made_of(pickler, generator, *running)
+    activation = generators.capture_suspended(generator)
+    if isinstance(generator, AsyncGeneratorType) and generator.ag_running:
+        pickler.awaiting.setdefault(id(generator), generator)
+    code = generators.code_of(generator)
+    if activation is None:
+        return rebuild.closed_generator, (code, *_names(generator, code))
+    made = _made_of(pickler, generator, activation, revival.outline(activation))
+    bound = [slot for slot in activation.slots if slot is not UNBOUND]
+    stack = [value for value in activation.stack if value is not NULL]
+    held: tuple[Any, ...] = bound, stack, activation.handled
+    if pickler.namespaces == "referenced" and not is_module_namespace(activation.globals):
+        held = (*held, Unsent(activation.globals, global_names(code)))
+    return rebuild.generator, made, held, None, None, rebuild.fill_generator
+
+
+def _made_of(
+    pickler: Pickler, generator: Generator, activation: Activation, outline: Reduced
+) -> Reduced:
+    code = pickler.home(activation.code, activation.globals)
+    namespace = pickler.namespace(activation.globals)
+    return code, namespace, *outline, *_names(generator, code)
+
+
+def _names(generator: Generator, code: CodeType) -> tuple[str, ...]:
+    """Its names, if they are not those of its code."""
+    names = generator.__name__, generator.__qualname__
+    return () if names == (code.co_name, code.co_qualname) else names
+
+
+def _reduce_coroutine_wrapper(pickler: Pickler, wrapper: Any) -> Reduced:
+    (coroutine,) = awaitables.passes_to(wrapper)
+    return rebuild.coroutine_wrapper, (coroutine,)
+
+
+def _reduce_async_step(pickler: Pickler, step: Any) -> Reduced:
+    generator, value, state = awaitables.async_step(step)
+    if state == awaitables.CLOSED:
+        return rebuild.closed_async_step, ()
+    if state == awaitables.FRESH:
+        return rebuild.async_step, (generator, value)
+    pickler.awaiting[id(generator)] = None
+    return rebuild.async_step, (generator, None), True, None, None, rebuild.begin_async_step
+
+
+def _reduce_async_throw(pickler: Pickler, end: Any) -> Reduced:
+    raise NotMigratable("this Python does not show where an athrow() or aclose() stands: await it")
+
+
+def require_awaiters(pickler: Pickler) -> None:
+    """Raise NotMigratable for an async generator that stands in an `await`, with nobody awaiting.
+
+    Only what awaits its next value can make it go on.
+    """
+    for generator in pickler.awaiting.values():
+        if generator is not None:
+            raise NotMigratable(
+                f"the async generator {generator.__qualname__} is on its way to its next value, "
+                "and whoever awaits that does not travel along"
+            )
+
+
+REDUCERS: dict[type, Any] = {
+    GeneratorType: _reduce_generator,
+    CoroutineType: _reduce_generator,
+    AsyncGeneratorType: _reduce_generator,
+    awaitables.COROUTINE_WRAPPER: _reduce_coroutine_wrapper,
+    awaitables.ASYNC_STEP: _reduce_async_step,
+    awaitables.ASYNC_THROW: _reduce_async_throw,
+}
+"""How each of these types is reduced."""
