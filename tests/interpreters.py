@@ -21,7 +21,11 @@ from hetmig.targets.store import once, place
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
+FREE_THREADED = "3.13t"
+"""The one without GIL; Debian has none, so it is used where somebody has installed it."""
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+if "free-threading" in sys.version:
+    RUNNING += "t"
 
 
 def target(name: str) -> Path:
@@ -64,7 +68,7 @@ def _test_requirements(name: str, python: Path) -> tuple[Path | None, str]:
     def build(directory: Path) -> None:
         # pure Python for that version, by this one's pip: it may be too old to run in that one
         pure = ["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
-        options = [*pure, f"--python-version={TARGETS[name].version}", "-t", directory]
+        options = [*pure, f"--python-version={TARGETS[name].version.rstrip('t')}", "-t", directory]
         run("test requirements", [sys.executable, "-m", "pip", "install", "-q", *options, *wanted])
 
     try:

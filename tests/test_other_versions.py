@@ -14,9 +14,9 @@ import subprocess
 
 import pytest
 
-from tests.interpreters import ROOT, RUNNING, VERSIONS, with_pytest
+from tests.interpreters import FREE_THREADED, ROOT, RUNNING, VERSIONS, with_pytest
 
-OTHERS = [version for version in VERSIONS if version != RUNNING]
+OTHERS = [version for version in (*VERSIONS, FREE_THREADED) if version != RUNNING]
 ALIKE = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ("arm64", "armhf")]
 """CPUs in emulation that resemble one which is tested anyway; minutes each."""
 SECONDS = 900

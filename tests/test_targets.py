@@ -19,7 +19,7 @@ from hetmig.errors import TargetUnavailable
 from hetmig.targets import TARGETS, available, debian, find_interpreter, interpreters, make, store
 from hetmig.targets.__main__ import main
 from hetmig.targets.recipes import ARCHITECTURES, WHEELS, DebianPython, LocalPython
-from tests.interpreters import ROOT, RUNNING, VERSIONS
+from tests.interpreters import FREE_THREADED, ROOT, RUNNING, VERSIONS
 
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="there is no apt-get here")
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="there is no dpkg-deb here")
@@ -120,7 +120,7 @@ def test_the_table_agrees_with_itself():
         else:
             assert name == target.version
     local = [name for name, target in TARGETS.items() if isinstance(target, LocalPython)]
-    assert tuple(local) == VERSIONS
+    assert tuple(local) == (*VERSIONS, FREE_THREADED)
 
 
 def test_foreign_interpreters_get_what_the_project_requires():

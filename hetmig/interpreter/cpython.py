@@ -18,6 +18,9 @@ __all__ = [
     "ENTRY_FLAG",
     "FRAME_OWNED_BY_GENERATOR",
     "FRAME_OWNED_BY_THREAD",
+    "FREE_THREADED",
+    "FREE_THREADED_UNKNOWN",
+    "FUNCTIONS_STAY",
     "GENERATOR_KEEPS_CODE",
     "LASTI_IS_OBJECT",
     "LOOP_POSITIONS",
@@ -36,6 +39,17 @@ __all__ = [
 VERSION = sys.version_info[:2]
 OLDEST = (3, 11)
 NEWEST = (3, 15)
+
+FREE_THREADED = "free-threading" in sys.version
+"""There is no GIL: objects have another head, with two counts of references."""
+
+FREE_THREADED_UNKNOWN = FREE_THREADED and VERSION != (3, 13)
+"""A build without the GIL in which nobody has proven the layout.  From 3.14 on each thread may run
+its own copy of a function's bytecode, and a frame has a field more for that."""
+
+FUNCTIONS_STAY = FREE_THREADED and VERSION == (3, 13)
+"""Functions and code objects are never freed once a second thread has started, nor do they count as
+garbage: what is put back leaves about a kilobyte per frame behind."""
 
 ENTRY_FLAG = VERSION < (3, 12)
 """A frame that C code started carries a flag (`is_entry`).  Later versions put a frame of their

@@ -62,6 +62,23 @@ class _Frame312(ctypes.Structure):
     ]
 
 
+class _FreeThreadedHead(ctypes.Structure):
+    """An object's head where there is no GIL: references of its own thread, and of all others."""
+
+    _fields_ = [
+        ("thread", ctypes.c_void_p),
+        ("flags", ctypes.c_uint16),
+        ("mutex", ctypes.c_uint8),
+        ("collector", ctypes.c_uint8),
+        ("local", ctypes.c_uint32),
+        ("shared", ctypes.c_ssize_t),
+        ("type", ctypes.c_void_p),
+    ]
+
+
+_SHARED_FLAGS = 2  # bits
+
+
 @dataclass(frozen=True)
 class FrameLayout:
     """Offsets in bytes into the interpreter's own frame structure."""
@@ -219,6 +236,9 @@ def _null_word() -> int:
 
 def reference_count(address: int) -> int:
     """How many references an object has.  (From CPython 3.12 on only 32 bits say so.)"""
+    if cpython.FREE_THREADED:
+        head = _FreeThreadedHead.from_address(address)
+        return int(head.local + (head.shared >> _SHARED_FLAGS))
     return ctypes.c_ssize_t.from_address(address).value & 0xFFFFFFFF
 
 
@@ -292,12 +312,23 @@ def _check_entries() -> str:
     return ""
 
 
+def _check_reference_count() -> str:
+    known = object()
+    before = reference_count(id(known))
+    more = [known] * 5
+    after = reference_count(id(known))
+    return (
+        "" if 0 < before == after - len(more) else "references are not counted where they should be"
+    )
+
+
 @functools.cache
 def self_check() -> LayoutReport:
     """Prove the layout on known frames; once per process, about a millisecond."""
     details: dict[str, Any] = {
         "implementation": sys.implementation.name,
         "version": sys.version.split()[0],
+        "free_threaded": cpython.FREE_THREADED,
         "pointer_bytes": _WORD,
         "source": "published" if cpython.PUBLISHED_OFFSETS else "declared",
     }
@@ -309,10 +340,18 @@ def self_check() -> LayoutReport:
         )
         reason = f"CPython {sys.version.split()[0]} is not between {known}"
         return LayoutReport(False, reason, details)
+    if cpython.FREE_THREADED_UNKNOWN:
+        reason = (
+            f"this CPython {sys.version.split()[0]} is free-threaded; of those only 3.13 is known"
+        )
+        return LayoutReport(False, reason, details)
     try:
         details["offsets"] = vars(_layout())
         reason = (
-            _probe(object(), object(), _check_contents) or _check_namespace() or _check_entries()
+            _probe(object(), object(), _check_contents)
+            or _check_namespace()
+            or _check_entries()
+            or _check_reference_count()
         )
     except (UnsupportedInterpreter, ValueError) as error:
         reason = str(error)

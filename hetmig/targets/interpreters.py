@@ -14,14 +14,15 @@ __all__ = ["find_interpreter"]
 
 _WHO = """
 import sys
-print(sys.implementation.name, "%d.%d" % sys.version_info[:2])
+free_threaded = "t" if "free-threading" in sys.version else ""
+print(sys.implementation.name, "%d.%d" % sys.version_info[:2] + free_threaded)
 print(getattr(sys, "_base_executable", sys.executable))
 """
 
 
 @cache
 def find_interpreter(version: str) -> Path | None:
-    """Return an installed CPython of `version` ("3.12"), or None.
+    """Return an installed CPython of `version` ("3.12", or "3.13t" without GIL), or None.
 
     Looks at the running interpreter, at PATH, and where pyenv, uv and CI machines keep theirs.
     Each is asked who it is: a launcher that leads nowhere does not count, and for a virtual

@@ -40,7 +40,8 @@ _TRIAL = """
 import asyncio, argparse, concurrent.futures, json, logging, platform, sys
 import bytecode, cloudpickle, dill, zmq, zmq.asyncio, zmq.auth.asyncio
 assert zmq.has("curve"), "its ZeroMQ has no CURVE"
-print(json.dumps(["%d.%d" % sys.version_info[:2], platform.machine(), sys.byteorder]))
+version = "%d.%d" % sys.version_info[:2] + ("t" if "free-threading" in sys.version else "")
+print(json.dumps([version, platform.machine(), sys.byteorder]))
 """
 
 
@@ -118,7 +119,8 @@ def _make_local(target: LocalPython, tell: Progress) -> Path:
         run("virtual environment", [python, "-m", "venv", directory])
         inside = _executable(directory)
         tell(f"{target.name}: {' '.join(recipe['wheels'])}")
-        run("wheels", [inside, "-m", "pip", "install", "-q", *recipe["wheels"]])
+        pip = [inside, "-m", "pip", "install", "-q", "--prefer-binary"]
+        run("wheels", [*pip, *recipe["wheels"]])
         _try(target, inside, tell)
 
     directory = store.place(target.name)

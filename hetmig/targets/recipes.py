@@ -102,6 +102,7 @@ _ALL: tuple[DebianPython | LocalPython, ...] = (
     LocalPython("3.13", "this machine's CPython 3.13"),
     LocalPython("3.14", "this machine's CPython 3.14"),
     LocalPython("3.15", "this machine's CPython 3.15"),
+    LocalPython("3.13t", "this machine's, without GIL"),
 )
 
 TARGETS: Mapping[str, DebianPython | LocalPython] = MappingProxyType({t.name: t for t in _ALL})

@@ -35,6 +35,12 @@ def test_a_wrong_offset_is_noticed(part, monkeypatch, uncached):
         layout.require()
 
 
+def test_an_unknown_free_threaded_build_is_refused_by_name(monkeypatch, uncached):
+    monkeypatch.setattr(layout.cpython, "FREE_THREADED_UNKNOWN", True)
+    monkeypatch.setattr(layout, "_layout", lambda: pytest.fail("memory was read"))
+    assert "is free-threaded; of those only 3.13 is known" in layout.self_check().reason
+
+
 def test_another_implementation_is_refused_by_name(monkeypatch, uncached):
     monkeypatch.setattr(layout.sys.implementation, "name", "pypy")
     assert layout.self_check().reason == "pypy is not CPython"
@@ -44,4 +50,4 @@ def test_another_implementation_is_refused_by_name(monkeypatch, uncached):
 def test_an_unknown_version_is_refused_before_anything_is_read(version, monkeypatch, uncached):
     monkeypatch.setattr(layout.cpython, "VERSION", version)
     monkeypatch.setattr(layout, "_layout", lambda: pytest.fail("memory was read"))
-    assert "is not between" in layout.self_check().reason
+    assert "is not between 3.11 and 3.15" in layout.self_check().reason
