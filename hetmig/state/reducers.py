@@ -11,6 +11,7 @@ import functools
 import gc
 import os
 import queue
+import random
 import sys
 import threading
 import types
@@ -101,6 +102,11 @@ def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
     if closed := reduce_closed(obj):
         return closed
     raise NotMigratable(reason[0])
+
+
+def _reduce_random(pickler: Pickler, obj: Any) -> Any:
+    """The generator behind `random.random` and the like is the one there, in its state of then."""
+    return (getattr, (random, "_inst")) if obj is random._inst else NotImplemented
 
 
 def _reduce_singleton(known: dict[int, tuple[str, str]], pickler: Pickler, obj: Any) -> Any:
@@ -371,6 +377,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     typing.ParamSpec: _reduce_type_variable,
     typing.TypeVarTuple: _reduce_type_variable,
     type(os.environ): _reduce_environment,
+    random.Random: _reduce_random,
     **generators.REDUCERS,
     **{cls: _ignoring_pickler(reduce) for cls, reduce in iterators.REDUCERS.items()},
     **{cls: _ignoring_pickler(reduce) for cls, reduce in dill_reducers().items()},
