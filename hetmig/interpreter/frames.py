@@ -50,8 +50,7 @@ def position(frame: FrameType) -> Position | None:
 
 def read_slots(code: CodeType, memory: FrameMemory) -> list[object]:
     """Locals and cells, in the order of `slot_names`."""
-    references = memory.references(0, len(slot_names(code)))
-    return [object_at(reference) if reference else UNBOUND for reference in references]
+    return memory.objects(0, len(slot_names(code)), UNBOUND)
 
 
 def read_stack(

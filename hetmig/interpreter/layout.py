@@ -8,6 +8,7 @@ A wrong offset would read garbage or crash the process, so nothing here is used 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import struct
@@ -196,10 +197,20 @@ class FrameMemory:
         array = (ctypes.c_size_t * (stop - start)).from_address(
             self.address + self._layout.localsplus + start * _WORD
         )
-        words = list(array)
+        words = array[:]
         if not cpython.TAGGED_REFERENCES:
             return list(words)
         return [None if w & _TAG_BITS == _TAGGED_INTEGER else w & ~_TAG_BITS for w in words]
+
+    def objects(self, start: int, stop: int, null: object) -> list[object]:
+        """The objects in `localsplus[start:stop]`, `null` for NULL.  No number may be there."""
+        if not cpython.TAGGED_REFERENCES:
+            array = (ctypes.py_object * (stop - start)).from_address(
+                self.address + self._layout.localsplus + start * _WORD
+            )
+            with contextlib.suppress(ValueError):  # one is NULL
+                return array[:]
+        return [object_at(word) if word else null for word in self.references(start, stop)]
 
     def store(self, index: int, value: tuple[object] | None) -> None:
         """Write an object, or NULL, into `localsplus[index]`.

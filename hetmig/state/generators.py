@@ -15,7 +15,7 @@ from hetmig.interpreter import awaitables, generators, revival
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
 from hetmig.state import rebuild
 from hetmig.state.code import global_names
-from hetmig.state.namespaces import Unsent, is_module_namespace
+from hetmig.state.namespaces import Unsent
 
 if TYPE_CHECKING:
     from hetmig.state.pickler import Pickler
@@ -61,7 +61,7 @@ def _reduce_generator(pickler: Pickler, generator: Generator) -> Reduced:
     bound = [slot for slot in activation.slots if slot is not UNBOUND]
     stack = [value for value in activation.stack if value is not NULL]
     held: tuple[Any, ...] = bound, stack, activation.handled
-    if pickler.namespaces == "referenced" and not is_module_namespace(activation.globals):
+    if pickler.namespaces == "referenced" and pickler.imported_as(activation.globals) is None:
         held = (*held, Unsent(activation.globals, global_names(code)))
     return rebuild.generator, made, held, None, None, rebuild.fill_generator
 

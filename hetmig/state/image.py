@@ -25,6 +25,7 @@ from hetmig.errors import (
     UnsupportedFormat,
 )
 from hetmig.interpreter.activation import UNBOUND, Activation, Resume
+from hetmig.interpreter.generators import GENERATORS, frame_of
 from hetmig.state import parcel, rebuild
 from hetmig.state.generators import Running, require_awaiters
 from hetmig.state.manifest import make_manifest
@@ -129,6 +130,7 @@ def value_frames(value: object, name: str = "value") -> list[parcel.Buffer]:
     """The frames of the image of one value.  Raises `NotMigratable`."""
 
     def write(writer: _Writer) -> list[parcel.Buffer]:
+        writer.introduce(value)
         writer.dump(value, name)
         return writer.frames()
 
@@ -251,6 +253,11 @@ class _Writer:
         )
         if strong is not None:
             self._pickler.weak = WeakTargets(strong)
+
+    def introduce(self, value: object) -> None:
+        """Before anything else is written: what can be said of this value beforehand."""
+        if isinstance(value, GENERATORS) and (frame := frame_of(value)) is not None:
+            self._file.write(self._pickler.introduce(frame.f_globals))
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
         """Write `value`, which the program calls `name`; the bytes it took."""

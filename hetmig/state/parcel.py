@@ -1,14 +1,15 @@
 """The sealed envelope in which frozen state travels, and every check made before it is opened.
 
 A parcel on the wire is a list of buffers: a header, a manifest in JSON, the payload frames and an
-authentication code.  The header states the length of everything, and the code (HMAC-SHA-256)
-covers the header, so that no frame can be cut, swapped or moved into its neighbour.  Nothing in
-this module unpickles.
+authentication code.  The header states the length of everything, and the code (HMAC-SHA-256, or
+without a key a mere SHA-256) covers the header, so that no frame can be cut, swapped or moved into
+its neighbour.  Nothing in this module unpickles.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import json
 import os
@@ -51,9 +52,7 @@ MIN_KEY = 16
 _HEAD = struct.Struct("!6sHII")  # magic, format, number of payload frames, length of the manifest
 _LENGTH = struct.Struct("!Q")
 _MAC_SIZE = 32
-_CHECKSUM = hmac.new(
-    b"hetmig: a public key, which proves integrity and nothing else", digestmod="sha256"
-)
+_CHECKSUM = hashlib.sha256(b"hetmig: without a key; this proves integrity and nothing else")
 
 
 @dataclass(frozen=True)
@@ -223,15 +222,12 @@ def _flat(frame: Buffer) -> memoryview:
 
 
 def _authentication(key: bytes | None, parts: Sequence[Buffer]) -> bytes:
-    if key is None:
-        mac = _CHECKSUM.copy()
-    elif len(key) < MIN_KEY:
+    if key is not None and len(key) < MIN_KEY:
         raise ValueError(f"a key has at least {MIN_KEY} bytes, this one has {len(key)}")
-    else:
-        mac = hmac.new(key, digestmod="sha256")
+    code = _CHECKSUM.copy() if key is None else hmac.new(key, digestmod="sha256")
     for part in parts:
-        mac.update(part)
-    return mac.digest()
+        code.update(part)
+    return code.digest()
 
 
 def _require(expected: bytes, present: memoryview) -> None:

@@ -22,7 +22,7 @@ from hetmig.state.namespaces import NamespaceOf, imported_as
 from hetmig.state.reducers import Reducers
 from hetmig.state.references import Reference, reference
 from hetmig.state.tracebacks import Passed
-from hetmig.state.vocabulary import MEMO
+from hetmig.state.vocabulary import FIRST_FREE, MEMO, introduction
 from hetmig.state.weak import WeakTargets
 
 __all__ = ["OUT_OF_BAND", "Namespaces", "Pickler"]
@@ -88,11 +88,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._packages: set[str] = set()
         self._codes: list[CodeType] = []
         self._homes: dict[int, tuple[CodeType, str | None]] = {}
+        self._imported: dict[int, str | None] = {}
 
     @property
     def dispatch_table(self) -> dict[type, Any]:
         """The table of cloudpickle, flat: a lookup in a ChainMap costs a microsecond per object."""
         return _tables.flat()
+
+    dump = pickle.Pickler.dump
+    """Without what cloudpickle makes of a RecursionError: hetmig's writer says it better."""
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what is not plain data; called by the C pickler."""
@@ -143,8 +147,28 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         Without it code travels as bytes.
         """
         if id(code) not in self._homes:
-            self._homes[id(code)] = code, imported_as(namespace)
+            self._homes[id(code)] = code, self.imported_as(namespace)
         return code
+
+    def imported_as(self, namespace: dict[str, Any]) -> str | None:
+        """The same as `namespaces.imported_as`, asked once."""
+        key = id(namespace)
+        if key not in self._imported:
+            self._imported[key] = imported_as(namespace)
+        return self._imported[key]
+
+    def introduce(self, namespace: dict[str, Any]) -> bytes:
+        """Before the first dump: know a module's namespace at once, which is quicker than later.
+
+        What is to be written; nothing if it is not that of a module to import.
+        """
+        name = self.imported_as(namespace)
+        if name is None:
+            return b""
+        known = {id(name): (FIRST_FREE, name), id(namespace): (FIRST_FREE + 1, namespace)}
+        self.memo = {**MEMO, **known}
+        self._known[id(namespace)] = namespace
+        return introduction(name)
 
     def place(self, code: CodeType) -> Reference | None:
         """How the destination finds code in its own modules, if it should."""

@@ -106,8 +106,12 @@ def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
 
 def module(name: str) -> ModuleType:
     """The module of that name, imported if need be."""
-    importlib.import_module(name)
-    return sys.modules[name]
+    found = sys.modules.get(name)
+    spec = getattr(found, "__spec__", None)
+    if found is None or getattr(spec, "_initializing", False):  # perhaps by another thread
+        importlib.import_module(name)
+        found = sys.modules[name]
+    return found
 
 
 def module_namespace(name: str) -> dict[str, Any]:

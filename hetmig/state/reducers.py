@@ -41,8 +41,6 @@ from hetmig.state.namespaces import (
     NamespaceOf,
     Unsent,
     by_reference,
-    imported_as,
-    is_module_namespace,
     portable_items,
 )
 from hetmig.state.second_opinion import dill_reducers
@@ -120,7 +118,7 @@ def _reduce_singleton(known: dict[int, tuple[str, str]], pickler: Pickler, obj: 
 
 
 def _reduce_namespace(pickler: Pickler, standin: NamespaceOf) -> Reduced:
-    imported = imported_as(standin.namespace)
+    imported = pickler.imported_as(standin.namespace)
     if imported is not None:
         made: Reduced = (rebuild.module_namespace, (imported,))
         items: dict[str, Any] = {}
@@ -195,7 +193,7 @@ def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
     code = pickler.home(function.__code__, function.__globals__)
     arguments = (code, namespace, function.__closure__)
     state = _function_state(function)
-    if pickler.namespaces == "referenced" and not is_module_namespace(function.__globals__):
+    if pickler.namespaces == "referenced" and pickler.imported_as(function.__globals__) is None:
         state["globals"] = Unsent(function.__globals__, global_names(function.__code__))
     return rebuild.new_function, arguments, state, None, None, rebuild.fill_function
 
