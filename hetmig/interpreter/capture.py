@@ -21,6 +21,7 @@ from hetmig.interpreter.entries import Entry, called_directly
 from hetmig.interpreter.frames import Position, address_of, position, read_slots, read_stack
 from hetmig.interpreter.generators import GeneratorMemory, owner_of
 from hetmig.interpreter.layout import FrameMemory
+from hetmig.interpreter.through_c import called_through_c
 
 __all__ = ["address_of", "capture", "position"]
 
@@ -144,7 +145,7 @@ def _entry(where: Position, memory: FrameMemory, inner: FrameType) -> Entry:
     if FrameMemory(inner).owner == cpython.FRAME_OWNED_BY_GENERATOR:
         entered = driven(where, memory, inner)
     else:
-        entered = called_directly(where, memory, inner)
+        entered = called_directly(where, memory, inner) or called_through_c(where, memory, inner)
     if entered is None:
         name = name_of_call(where)
         raise NotMigratable(

@@ -24,6 +24,7 @@ __all__ = [
     "GENERATOR_KEEPS_CODE",
     "LASTI_IS_OBJECT",
     "LOOP_POSITIONS",
+    "METHODS_BY_LOAD_ATTR",
     "NAME_SHIFT",
     "NEWEST",
     "OLDEST",
@@ -31,6 +32,7 @@ __all__ = [
     "PUBLISHED_OFFSETS",
     "STAR_CALL_ENTERS_THROUGH_C",
     "STOP_WRAP",
+    "SUBSCRIPT_OPERATOR",
     "TAGGED_REFERENCES",
     "VERSION",
     "YIELD_ARGUMENT",
@@ -100,6 +102,14 @@ on; its intrinsic function number 3)."""
 
 LASTI_IS_OBJECT = VERSION < (3, 14)
 """Where an exception was raised stands on the stack as an `int`; later, as a tagged integer."""
+
+METHODS_BY_LOAD_ATTR = VERSION >= (3, 12)
+"""An attribute that is called next is loaded by LOAD_ATTR, the lowest bit of its argument set."""
+
+SUBSCRIPT_OPERATOR = next(
+    (i for i, (name, _) in enumerate(getattr(dis, "_nb_ops", ())) if name == "NB_SUBSCR"), None
+)
+"""BINARY_OP's argument for a subscript, where that has no instruction of its own."""
 
 NAME_SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if VERSION >= (3, 12) else 0}
 """By how many bits the index of the name is shifted in the argument (the lowest bit is a flag)."""

@@ -55,9 +55,7 @@ def _delegates(receiver: int | None, generator: int) -> bool:
         return True
     # alive: an instruction of its own takes it off the stack, when it has come to its end
     waited = object_at(receiver) if receiver else None
-    return type(waited) in AWAITABLES and any(
-        id(part) == generator for part in passes_to(waited)
-    )
+    return type(waited) in AWAITABLES and any(id(part) == generator for part in passes_to(waited))
 
 
 def _thrown_into(where: Position, references: list[int | None], generator: int) -> Entry | None:

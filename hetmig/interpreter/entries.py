@@ -20,7 +20,7 @@ from hetmig.interpreter.activation import Activation, Resume, slot_names
 from hetmig.interpreter.frames import Position
 from hetmig.interpreter.layout import FrameMemory, object_at
 
-__all__ = ["Entry", "called_directly", "operands"]
+__all__ = ["Entry", "called_directly", "operands", "serves_star_calls"]
 
 
 class Entry(NamedTuple):
@@ -85,9 +85,12 @@ def _is_star_call_of(
     function = object_at(callee.function)
     reference = callee.references(0, 1)[0] if inner.f_code.co_argcount else None
     first = object_at(reference) if reference else None
-    if isinstance(first, CellType):
-        return False
-    return not any(
+    return not isinstance(first, CellType) and not serves_star_calls(function, first)
+
+
+def serves_star_calls(function: object, first: object) -> bool:
+    """Whether `f(*args)` may call this method of `first` while it unpacks or drops arguments."""
+    return any(
         vars(cls).get(name) is function
         for cls in type(first).__mro__
         for name in _CALLED_BY_STAR_CALL

@@ -160,6 +160,8 @@ def assemble(code: CodeType, shape: Shape) -> CodeType:
         writer.emit("LOAD_CONST", writer.take_index + 1)  # anything: nobody sees it
     if shape.resume is Resume.AFTER and point.leaves_nothing:
         writer.emit("POP_TOP")
+    if shape.resume is Resume.AFTER and point.loads_method and cpython.CALLABLE_BELOW_NULL:
+        writer.emit("PUSH_NULL")
     _jump(writer, _target(map_, point, shape.resume))
     head = _head(writer, map_, point, inner_call)
     prologue = Prologue(code, writer.size, shape.offset, inner_call)

@@ -14,6 +14,7 @@ has already been decided, the handler has itself called before the next instruct
 from __future__ import annotations
 
 import _thread
+import contextlib
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ from typing import Any, cast
 
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython
+from hetmig.interpreter.call_names import name_of_call
 from hetmig.interpreter.frames import address_of, position
 
 __all__ = ["SIGNAL", "Preemptor", "raise_again", "unsafe_reason"]
@@ -62,7 +64,7 @@ def unsafe_reason(frame: FrameType) -> str | None:
     point = where.point
     if point.name in _SAFE:
         return None
-    return f"it is in a call or has just returned from one ({point.name})"
+    return f"it is in {name_of_call(where)} or has just returned from it"
 
 
 def _is_decided(frame: FrameType) -> bool:
@@ -74,30 +76,38 @@ def _is_decided(frame: FrameType) -> bool:
     return where is not None and where.point.name in cpython.DECIDED_JUMPS
 
 
-def _before_next_instruction(frame: FrameType, call: Callable[[FrameType], object]) -> bool:
-    """Have `call(frame)` called before the next instruction that `frame` executes.
+class _NextInstruction:
+    """Has something called before the next instruction that a frame executes.
 
-    Uses the interpreter's trace function for that one instruction; False if it is taken.
+    Uses the interpreter's trace function for that one instruction.  It lets go of the frame at
+    once: in a cycle with it, all that the program holds there would live on.
     """
-    if sys.gettrace() is not None:
-        return False
 
-    def trace(traced: FrameType, event: str, _argument: object) -> Any:
-        if traced is not frame:
-            return None
-        if event in ("opcode", "return", "exception"):
-            sys.settrace(None)
-            frame.f_trace = None
-            frame.f_trace_opcodes = False
-            if event == "opcode":
-                call(frame)
-            return None
-        return trace
+    def __init__(self, frame: FrameType, call: Callable[[FrameType], object]) -> None:
+        self._frame: FrameType | None = frame
+        self._call = call
 
-    frame.f_trace = trace
-    frame.f_trace_opcodes = True
-    sys.settrace(trace)
-    return True
+    def arrange(self) -> bool:
+        """Begin; False if the trace function is taken."""
+        if sys.gettrace() is not None or self._frame is None:
+            return False
+        self._frame.f_trace = self._trace
+        self._frame.f_trace_opcodes = True
+        sys.settrace(self._trace)
+        return True
+
+    def _trace(self, traced: FrameType, event: str, _argument: object) -> Any:
+        if traced is not self._frame:
+            return None
+        if event not in ("opcode", "return", "exception"):
+            return self._trace
+        self._frame = None
+        sys.settrace(None)
+        traced.f_trace = None
+        traced.f_trace_opcodes = False
+        if event == "opcode":
+            self._call(traced)
+        return None
 
 
 class Preemptor:
@@ -130,6 +140,7 @@ class Preemptor:
         self._deadline = 0.0
         self._passed = 0
         self._reason: NotMigratable | None = None
+        self._unsafe: dict[tuple[int, int], str] = {}  # what was said of a place, for this request
         self._keeper: threading.Thread | None = None
 
     def install(self) -> None:
@@ -139,6 +150,7 @@ class Preemptor:
     def begin(self, deadline: float) -> None:
         """Start looking for a safe point, for at most `deadline` seconds.  Any thread may call."""
         self._reason = None
+        self._unsafe = {}
         self._passed = 0
         self._late = False
         self._deadline = time.monotonic() + deadline
@@ -184,11 +196,13 @@ class Preemptor:
 
     def _look(self, frame: FrameType) -> bool:
         """Use this place or pass it by; whether to come back at the very next one."""
-        reason = unsafe_reason(frame)
+        place = id(frame.f_code), frame.f_lasti
+        reason = self._unsafe.get(place) or unsafe_reason(frame)
         if reason is None:
             return self._use(frame)
+        self._unsafe[place] = reason
         self._reason = NotMigratable(reason, frame=address_of(frame))
-        if _is_decided(frame) and _before_next_instruction(frame, self._arrive):
+        if _is_decided(frame) and _NextInstruction(frame, self._arrive).arrange():
             return False
         self._passed += 1
         # for long at one place: inside a C function that looks for signals in a loop of its own
@@ -253,7 +267,11 @@ class Preemptor:
 def _not_reached() -> NotMigratable:
     """The main thread never came by: it is inside a C call that does not look for signals."""
     main = sys._current_frames().get(threading.main_thread().ident or 0)
-    return NotMigratable(
-        "the main thread is inside a call that does not return",
-        frame=address_of(main) if main else None,
-    )
+    reason = "the main thread is inside a call that does not return"
+    if main is None:
+        return NotMigratable(reason)
+    with contextlib.suppress(NotMigratable):
+        where = position(main)
+        if where is not None:
+            reason = f"the main thread is inside {name_of_call(where)}, which does not return"
+    return NotMigratable(reason, frame=address_of(main))

@@ -72,6 +72,13 @@ class Point:
         return len(self.before) + self.effect - (not self.leaves_nothing)
 
     @property
+    def loads_method(self) -> bool:
+        """Whether it loads an attribute that is called next: NULL lies below or above the value."""
+        return self.name == "LOAD_METHOD" or (
+            cpython.METHODS_BY_LOAD_ATTR and self.name == "LOAD_ATTR" and bool(self.argument & 1)
+        )
+
+    @property
     def is_async_wrap(self) -> bool:
         """Whether it marks the value on top as one that an async generator yields."""
         return cpython.ASYNC_WRAP in (self.name, (self.name, self.argument))
