@@ -30,6 +30,7 @@ __all__ = [
     "OLDEST",
     "PRECALL",
     "PUBLISHED_OFFSETS",
+    "SEND_RECEIVER",
     "STAR_CALL_ENTERS_THROUGH_C",
     "STOP_WRAP",
     "SUBSCRIPT_OPERATOR",
@@ -67,6 +68,9 @@ LOOP_POSITIONS = VERSION >= (3, 15)
 """GET_ITER leaves two slots.  Of a list, tuple, str or bytes they are the sequence itself and the
 position of the next item, a tagged integer; of all else an iterator and NULL, which the loop takes
 for sequences, too."""
+
+SEND_RECEIVER = -3 if LOOP_POSITIONS else -2
+"""Where on the stack SEND finds what it drives; the value to send is on top."""
 
 CALLABLE_BELOW_NULL = VERSION >= (3, 13)
 """A call finds (callable, self or NULL, arguments...) on the stack, before it was

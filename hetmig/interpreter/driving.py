@@ -40,7 +40,7 @@ def driven(where: Position, memory: FrameMemory, inner: FrameType) -> Entry | No
             if references[-2 if cpython.LOOP_POSITIONS else -1] == generator:
                 return Entry(Resume.AGAIN, depth)
         case "SEND":
-            if _delegates(references[depth - 2], generator):
+            if _delegates(references[depth + cpython.SEND_RECEIVER], generator):
                 return Entry(Resume.AGAIN, depth - 1, (None,))
         case "YIELD_VALUE" | "RESUME":
             return _thrown_into(where, references, generator)
@@ -70,7 +70,7 @@ def _thrown_into(where: Position, references: list[int | None], generator: int) 
     if point.name != "YIELD_VALUE" or back.jump is None or not back.name.startswith("JUMP_BACK"):
         return None
     send, depth = where.map.at(back.jump), len(point.before or ())
-    if send.name != "SEND" or not _delegates(references[depth - 2], generator):
+    if send.name != "SEND" or not _delegates(references[depth + cpython.SEND_RECEIVER], generator):
         return None
     return Entry(Resume.AGAIN, depth - 1, (None,), offset=send.start)
 

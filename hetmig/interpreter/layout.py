@@ -26,6 +26,7 @@ __all__ = ["FrameLayout", "FrameMemory", "LayoutReport", "require", "self_check"
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 _TAG_BITS = 3
 _TAGGED_INTEGER = 3
+_UNCOUNTED = 1
 _TAG_SHIFT = 2
 
 
@@ -222,8 +223,12 @@ class FrameMemory:
         if value is None:
             slot.value = _null_word()
         else:
+            address = id(value[0])
+            count = reference_count(address)
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(value[0]))
-            slot.value = id(value[0])
+            # None, True and False are compared with their tag, which says that they are immortal
+            immortal = cpython.TAGGED_REFERENCES and reference_count(address) == count
+            slot.value = address | _UNCOUNTED if immortal else address
         if before and not (cpython.TAGGED_REFERENCES and before & _TAG_BITS):
             ctypes.pythonapi.Py_DecRef(ctypes.c_void_p(before))
 

@@ -52,7 +52,7 @@ def test_what_makes_a_difference(one, other):
     ("one", "other"),
     [
         ("def f(a): return a", "\n\n# said otherwise\ndef f(a):\n\n    return (a)"),
-        ("def f(x): return x in {1, 'a', 2}", "def f(x): return x in {'a', 2, 1}"),
+        ("def f(x): return x in {1, 'a', 2}", "def f(x): return x in {1, 2, 'a'}"),
         ("def f(a=1): return a", "def f(a=2): return a"),  # a default is the function's, not code
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import collections
 import logging
 import queue
@@ -271,7 +272,7 @@ def test_threads_below_the_threading_module_are_noticed():
         end.wait()
         ended.set()
 
-    threading._start_new_thread(wait, ())
+    _thread.start_new_thread(wait, ())
     begun.wait()
     (name,) = threads.others(ignorable=False)
     assert name.startswith("_thread ")
