@@ -3,6 +3,7 @@
     @hetmig.migratable                  mark a function as meant to move (it stays as it is)
     hetmig.migrate(to)                  in a task: go on at the node `to`, from here
     hetmig.progress(done, total, note)  in a task: how far it is
+    hetmig.ignorable(thread)            in a task: that thread may stay behind
     hetmig.here()                       in a task: the name of the node it is on
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
@@ -27,7 +28,7 @@ from hetmig.errors import (
     Unauthorized,
     VersionMismatch,
 )
-from hetmig.task import here, migratable, migrate, progress
+from hetmig.task import here, ignorable, migratable, migrate, progress
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
@@ -49,6 +50,7 @@ __all__ = [
     "connect",
     "dumps",
     "here",
+    "ignorable",
     "loads",
     "migratable",
     "migrate",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from threading import Thread
 from typing import Any, TypeVar, overload
 
 from hetmig.errors import NotInTask
+from hetmig.state.threads import IGNORABLE
 
-__all__ = ["here", "migratable", "migrate", "progress"]
+__all__ = ["here", "ignorable", "migratable", "migrate", "progress"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T", bound=Thread)
 
 
 def migrate(to: str) -> None:
@@ -40,6 +43,17 @@ def here() -> str | None:
         return str(_runtime().node)
     except NotInTask:
         return None
+
+
+def ignorable(thread: T) -> T:
+    """Declare that a task can do without this thread, and return it.
+
+    Only the main thread of a task moves; other live threads are in its way, and `migrate` refuses.
+    An ignorable one is left behind: it ends with the process that the task leaves, without notice,
+    wherever it is.  At the destination the `Thread` object says that the thread has ended.
+    """
+    vars(thread)[IGNORABLE] = True
+    return thread
 
 
 @overload

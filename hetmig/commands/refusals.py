@@ -41,7 +41,7 @@ def try_refusals() -> dict[str, str]:
 @contextmanager
 def _thread() -> Iterator[threading.Thread]:
     end = threading.Event()
-    thread = threading.Thread(target=end.wait, daemon=True)
+    thread = threading.Thread(target=end.wait, name="any", daemon=True)
     thread.start()
     try:
         yield thread

@@ -19,6 +19,10 @@ __all__ = ["Freeze", "checked_record", "describe_hop", "sealed"]
 _KNOCK_SECONDS = 0.03
 """A runner that did not react to the signal of a freeze gets another after this time."""
 
+_ASK_SECONDS = 0.25
+"""One that has not reacted for so long is in C code that looks at no signals: another of its
+threads is to say which."""
+
 _RECORD = {"id": str, "name": str, "epoch": int, "events": int, "hops": int, "home": dict}
 
 
@@ -48,6 +52,8 @@ class Freeze:
         runner.send(protocol.FREEZE, {"request": self.request, "deadline": timeout})
         while not self.noticed.done():
             runner.interrupt(SIGNAL)
+            if self.age > min(_ASK_SECONDS, timeout / 2):
+                runner.ask()
             await asyncio.wait([self.noticed, self.result], timeout=_KNOCK_SECONDS,
                                return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
             if self.result.done() or self.age > timeout:
@@ -57,7 +63,9 @@ class Freeze:
         if self.result.done():
             frozen: Message = self.result.result()
             return frozen
-        raise NotMigratable("the main thread is inside a call that does not return")
+        raise NotMigratable(
+            "the main thread is inside C code that does not return and lets no other thread run"
+        )
 
     def hear(self, message: Message) -> None:
         """The runner has noticed, has frozen the task, or cannot."""

@@ -99,6 +99,11 @@ class Runner:
         else:
             self._write(b"interrupt\n")
 
+    def ask(self) -> None:
+        """Make another of its threads look for messages, as the main thread does not."""
+        if not self.exited.done():
+            self._write(b"ask\n")
+
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None and not self.exited.done():

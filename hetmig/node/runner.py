@@ -16,13 +16,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import protocol
+from hetmig.node import protocol, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
@@ -50,16 +51,20 @@ def main(config: dict[str, Any]) -> NoReturn:
         setattr(sys, name, open(0, closefd=False))  # noqa: SIM115
     sys.executable = config["executable"]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the node's own choice is not ours
-    _thread.start_new_thread(_obey, (control,))
-    Runner(config).run()
+    runner = Runner(config)
+    _thread.start_new_thread(_obey, (control, runner.runtime))
+    runner.run()
     os._exit(0)
 
 
-def _obey(control: int) -> None:
-    """The control line: "interrupt" where there are no signals; its end is the node's."""
+def _obey(control: int, runtime: Runtime) -> None:
+    """The control line: "interrupt" where there are no signals, "ask"; its end is the node's."""
     while data := os.read(control, 4096):
         for _ in range(data.count(b"interrupt")):
             _thread.interrupt_main(safepoint.SIGNAL)
+        if b"ask" in data:
+            runtime.hear_request()
+        sleeping.wake()  # where there are no signals, a sleeper hears of it like this only
     os._exit(1)
 
 
@@ -70,6 +75,7 @@ class Runner:
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.preemptor.install()
+        sleeping.install(lambda: self.runtime.preemptor.pending)
         os.register_at_fork(after_in_child=self.runtime.disown)
 
     def run(self) -> None:
@@ -172,7 +178,7 @@ def _build(message: Message, runtime: Runtime) -> Work:
         return _call(*thawed)
     stack, extra = thawed
     runtime.arrive(extra)
-    return _frames(stack)
+    return _frames(stack, runtime.context)
 
 
 def _call(function: Callable[..., object], args: Sequence[Any], kwargs: dict[str, Any]) -> Work:
@@ -183,14 +189,15 @@ def _call(function: Callable[..., object], args: Sequence[Any], kwargs: dict[str
     return work
 
 
-def _frames(stack: list[Activation]) -> Work:
+def _frames(stack: list[Activation], context: Context) -> Work:
     run = reentry.prepare(stack)
 
-    def work(runner: Runner) -> object:
+    def begin(runner: Runner) -> object:
         runner.runtime.root = sys._getframe()
         return run(None)
 
-    return work
+    # The context it had, as tokens only know their own.
+    return lambda runner: context.run(begin, runner)
 
 
 def _script(file: str, source: str, module: ModuleType) -> Work:

@@ -16,10 +16,10 @@ from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.safepoint import Preemptor
-from hetmig.node import protocol
+from hetmig.node import protocol, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.streams import Outlets
-from hetmig.state import image
+from hetmig.state import context_variables, image, threads
 from hetmig.state.ambient import Ambient, put_back
 from hetmig.state.modules import OwnModules, put_back_modules
 
@@ -55,7 +55,9 @@ class Runtime:
         self.source = ("", "")
         """File and text of the script that the task is, if it is one."""
         self.preemptor = Preemptor(self._visit, self._expired)
-        self.preemptor.poll = self._poll
+        self.preemptor.poll = self.hear_request
+        self.context = context_variables.current()
+        """The context in which the task runs."""
         self._ambient = Ambient()
         self._modules: OwnModules | None = None
         self._channel = channel
@@ -87,7 +89,8 @@ class Runtime:
         """The task comes from another runner, with what it has changed there of the process."""
         if extra["source"][0]:
             self._keep_source(*extra["source"])
-        put_back(extra["ambient"])
+        self.context = extra["context"]
+        self.context.run(put_back, extra["ambient"])
         self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
         self._modules = OwnModules(extra["modules"])
@@ -161,7 +164,12 @@ class Runtime:
     def _freeze(self, stack: list[Activation]) -> image.Image:
         modules = self._modules.changed() if self._modules else {}
         ambient = self._ambient.changed()
-        extra = {"ambient": ambient, "modules": modules, "source": self.source}
+        extra = {
+            "context": context_variables.current(),
+            "ambient": ambient,
+            "modules": modules,
+            "source": self.source,
+        }
         return image.freeze(stack, extra)
 
     def _leave(
@@ -208,14 +216,19 @@ class Runtime:
 
     def _require_movable(self) -> None:
         """Refuse what a capture of the main thread's stack would silently leave behind."""
-        for thread in threading.enumerate():
-            if thread is not threading.main_thread() and not thread.name.startswith("hetmig-"):
-                raise NotMigratable(f"the thread {thread.name!r} would stay behind: join it first")
+        for thread in threads.others(ignorable=False):
+            raise NotMigratable(
+                f"the thread {thread!r} would stay behind: join it first, or say that the task can "
+                "do without, with hetmig.ignorable(thread)"
+            )
         if (name := self._outlets.redirected) is not None:
             raise NotMigratable(f"sys.{name} is redirected: leave the redirection first")
 
-    def _poll(self) -> None:
-        """A signal came: is there a request?  Runs in a signal handler of the main thread."""
+    def hear_request(self) -> None:
+        """A signal came: is there a request?  Runs in a signal handler of the main thread.
+
+        Or in another thread, if the main thread is in C code that looks at no signals.
+        """
         if not self._channel.lock.acquire(blocking=False):
             return  # perhaps we interrupted the one who sends; the node will knock again
         try:
@@ -232,6 +245,7 @@ class Runtime:
         finally:
             self._channel.lock.release()
         self.preemptor.begin(message.header["deadline"])
+        sleeping.wake()
 
     def _expired(self, reason: NotMigratable) -> None:
         error = protocol.describe_error(reason)

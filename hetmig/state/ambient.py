@@ -1,7 +1,7 @@
 """State that belongs to the process, but means something to the program: carried if it changed.
 
-A program that seeds `random`, raises its recursion limit, sets the precision of `decimal` or goes
-to another directory has state outside of every variable.  A runner notes these when a task begins;
+A program that seeds `random`, raises its recursion limit, configures `logging` or goes to another
+directory has state outside of every variable.  A runner notes these when a task begins;
 what differs when it leaves goes along and is put back at the destination.
 """
 
@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hetmig.state import reporting
+
 __all__ = ["Ambient", "put_back"]
 
 
@@ -23,30 +25,6 @@ class _Kind:
     module: str
     read: Callable[[Any], Any]
     write: Callable[[Any, Any], object]
-
-
-def _decimal_context(decimal: Any) -> tuple[Any, ...]:
-    # a Context has no useful equality of its own
-    context = decimal.getcontext()
-    return (
-        *(getattr(context, name) for name in _DECIMAL_SETTINGS),
-        sorted(signal.__name__ for signal, on in context.traps.items() if on),
-        sorted(signal.__name__ for signal, on in context.flags.items() if on),
-    )
-
-
-def _set_decimal_context(decimal: Any, state: tuple[Any, ...]) -> None:
-    *settings, traps, flags = state
-    decimal.setcontext(
-        decimal.Context(
-            **dict(zip(_DECIMAL_SETTINGS, settings, strict=True)),
-            traps=[getattr(decimal, name) for name in traps],
-            flags=[getattr(decimal, name) for name in flags],
-        )
-    )
-
-
-_DECIMAL_SETTINGS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 
 
 def _numpy_random(random: Any) -> tuple[Any, ...]:
@@ -79,7 +57,8 @@ _KINDS = {
         lambda module, limit: module.setrecursionlimit(limit),
     ),
     "working directory": _Kind("os", _directory, _change_directory),
-    "decimal context": _Kind("decimal", _decimal_context, _set_decimal_context),
+    "logging": _Kind("logging", reporting.logging_state, reporting.set_logging_state),
+    "warnings": _Kind("warnings", reporting.warnings_state, reporting.set_warnings_state),
 }
 
 
@@ -101,14 +80,20 @@ class Ambient:
         self._before = _read()
 
     def changed(self) -> dict[str, Any]:
-        """What must travel: whatever has changed here, or had changed before."""
+        """What must travel: whatever has changed here, or had changed before.
+
+        Raises NotMigratable, naming the logger, for a handler of `logging` that can't travel.
+        """
         now = _read()
-        return {
+        found = {
             name: state
             for name, state in now.items()
             # a module imported meanwhile: its state may be anything, so it travels
             if name in self._arrived or name not in self._before or self._before[name] != state
         }
+        if "logging" in found:
+            reporting.require_portable_handlers(found["logging"])
+        return found
 
 
 def put_back(state: Mapping[str, Any]) -> None:

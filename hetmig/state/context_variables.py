@@ -23,8 +23,10 @@ __all__ = [
     "current",
     "decimal_variable",
     "fill_context",
+    "local_context",
     "new_variable",
     "reduce_context",
+    "reduce_local_context",
     "reduce_token",
     "reducer_of_variables",
     "unused_token",
@@ -112,6 +114,31 @@ def _fill(context: Context, items: list[tuple[ContextVar[Any], Any]]) -> None:
         token = variable.set(value)
         if fresh:
             rebuild.first_tokens()[id(context), id(variable)] = token
+
+
+# -- decimal's own contexts
+
+
+def reduce_local_context(pickler: Any, manager: Any) -> Reduced:
+    """What `decimal.localcontext()` gives: it tells the contexts it sets by setting them."""
+    import decimal
+
+    elsewhere = Context()
+    inside = elsewhere.run(manager.__enter__)
+    elsewhere.run(manager.__exit__, None, None, None)
+    return local_context, (inside, elsewhere.run(decimal.getcontext))
+
+
+def local_context(inside: Any, outside: Any) -> Any:
+    """A context manager which sets a context like the one inside, and then the very one outside."""
+    return Context().run(_make_local_context, inside, outside)
+
+
+def _make_local_context(inside: Any, outside: Any) -> Any:
+    import decimal
+
+    decimal.setcontext(outside)
+    return decimal.localcontext(inside)
 
 
 # -- tokens

@@ -74,6 +74,8 @@ class Reducers(dict[type, "Reducer | None"]):
         return reducer
 
     def _decide(self, cls: type) -> Reducer | None:
+        if "asyncio.futures" in sys.modules and (own := _reducer_of_asyncio(cls)) is not None:
+            return own
         for root, reducer in _FAMILIES.items():
             if issubclass(cls, root):
                 return reducer
@@ -84,13 +86,22 @@ class Reducers(dict[type, "Reducer | None"]):
         for base in cls.__mro__:
             if base in self._refusals:
                 return functools.partial(_refuse, self._refusals[base])
-            if (base.__module__, base.__qualname__) == ("numpy", "ndarray"):
-                return _reduce_array
+            if named := _BY_NAME.get((base.__module__, base.__qualname__)):
+                return named
             if base is not object and not _OWN_WAY.isdisjoint(vars(base)):
                 return None
         if found := singletons.of_type(cls):
             return functools.partial(_reduce_singleton, found)
         return None
+
+
+def _reducer_of_asyncio(cls: type) -> Reducer | None:
+    # imports asyncio, so only for a program that has done so; what is half imported has no loop yet
+    if getattr(sys.modules.get("asyncio"), "SelectorEventLoop", None) is None:
+        return None
+    from hetmig.state import event_loop
+
+    return event_loop.reducer_of(cls)
 
 
 def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
@@ -263,6 +274,19 @@ def _reduce_cached_property(pickler: Pickler, wrapper: Any) -> Reduced:
     return rebuild.cached_property, (wrapper.func,), state
 
 
+def _reduce_method(pickler: Pickler, method: types.MethodType) -> Any:
+    # a runner's `time.sleep` is one of these, to be what the original is at the destination
+    if isinstance(method.__self__, ModuleType):
+        return getattr, (method.__self__, method.__name__)
+    name = method.__name__
+    if name.startswith("__") and not name.endswith("__"):  # it has another one in its class
+        for cls in type(method.__self__).__mro__:
+            private = f"_{cls.__name__.lstrip('_')}{name}"
+            if vars(cls).get(private) is method.__func__:
+                return getattr, (method.__self__, private)
+    return NotImplemented
+
+
 def _reduce_view(kind: str) -> Reducer:
     def reduce(pickler: Pickler, view: Any) -> Reduced:
         (mapping,) = (o for o in gc.get_referents(view) if isinstance(o, dict))
@@ -312,6 +336,13 @@ def _has_long_double(dtype: Any) -> bool:
     return base.char in ("g", "G")
 
 
+def _reduce_random_state(pickler: Pickler, generator: Any) -> Any:
+    # the one behind `numpy.random.random` and the like: they and it draw from one sequence
+    module = sys.modules["numpy.random.mtrand"]
+    shared = generator is getattr(module, "_rand", None)
+    return (getattr, (module, "_rand")) if shared else NotImplemented
+
+
 # -- exceptions, typing
 
 
@@ -357,6 +388,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     Passed: _reduce_passed,
     MappingProxyType: _reduce_mapping_proxy,
     memoryview: _reduce_memoryview,
+    types.MethodType: _reduce_method,
     type(functools.lru_cache(_reduce_view)): _reduce_lru_cache,
     functools.cached_property: _reduce_cached_property,
     type({}.keys()): _reduce_view("keys"),
@@ -387,6 +419,13 @@ _DECIDED_AT_FIRST: dict[type, Callable[[], Reducer]] = {
     contextvars.ContextVar: context_variables.reducer_of_variables,
 }
 """These have to know what the modules of the process hold."""
+
+_BY_NAME: dict[tuple[str, str], Reducer] = {
+    ("numpy", "ndarray"): _reduce_array,
+    ("numpy.random.mtrand", "RandomState"): _reduce_random_state,
+    ("decimal", "ContextManager"): context_variables.reduce_local_context,
+}
+"""The same for types whose module the program may not have loaded."""
 
 _FAMILIES: dict[type, Reducer] = {
     threading.local: synchronisation.reduce_local,

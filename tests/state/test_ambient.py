@@ -1,6 +1,5 @@
 """Process-wide state that a program has changed travels; what it has not touched does not."""
 
-import decimal
 import os
 import random
 import sys
@@ -8,15 +7,15 @@ import sys
 import pytest
 
 from hetmig.state.ambient import Ambient, put_back
+from hetmig.state.pickling import dumps, loads
 
 
 @pytest.fixture(autouse=True)
 def restored():
-    state, limit, context = random.getstate(), sys.getrecursionlimit(), decimal.getcontext().copy()
+    state, limit = random.getstate(), sys.getrecursionlimit()
     yield
     random.setstate(state)
     sys.setrecursionlimit(limit)
-    decimal.setcontext(context)
 
 
 def test_nothing_changed_nothing_travels():
@@ -39,21 +38,14 @@ def test_what_arrived_travels_on_even_if_unused():
     assert Ambient({"recursion limit": 5}).changed() == {"recursion limit": sys.getrecursionlimit()}
 
 
-def test_recursion_limit_and_decimal_context():
+def test_recursion_limit():
     ambient = Ambient()
     sys.setrecursionlimit(7321)
-    context = decimal.getcontext()
-    context.prec, context.rounding = 50, decimal.ROUND_UP
-    context.traps[decimal.Inexact] = True
     state = ambient.changed()
-    assert set(state) == {"recursion limit", "decimal context"}
+    assert state == {"recursion limit": 7321}
     sys.setrecursionlimit(2000)
-    decimal.setcontext(decimal.Context())
     put_back(state)
     assert sys.getrecursionlimit() == 7321
-    put_back_context = decimal.getcontext()
-    assert (put_back_context.prec, put_back_context.rounding) == (50, decimal.ROUND_UP)
-    assert put_back_context.traps[decimal.Inexact]
 
 
 def test_the_working_directory_where_it_is_there(tmp_path, monkeypatch):
@@ -83,3 +75,25 @@ def test_numpy_random_state():
         assert numpy.random.random(3).tolist() == expected
     finally:
         numpy.random.set_state(before)
+
+
+def test_numpy_functions_and_their_generator_draw_from_one_sequence():
+    numpy = pytest.importorskip("numpy")
+    draw, shared = loads(dumps([numpy.random.random, numpy.random.mtrand._rand]))
+    assert shared is numpy.random.mtrand._rand
+    assert draw.__self__ is shared
+    own = numpy.random.RandomState(3)
+    moved = loads(dumps(own))
+    assert moved is not own
+    assert moved.random() == own.random()
+
+
+def test_numpy_generators_go_on():
+    numpy = pytest.importorskip("numpy")
+    for make in (numpy.random.PCG64, numpy.random.MT19937, numpy.random.Philox):
+        generator = numpy.random.Generator(make(5))
+        generator.random(3)
+        moved, draw, bits = loads(dumps([generator, generator.normal, generator.bit_generator]))
+        assert moved.bit_generator is bits
+        expected = [generator.random(), generator.normal(), generator.integers(10)]
+        assert [moved.random(), draw(), moved.integers(10)] == expected
