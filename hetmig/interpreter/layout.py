@@ -210,7 +210,8 @@ class FrameMemory:
                 self.address + self._layout.localsplus + start * _WORD
             )
             with contextlib.suppress(ValueError):  # one is NULL
-                return array[:]
+                found: list[Any] = array[:]
+                return found
         return [object_at(word) if word else null for word in self.references(start, stop)]
 
     def store(self, index: int, value: tuple[object] | None) -> None:

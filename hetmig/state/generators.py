@@ -29,7 +29,7 @@ class Running:
     """The generators that drive the frames of a stack, and what is known of each."""
 
     def __init__(self, stack: Sequence[Activation]) -> None:
-        following = [*stack[1:], None]
+        following = [*stack, None][1:]
         self._known = {
             id(activation.generator): (activation, self._calls(activation, after))
             for activation, after in zip(stack, following, strict=True)

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CellType, ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hetmig.errors import (
     FrameAddress,
@@ -24,7 +24,7 @@ from hetmig.errors import (
     SourceChanged,
     UnsupportedFormat,
 )
-from hetmig.interpreter.activation import UNBOUND, Activation, Resume
+from hetmig.interpreter.activation import UNBOUND, Activation, Generator, Resume
 from hetmig.interpreter.generators import GENERATORS, frame_of
 from hetmig.state import parcel, rebuild
 from hetmig.state.generators import Running, require_awaiters
@@ -256,7 +256,9 @@ class _Writer:
 
     def introduce(self, value: object) -> None:
         """Before anything else is written: what can be said of this value beforehand."""
-        if isinstance(value, GENERATORS) and (frame := frame_of(value)) is not None:
+        # the type, not the class it claims: that would ask what a weak proxy stands for
+        frame = frame_of(cast(Generator, value)) if type(value) in GENERATORS else None
+        if frame is not None:
             self._file.write(self._pickler.introduce(frame.f_globals))
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
