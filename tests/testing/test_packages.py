@@ -1,0 +1,64 @@
+"""Packages from PyPI, migrated while they run: refused by name or exact, never something else."""
+
+import inspect
+import tomllib
+from pathlib import Path
+
+import cloudpickle
+import pytest
+
+from hetmig.testing import torture
+from tests.testing import packages
+
+NAMES = [name[5:] for name, _ in inspect.getmembers(packages, inspect.isfunction)]
+AT_MOST = 150
+MOVING = {"chevron", "markdown", "pycparser", "simpleeval", "tabulate", "tinycss2", "tomlkit"}
+"""Those which can move at a good share of their safe points."""
+
+
+@pytest.fixture(autouse=True)
+def by_value():
+    cloudpickle.register_pickle_by_value(packages)
+    yield
+    cloudpickle.unregister_pickle_by_value(packages)
+
+
+def case(name):
+    pytest.importorskip(name, reason=f"{name} is not installed: see the extra test-packages")
+    return getattr(packages, f"case_{name}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_moved_once_at_some_safe_points(name):
+    report = torture(case(name), at_most=AT_MOST, seed=1)
+    assert report.tried == min(AT_MOST, report.points)
+    assert report.migrated + report.refusals == report.tried
+    assert all(error.frame is not None for error in report.refused)
+    if name in MOVING:
+        assert report.share > 0.2, str(report)
+
+
+@pytest.mark.parametrize("name", sorted(MOVING))
+def test_moved_to_another_process(name):
+    report = torture(case(name), at_most=8, seed=2, where="process")
+    assert report.migrated >= 1, str(report)
+
+
+def windows():
+    """`iterutils._UNSET` is a default argument, compared by `is`; it has a name, hence state."""
+    from boltons import iterutils
+
+    return [list(iterutils.windowed(range(4), n)) for n in (2, 3)]
+
+
+@pytest.mark.xfail(strict=True, reason="a sentinel with state of its own arrives as a copy")
+def test_a_sentinel_that_knows_its_name():
+    pytest.importorskip("boltons", reason="boltons is not installed: see the extra test-packages")
+    torture(windows)
+
+
+def test_each_package_is_in_the_extra():
+    text = (Path(__file__).parent.parent.parent / "pyproject.toml").read_text("utf-8")
+    wanted = tomllib.loads(text)["project"]["optional-dependencies"]["test-packages"]
+    assert {item.partition(">")[0].replace("-", "_") for item in wanted} == set(NAMES)
+    assert len(NAMES) >= 10
