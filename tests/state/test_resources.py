@@ -25,20 +25,6 @@ from hetmig.state.pickling import dumps, loads
 from tests.state import values
 
 
-def generator():
-    yield 1
-
-
-@contextlib.contextmanager
-def coroutine():
-    async def run():
-        pass
-
-    made = run()
-    yield made
-    made.close()
-
-
 def traceback():
     try:
         raise ValueError
@@ -94,8 +80,6 @@ REFUSED = {
     "socket": (socket.socket, "socket", "close it"),
     "lock": (held_lock, "held by another thread", "release it"),
     "thread": (thread, "is alive", "join it"),
-    "generator": (lambda: contextlib.closing(generator()), "suspended", "exhaust"),
-    "coroutine": (coroutine, "suspended", "exhaust"),
     "weak reference": (lambda: holding(weakref.ref(values.stateful)), "weak", "hold the object"),
     "weak proxy": (lambda: holding(weakref.proxy(values.stateful)), "weak", "hold the object"),
     "traceback": (lambda: holding(traceback()), "traceback", "text"),
