@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import FunctionType
+from types import CoroutineType, FunctionType, GeneratorType
+from typing import Any, cast
 
-from hetmig.interpreter.activation import UNBOUND, Activation, Resume, slot_names
+from hetmig.interpreter import cpython
+from hetmig.interpreter.activation import UNBOUND, Activation, Generator, Resume, slot_names
+from hetmig.interpreter.generators import kind_of
 from hetmig.interpreter.stackmap import stack_map
 
-__all__ = ["bridge", "constructed", "created", "iterated"]
+__all__ = ["bridge", "closed", "constructed", "created", "driver", "iterated", "thrown"]
 
 
 def constructed(inner: Callable[[], object], made: object) -> object:
@@ -39,8 +42,40 @@ def iterated(inner: Callable[[], object]) -> object:
     return iterator
 
 
-def bridge(function: FunctionType, **variables: object) -> Activation:
+def thrown(generator: GeneratorType[Any, Any, Any]) -> object:
+    """The rest of `generator.throw(...)`, when the generator has taken the exception."""
+    return generator.send(None)
+
+
+def closed(generator: GeneratorType[Any, Any, Any]) -> object:
+    """The rest of `generator.close()`, when the generator has taken the GeneratorExit."""
+    try:
+        generator.send(None)
+    except GeneratorExit:
+        return None
+    except StopIteration as stop:
+        return stop.value if cpython.CLOSE_RETURNS else None
+    raise RuntimeError(f"{kind_of(generator)} ignored GeneratorExit")
+
+
+def driver(rest: Callable[..., object], generator: Generator) -> Activation:
+    """The activation of one of the last two, about to drive the generator."""
+    function = cast("FunctionType", rest)
+    code = function.__code__
+    call = stack_map(code).at(_call_of(function))
+    if cpython.PRECALL:
+        call = stack_map(code).at(call.start - 2)
+    send = next(
+        vars(cls)["send"] for cls in (GeneratorType, CoroutineType) if type(generator) is cls
+    )
+    slots = [generator if name == "generator" else UNBOUND for name in slot_names(code)]
+    stack: list[object] = [send, generator, None]
+    return Activation(code, function.__globals__, call.start, Resume.AGAIN, slots, stack)
+
+
+def bridge(rest: Callable[..., object], **variables: object) -> Activation:
     """The activation of one of these functions, where it waits for `inner`."""
+    function = cast("FunctionType", rest)
     code = function.__code__
     return Activation(
         code,

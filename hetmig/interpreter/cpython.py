@@ -13,6 +13,7 @@ __all__ = [
     "ASYNC_WRAP",
     "BATCHED_STRICT",
     "CALLABLE_BELOW_NULL",
+    "CLOSE_RETURNS",
     "CYCLE_FIRST_PASS",
     "DECIDED_JUMPS",
     "ENTRY_FLAG",
@@ -99,6 +100,9 @@ YIELD_ARGUMENT: tuple[int, ...] = (0,) if VERSION >= (3, 12) else ()
 
 ASYNC_WRAP = ("CALL_INTRINSIC_1", 4) if "CALL_INTRINSIC_1" in dis.opmap else "ASYNC_GEN_WRAP"
 """The instruction before a `yield` in an async generator (its intrinsic function number 4)."""
+
+CLOSE_RETURNS = VERSION >= (3, 13)
+"""`generator.close()` returns what the generator returns."""
 
 STOP_WRAP = ("CALL_INTRINSIC_1", 3)
 """Where the handler begins that turns a generator's StopIteration into a RuntimeError (from 3.12

@@ -6,12 +6,12 @@ generator that stands where this one stood, goes on exactly there.  So that is w
 
 from __future__ import annotations
 
-from types import CoroutineType, FrameType, GeneratorType
+from types import BuiltinMethodType, CoroutineType, FrameType, GeneratorType
 
-from hetmig.interpreter import cpython
+from hetmig.interpreter import bridges, cpython
 from hetmig.interpreter.activation import Resume
 from hetmig.interpreter.awaitables import AWAITABLES, passes_to
-from hetmig.interpreter.entries import Entry, operands
+from hetmig.interpreter.entries import Entry, living, operands
 from hetmig.interpreter.frames import Position, position
 from hetmig.interpreter.generators import address_of_owner
 from hetmig.interpreter.layout import FrameMemory, object_at, reference_count
@@ -22,11 +22,10 @@ __all__ = ["driven"]
 _STEPS = {
     id(vars(cls)[name]): name
     for cls in (GeneratorType, CoroutineType)
-    for name in ("send", "throw", "__next__")
+    for name in ("send", "throw", "close", "__next__")
     if name in vars(cls)
 }
 """The methods of generators by their addresses.  (Types are never freed.)"""
-_SEND = {GeneratorType: vars(GeneratorType)["send"], CoroutineType: vars(CoroutineType)["send"]}
 
 
 def driven(where: Position, memory: FrameMemory, inner: FrameType) -> Entry | None:
@@ -78,7 +77,7 @@ def _thrown_into(where: Position, references: list[int | None], generator: int) 
 def _called(
     where: Position, references: list[int | None], generator: int, inner: FrameType
 ) -> Entry | None:
-    """`next(g)`, `g.send(value)`, `g.throw(error)`."""
+    """`next(g)`, `g.send(value)`, `g.throw(error)`, `g.close()`."""
     point = where.point
     below = len(references) - point.argument - 2
     first, second, *arguments = references[below:]
@@ -86,16 +85,26 @@ def _called(
         function, positional = first, [second, *arguments] if second else arguments
     else:
         function, positional = second, arguments
-    if not positional or positional[0] != generator or _may_be_finalized(generator, inner):
+    if _may_be_finalized(generator, inner):
         return None
-    step = _STEPS.get(function or 0)
-    if step == "throw":
-        owner = object_at(generator)
-        if len(positional) != 2 or second != generator:
-            return None
-        return Entry(Resume.AGAIN, below, (_SEND[type(owner)], owner, None), offset=point.start)
-    if step or function == id(next):
+    if positional and positional[0] == generator:
+        step = "next" if function == id(next) else _STEPS.get(function or 0)
+    else:
+        step = _bound_step(living(function or 0), generator)
+    if step in ("next", "send", "__next__"):
         return Entry(Resume.AGAIN, len(references), offset=point.start)
+    if step in ("throw", "close"):
+        rest = bridges.thrown if step == "throw" else bridges.closed
+        call = where.map.at(point.end) if point.name == "PRECALL" else point
+        between = bridges.driver(rest, object_at(generator))
+        return Entry(Resume.AFTER, below, offset=call.start, between=between)
+    return None
+
+
+def _bound_step(callee: object, generator: int) -> str | None:
+    """Which method of the generator a variable holds that is called."""
+    if isinstance(callee, BuiltinMethodType) and id(callee.__self__) == generator:
+        return callee.__name__
     return None
 
 

@@ -12,6 +12,7 @@ may run, it is stale.
 
 from __future__ import annotations
 
+import gc
 from types import CellType, FrameType
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from hetmig.interpreter.activation import Activation, Resume, slot_names
 from hetmig.interpreter.frames import Position
 from hetmig.interpreter.layout import FrameMemory, object_at
 
-__all__ = ["Entry", "called_directly", "operands", "serves_star_calls"]
+__all__ = ["Entry", "called_directly", "living", "operands", "serves_star_calls"]
 
 
 class Entry(NamedTuple):
@@ -95,3 +96,13 @@ def serves_star_calls(function: object, first: object) -> bool:
         for cls in type(first).__mro__
         for name in _CALLED_BY_STAR_CALL
     )
+
+
+def living(address: int) -> object:
+    """The object at an address, if there still is one that the collector knows; youngest first."""
+    for generation in range(3):
+        for candidate in gc.get_objects(generation=generation):
+            if id(candidate) == address:
+                found: object = candidate
+                return found
+    return None

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from hetmig.interpreter import bridges, cpython
 from hetmig.interpreter.activation import NULL, Resume, slot_names
-from hetmig.interpreter.entries import Entry, serves_star_calls
+from hetmig.interpreter.entries import Entry, living, serves_star_calls
 from hetmig.interpreter.frames import Position
 from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.stackmap import stack_map
@@ -138,7 +138,8 @@ def _called(call: _Call) -> Entry | None:
         if cls is not None and _is_made_plainly(cls):
             between = bridges.bridge(bridges.constructed, made=call.first)
             return call.result()._replace(between=between)
-    if call.is_method("__call__") and id(call.first) == callee:
+    # leaving a `with` block calls a bound method, which lends its place to what it is bound to
+    if id(call.first) == callee and (call.is_method("__call__") or call.is_method("__exit__")):
         return call.result()
     if _is_new(call, callee):
         return _creating(call)
@@ -148,7 +149,9 @@ def _called(call: _Call) -> Entry | None:
         return call.result()
     if call.where.point.name == "CALL_FUNCTION_EX" and serves_star_calls(call.function, call.first):
         return None
-    return call.result() if _wraps(_living(callee), call) else None
+    if _wraps(living(callee), call) or _is_partial_with(callee, call):
+        return call.result()
+    return None
 
 
 def _is_made_plainly(cls: type) -> bool:
@@ -184,16 +187,6 @@ def _has_keywords(where: Position) -> bool:
     return before > 0 and where.map.at(before).name == "KW_NAMES"
 
 
-def _living(address: int) -> object:
-    """The object at an address, if there still is one that the collector knows; youngest first."""
-    for generation in range(3):
-        for candidate in gc.get_objects(generation=generation):
-            if id(candidate) == address:
-                found: object = candidate
-                return found
-    return None
-
-
 def _wraps(callee: object, call: _Call) -> bool:
     """Whether what is called does nothing but to call the function."""
     partial = False
@@ -202,6 +195,16 @@ def _wraps(callee: object, call: _Call) -> bool:
     if isinstance(callee, MethodType):
         return callee.__func__ is call.function and callee.__self__ is call.first
     return partial and callee is call.function
+
+
+def _is_partial_with(argument: int, call: _Call) -> bool:
+    """Whether a partial with one argument is called, which it lends the place of the callable."""
+    return any(
+        isinstance(holder, functools.partial)
+        and holder.func is call.function
+        and [id(value) for value in holder.args] == [argument]
+        for holder in gc.get_referrers(call.function)
+    )
 
 
 # -- with blocks
@@ -237,9 +240,8 @@ def _getting(call: _Call) -> Entry | None:
     found = _lookup(owner, call.attribute)
     if call.is_method("__getattr__"):
         known = _lookup(owner, "__getattribute__") is object.__getattribute__
-    elif call.is_method("__get__") and len(call.arguments) == 2:
-        owner = type(call.arguments[1])
-        known = _lookup(owner, call.attribute) is call.first and not _lookup(owner, "__getattr__")
+    elif _is_descriptor(call):
+        known = not _lookup(type(call.arguments[1]), "__getattr__")
     else:
         getter = isinstance(found, property) and found.fget is call.function
         known = getter and not _lookup(owner, "__getattr__")
@@ -252,11 +254,19 @@ def _getting(call: _Call) -> Entry | None:
     return call.result()
 
 
+def _is_descriptor(call: _Call) -> bool:
+    """Whether the function is a method of the descriptor that lies under the attribute's name."""
+    methods = ("__get__", "__set__", "__delete__")
+    if len(call.arguments) < 2 or not any(call.is_method(name) for name in methods):
+        return False
+    return _lookup(type(call.arguments[1]), call.attribute) is call.first
+
+
 def _setting(special: str, accessor: str) -> Callable[[_Call], Entry | None]:
     def rule(call: _Call) -> Entry | None:
         found = _lookup(type(call.first), call.attribute)
         own = isinstance(found, property) and getattr(found, accessor) is call.function
-        return call.result() if own or call.is_method(special) else None
+        return call.result() if own or call.is_method(special) or _is_descriptor(call) else None
 
     return rule
 

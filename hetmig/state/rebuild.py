@@ -40,6 +40,7 @@ from hetmig.interpreter.activation import (
     slot_names,
 )
 from hetmig.state import references, tracebacks
+from hetmig.state.classes import make_class
 from hetmig.state.tracebacks import Place
 
 __all__ = ["Assembly", "assembling", "known_classes"]
@@ -99,6 +100,11 @@ def _assembly() -> Assembly:
 def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
     """(id of context, id of variable) -> the token of the first value that was put back there."""
     return _assembly().first_tokens
+
+
+def at_end(action: Callable[[], object]) -> None:
+    """Have `action` called when all of this state is thawed."""
+    _assembly().at_end.append(action)
 
 
 # -- modules and namespaces
@@ -195,7 +201,7 @@ def fill_function(function: FunctionType, state: dict[str, Any]) -> None:
 
 def new_class(constructor: Callable[..., type], *args: Any) -> type:
     """A class which still lacks its members, or the one of this process if it comes home."""
-    return constructor(*args)
+    return make_class(constructor, *args)
 
 
 def fill_class(cls: type, filling: tuple[Callable[[type, Any], Any], Any]) -> None:
@@ -315,6 +321,11 @@ def new_exception(cls: type[BaseException], *args: Any) -> BaseException:
     made: BaseException = base.__new__(cls, *args)
     base.__init__(made, *args)  # type: ignore[misc]  # the base is a C class: no override
     return made
+
+
+def same(value: object) -> object:
+    """What two objects of the source have in common at the destination."""
+    return value
 
 
 def traceback(places: list[Place]) -> TracebackType | None:

@@ -19,7 +19,14 @@ import typing
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from types import CellType, CodeType, FunctionType, MappingProxyType, ModuleType
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    ModuleType,
+    TracebackType,
+)
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import NotMigratable
@@ -359,6 +366,11 @@ def _reduce_exception(pickler: Pickler, error: BaseException) -> Any:
     return constructor, arguments, filling, None, None, rebuild.fill_exception
 
 
+def _reduce_traceback(pickler: Pickler, traceback: TracebackType) -> Reduced:
+    # the stand-in is what the exception's own traceback becomes: one and the same
+    return rebuild.same, (pickler.passed(traceback),)
+
+
 def _reduce_passed(pickler: Pickler, way: Passed) -> Reduced:
     return rebuild.traceback, (passed(way.traceback),)
 
@@ -386,6 +398,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     NamespaceOf: _reduce_namespace,
     Unsent: _reduce_unsent,
     Passed: _reduce_passed,
+    TracebackType: _reduce_traceback,
     MappingProxyType: _reduce_mapping_proxy,
     memoryview: _reduce_memoryview,
     types.MethodType: _reduce_method,

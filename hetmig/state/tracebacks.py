@@ -18,10 +18,7 @@ Place = tuple[str, str, str, int]
 
 @dataclass(frozen=True, eq=False)
 class Passed:
-    """Stands for the traceback of an exception in a pickle.
-
-    A traceback that a variable holds is another matter: the frames in it can't travel.
-    """
+    """Stands for a traceback in a pickle.  The variables of the frames in it can't travel."""
 
     traceback: TracebackType
 
