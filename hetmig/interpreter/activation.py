@@ -55,8 +55,11 @@ class Resume(enum.Enum):
 
 def slot_names(code: CodeType) -> tuple[str, ...]:
     """The variables of a code object in the order of CPython's `localsplus`."""
-    cells = tuple(name for name in code.co_cellvars if name not in code.co_varnames)
-    return code.co_varnames + cells + code.co_freevars
+    variables = code.co_varnames
+    if not code.co_cellvars:
+        return variables + code.co_freevars
+    cells = tuple(name for name in code.co_cellvars if name not in variables)
+    return variables + cells + code.co_freevars
 
 
 @dataclass(eq=False)

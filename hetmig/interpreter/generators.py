@@ -242,12 +242,16 @@ def capture_suspended(generator: Generator) -> Activation | None:
     frame = frame_of(generator)
     if frame is None:
         return None
-    if is_running(generator):
+    held = GeneratorMemory(generator)
+    new, running = _states()
+    if held.frame_state == running:
         raise NotMigratable(f"this {kind_of(generator)} is running", frame=address_of(frame))
-    code, memory = code_of(generator), FrameMemory(frame)
-    if is_new(generator):
+    memory = FrameMemory(frame)
+    if held.frame_state == new:
+        code = code_of(generator)
         return Activation(code, frame.f_globals, 0, Resume.CREATED, read_slots(code, memory), [])
     where = _at_yield(frame)
+    code = where.code
     stack, previous = read_stack(where, memory, len(where.point.before or ()) - 1)
     return Activation(
         code,
@@ -256,7 +260,7 @@ def capture_suspended(generator: Generator) -> Activation | None:
         Resume.YIELDED,
         read_slots(code, memory),
         stack,
-        [*previous[1:], GeneratorMemory(generator).handled] if previous else [],
+        [*previous[1:], held.handled] if previous else [],
     )
 
 

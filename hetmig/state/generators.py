@@ -54,15 +54,15 @@ def _reduce_generator(pickler: Pickler, generator: Generator) -> Reduced:
     activation = generators.capture_suspended(generator)
     if isinstance(generator, AsyncGeneratorType) and generator.ag_running:
         pickler.awaiting.setdefault(id(generator), generator)
-    code = generators.code_of(generator)
     if activation is None:
+        code = generators.code_of(generator)
         return rebuild.closed_generator, (code, *_names(generator, code))
     made = _made_of(pickler, generator, activation, revival.outline(activation))
     bound = [slot for slot in activation.slots if slot is not UNBOUND]
     stack = [value for value in activation.stack if value is not NULL]
     held: tuple[Any, ...] = bound, stack, activation.handled
     if pickler.namespaces == "referenced" and pickler.imported_as(activation.globals) is None:
-        held = (*held, Unsent(activation.globals, global_names(code)))
+        held = (*held, Unsent(activation.globals, global_names(activation.code)))
     return rebuild.generator, made, held, None, None, rebuild.fill_generator
 
 

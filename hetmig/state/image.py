@@ -12,7 +12,7 @@ import io
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CellType, ModuleType
 from typing import Any, TypeVar, cast
@@ -182,7 +182,7 @@ def thaw_value(frames: Sequence[parcel.Buffer], *, main: ModuleType | None = Non
         if stream[-1:] == pickle.STOP:
             whole = b"".join((PRELUDE, stream))
             try:
-                return pickle.loads(whole, buffers=known_to_all(_writable(buffers)))
+                return pickle.loads(whole, buffers=known_to_all(buffers))
             except Exception as error:
                 raise _refused(error, "value", None) from error
         reader = _Reader(frames)
@@ -439,7 +439,7 @@ class _Reader:
         stream, *buffers = frames
         self._more = stream[-1:] == _MORE_THAN_A_VALUE
         self._unpickler = pickle.Unpickler(
-            io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(_writable(buffers))
+            io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(buffers)
         )
 
     def load(self, name: str, frame: FrameAddress | None = None) -> Any:
@@ -494,11 +494,6 @@ class _Reader:
         function = self.load("function")
         args = tuple(self.load(f"args[{index}]") for index in range(count))
         return function, args, {name: self.load(name) for name in keywords}
-
-
-def _writable(buffers: Iterable[parcel.Buffer]) -> Iterator[parcel.Buffer]:
-    # An array that was writable stays so: whoever hands us read-only memory pays for a copy.
-    return (bytearray(buffer) if memoryview(buffer).readonly else buffer for buffer in buffers)
 
 
 def _refused(error: Exception, name: str, frame: FrameAddress | None) -> MigrationRefused:

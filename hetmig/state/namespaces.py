@@ -26,7 +26,9 @@ def by_reference(module_name: object) -> TypeGuard[str]:
     if not isinstance(module_name, str) or module_name in _MAIN or module_name not in sys.modules:
         return False
     by_value = cloudpickle.list_registry_pickle_by_value()
-    return not any(module_name == name or module_name.startswith(f"{name}.") for name in by_value)
+    return not by_value or not any(
+        module_name == name or module_name.startswith(f"{name}.") for name in by_value
+    )
 
 
 def is_module_namespace(namespace: dict[str, Any]) -> bool:
@@ -36,12 +38,17 @@ def is_module_namespace(namespace: dict[str, Any]) -> bool:
 
 def imported_as(namespace: dict[str, Any]) -> str | None:
     """The name by which the destination imports the module with this very namespace, if it can."""
+    name = namespace.get("__name__")
+    if _is_namespace_of(namespace, name):
+        return name
     # `_collections_abc` says that it were `collections.abc`: its importer knows better.
-    for name in (namespace.get("__name__"), getattr(namespace.get("__spec__"), "name", None)):
-        # A program may put anything into `sys.modules`, None above all.
-        if by_reference(name) and getattr(sys.modules[name], "__dict__", None) is namespace:
-            return name
-    return None
+    name = getattr(namespace.get("__spec__"), "name", None)
+    return name if _is_namespace_of(namespace, name) else None
+
+
+def _is_namespace_of(namespace: dict[str, Any], name: object) -> TypeGuard[str]:
+    # A program may put anything into `sys.modules`, None above all.
+    return by_reference(name) and getattr(sys.modules[name], "__dict__", None) is namespace
 
 
 def portable_items(namespace: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

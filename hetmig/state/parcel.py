@@ -260,8 +260,10 @@ def _parse_head(head: memoryview, limits: Limits) -> tuple[int, int]:
         raise UnsupportedFormat("this is not a hetmig parcel")
     if version != FORMAT:
         raise UnsupportedFormat(f"a parcel of format {version}; this hetmig reads format {FORMAT}")
-    _cap("payload frames", count, limits.frames)
-    _cap("bytes of manifest", manifest_length, limits.manifest_bytes)
+    if count > limits.frames:
+        raise _too_large("payload frames", count, limits.frames)
+    if manifest_length > limits.manifest_bytes:
+        raise _too_large("bytes of manifest", manifest_length, limits.manifest_bytes)
     return count, manifest_length
 
 
@@ -269,22 +271,25 @@ def _lengths(header: memoryview, count: int, manifest_length: int, limits: Limit
     """Length of the manifest and of each payload frame, as the header states them."""
     if header.nbytes != _HEAD.size + count * _LENGTH.size:
         raise TruncatedParcel("the parcel's header does not have the length it states")
-    lengths = struct.unpack_from(f"!{count}Q", header, _HEAD.size)
-    _cap("bytes in one frame", max(lengths, default=0), limits.frame_bytes)
-    _cap("bytes", manifest_length + sum(lengths), limits.total_bytes)
-    return [manifest_length, *lengths]
+    lengths = [manifest_length, *struct.unpack_from(f"!{count}Q", header, _HEAD.size)]
+    for length in lengths[1:]:
+        if length > limits.frame_bytes:
+            raise _too_large("bytes in one frame", length, limits.frame_bytes)
+    if sum(lengths) > limits.total_bytes:
+        raise _too_large("bytes", sum(lengths), limits.total_bytes)
+    return lengths
 
 
-def _cap(what: str, value: int, limit: int) -> None:
-    if value > limit:
-        raise ParcelTooLarge(f"the parcel has {value} {what}; {limit} are allowed here")
+def _too_large(what: str, value: int, limit: int) -> ParcelTooLarge:
+    return ParcelTooLarge(f"the parcel has {value} {what}; {limit} are allowed here")
 
 
 def _checked_shape(wire: Sequence[Buffer], limits: Limits) -> list[memoryview]:
     """The parcel as flat views, whose number and lengths are those of the header."""
     if not wire:
         raise TruncatedParcel("the parcel has no frames at all")
-    _cap("frames on the wire", len(wire), limits.frames + 3)
+    if len(wire) > limits.frames + 3:
+        raise _too_large("frames on the wire", len(wire), limits.frames + 3)
     views = [_flat(frame) for frame in wire]
     stated = [*_lengths(views[0], *_parse_head(views[0], limits), limits), _MAC_SIZE]
     present = [view.nbytes for view in views[1:]]

@@ -26,6 +26,7 @@ Reference = tuple[str, str, bytes]
 _MOST = 4096
 _DEEPEST = 8  # wrapper in wrapper, class in class
 _places: dict[int, tuple[weakref.ref[CodeType], str, str | None]] = {}
+"""By the identity of the code: the module it was looked for in, and the path, if there is one."""
 
 _LRU_CACHE = type(functools.lru_cache(len))
 _CLASS_DICT = type.__dict__["__dict__"]
@@ -55,11 +56,10 @@ def reference(code: CodeType, module_name: str) -> Reference | None:
         proven = isinstance(module, ModuleType) and _follow(module, path) is code
     except LookupError:
         proven = False
-    digest = fingerprint(code) if proven else None
-    if digest is None:
-        _places.pop(id(code), None)  # redefined meanwhile; by another path the next time, perhaps
-        return None
-    return module_name, path, digest
+    if proven and (digest := fingerprint(code)) is not None:
+        return module_name, path, digest
+    _places.pop(id(code), None)  # redefined meanwhile; by another path the next time, perhaps
+    return None
 
 
 def resolve(module: ModuleType, path: str, digest: bytes) -> CodeType:

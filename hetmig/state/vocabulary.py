@@ -11,7 +11,8 @@ import builtins
 import functools
 import itertools
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from hetmig.interpreter.activation import NULL, UNBOUND
 from hetmig.state import rebuild
@@ -71,6 +72,11 @@ def introduction(name: str) -> bytes:
     return b"h%cX%b%b\x94\x85R\x940" % (index, struct.pack("<I", len(written)), written)
 
 
-def known_to_all(buffers: Iterable[object]) -> Iterator[object]:
+def known_to_all(buffers: Sequence[Any]) -> Iterable[object]:
     """The buffers of an unpickler whose stream begins with `PRELUDE`."""
-    return itertools.chain(_KNOWN, buffers)
+    return itertools.chain(_KNOWN, map(_writable, buffers)) if buffers else _KNOWN
+
+
+def _writable(buffer: Any) -> Any:
+    # An array that was writable stays so: whoever hands us read-only memory pays for a copy.
+    return bytearray(buffer) if memoryview(buffer).readonly else buffer
