@@ -93,9 +93,10 @@ class Activation:
     @property
     def lineno(self) -> int:
         """The line the frame stands at (1-based)."""
-        positions = list(self.code.co_positions())
-        line = positions[self.offset // 2][0]
-        return line if line is not None else self.code.co_firstlineno
+        for start, end, line in self.code.co_lines():
+            if start <= self.offset < end and line is not None:
+                return line
+        return self.code.co_firstlineno
 
     @property
     def address(self) -> FrameAddress:

@@ -120,7 +120,8 @@ def _read(frame: FrameType, inner: FrameType | None) -> Iterator[_Read]:
     slots = read_slots(where.code, memory)
     if entered.offset is not None:
         point = where.map.at(entered.offset)
-    stack, previous = read_stack(where._replace(point=point), memory, entered.kept)
+        where = where._replace(point=point)
+    stack, previous = read_stack(where, memory, entered.kept)
     namespace = None
     if not where.code.co_flags & inspect.CO_OPTIMIZED:
         namespace = frame.f_globals

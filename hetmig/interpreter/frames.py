@@ -57,6 +57,8 @@ def read_stack(
     where: Position, memory: FrameMemory, depth: int
 ) -> tuple[list[object], list[BaseException | None]]:
     """The value stack's lowest `depth` places, and what its handlers' slots hold."""
+    if not depth:
+        return [], []
     kinds, base = where.point.before, len(slot_names(where.code))
     assert kinds is not None
     values: list[object] = []

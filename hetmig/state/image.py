@@ -276,8 +276,10 @@ class _Writer:
                 del explained  # or the error's traceback, this frame and the error are a cycle
         if self._pickler.weak is not None:
             self._pickler.weak.name((value, name, frame))
-        apart = sum(memoryview(buffer).nbytes for buffer in self._buffers[beside:])
-        return self._file.tell() - start + apart
+        size = self._file.tell() - start
+        if len(self._buffers) > beside:
+            size += sum(memoryview(buffer).nbytes for buffer in self._buffers[beside:])
+        return size
 
     def settled(self) -> bool:
         """Whether no weak reference was left without what it leads to."""
@@ -362,15 +364,19 @@ class _Writer:
             len(activation.slots),
             len(activation.stack),
             activation.generator,
+            namespace is not None,
+            bool(activation.handled),
         )
         self.dump(head, "code", where)
-        self.dump(namespace, "namespace", where)
+        if namespace is not None:
+            self.dump(namespace, "namespace", where)
         variables = [
             self.variable(name, value, where)
             for name, value in zip(activation.slot_names, activation.slots, strict=True)
         ]
         stack = [self.variable("a temporary value", value, where) for value in activation.stack]
-        self.dump(activation.handled, "exception being handled", where)
+        if activation.handled:
+            self.dump(activation.handled, "exception being handled", where)
         own = names.pop(id(activation.globals), [])
         bound = [
             described
@@ -409,7 +415,7 @@ def _place(activation: Activation, where: FrameAddress) -> dict[str, Any]:
 
 
 def _content_type(value: object) -> str:
-    if isinstance(value, CellType):
+    if type(value) is CellType:  # isinstance() would ask a weak proxy for its object
         try:
             value = value.cell_contents
         except ValueError:
@@ -442,12 +448,12 @@ class _Reader:
             io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(buffers)
         )
 
-    def load(self, name: str, frame: FrameAddress | None = None) -> Any:
+    def load(self, name: str, frame: Activation | None = None) -> Any:
         """Read the next value, which the program calls `name`."""
         try:
             return self._unpickler.load()
         except Exception as error:
-            raise _refused(error, name, frame) from error
+            raise _refused(error, name, frame.address if frame else None) from error
 
     def import_submodules(self) -> None:
         """Import what was named at the end, if anything."""
@@ -470,22 +476,22 @@ class _Reader:
         return stack, extra
 
     def _activation(self) -> Activation:
-        code, namespace, offset, resume, slots, depth, generator = self.load("code")
+        code, namespace, offset, resume, slots, depth, generator, named, handles = self.load("code")
         activation = Activation(
             code=code,
             globals=namespace,
-            namespace=self.load("namespace"),
+            namespace=self.load("namespace") if named else None,
             offset=offset,
             resume=Resume(resume),
             slots=[],
             stack=[],
             generator=generator,
         )
-        where = activation.address
         names = (*activation.slot_names, *["a temporary value"] * slots)[:slots]
-        activation.slots = [self.load(name, where) for name in names]
-        activation.stack = [self.load("a temporary value", where) for _ in range(depth)]
-        activation.handled = self.load("exception being handled", where)
+        activation.slots = [self.load(name, activation) for name in names]
+        activation.stack = [self.load("a temporary value", activation) for _ in range(depth)]
+        if handles:
+            activation.handled = self.load("exception being handled", activation)
         return activation
 
     def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
