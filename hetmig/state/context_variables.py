@@ -24,6 +24,7 @@ __all__ = [
     "decimal_variable",
     "fill_context",
     "local_context",
+    "local_context_type",
     "new_variable",
     "reduce_context",
     "reduce_local_context",
@@ -127,6 +128,13 @@ def reduce_local_context(pickler: Any, manager: Any) -> Reduced:
     inside = elsewhere.run(manager.__enter__)
     elsewhere.run(manager.__exit__, None, None, None)
     return local_context, (inside, elsewhere.run(decimal.getcontext))
+
+
+def local_context_type() -> type:
+    """The type of what `decimal.localcontext()` gives."""
+    import decimal
+
+    return type(decimal.localcontext())
 
 
 def local_context(inside: Any, outside: Any) -> Any:

@@ -6,6 +6,7 @@ import collections
 import contextvars
 import functools
 import types
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,8 @@ def find_path(root: object, target: object, name: str) -> str | None:
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if type(value) in weakref.ProxyTypes:  # it would answer for its object, or not at all
+        return
     if isinstance(value, str | bytes | int | float | types.ModuleType):
         return
     if isinstance(value, dict):

@@ -252,6 +252,8 @@ def _annotations(function: FunctionType) -> dict[str, Any]:
 
 
 def _reduce_class(pickler: Pickler, cls: type) -> Any:
+    if (cls.__module__, cls.__qualname__) == ("decimal", "ContextManager"):
+        return context_variables.local_context_type, ()  # its module does not name it
     reduced = pickler.reduce_class(cls)
     if reduced is NotImplemented or len(reduced) < 6:
         return reduced

@@ -18,7 +18,7 @@ import cloudpickle
 from hetmig.errors import FrameAddress, NotMigratable
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.reentry import prepare
-from hetmig.state import image
+from hetmig.state import context_variables, image
 from hetmig.state.ambient import Ambient, put_back
 from hetmig.state.image import Image
 from hetmig.state.modules import OwnModules, put_back_modules
@@ -81,7 +81,11 @@ class Surroundings:
 
     def changed(self) -> dict[str, Any]:
         """What must travel beside the stack."""
-        return {"ambient": self._process.changed(), "modules": self._modules.changed()}
+        return {
+            "context": context_variables.current(),
+            "ambient": self._process.changed(),
+            "modules": self._modules.changed(),
+        }
 
     def restore(self) -> None:
         """Leave no trace of a run in this process."""
@@ -158,7 +162,7 @@ def thaw(moved: Image) -> tuple[Callable[[], object], dict[str, Any]]:
     stack, extra = image.thaw(moved)
     put_back(extra["ambient"])
     put_back_modules(extra["modules"])
-    return functools.partial(prepare(stack), extra.pop("result")), extra
+    return functools.partial(extra.pop("context").run, prepare(stack), extra.pop("result")), extra
 
 
 def _value(value: object, name: str) -> Image:

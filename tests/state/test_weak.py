@@ -335,3 +335,12 @@ def test_what_travels_by_a_name_of_its_own():
     logger = logging.getLogger("tests.weak")
     moved, strong = copied([weakref.ref(logger), logger])
     assert moved() is strong is logger
+
+
+def test_the_way_to_a_culprit_leads_past_proxies():
+    node, gone = Node("a"), Node("b")
+    job = {"proxy": weakref.proxy(node), "gone": weakref.proxy(gone), "file": values.immovable()}
+    del gone
+    with pytest.raises(NotMigratable) as caught:
+        freeze_value([node, job], name="job")
+    assert caught.value.variable == "job[1]['file']"
