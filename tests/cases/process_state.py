@@ -138,7 +138,7 @@ def case_weak_references_in_a_tree():
 def case_weak_containers():
     kept, members = [], weakref.WeakSet()
     values, keys = weakref.WeakValueDictionary(), weakref.WeakKeyDictionary()
-    for name in "abc":
+    for name in "ab":
         node = Node(name)
         kept.append(node)
         members.add(node)
