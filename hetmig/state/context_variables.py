@@ -26,6 +26,8 @@ __all__ = [
     "local_context",
     "local_context_type",
     "new_variable",
+    "numpy_settings",
+    "reduce_capsule",
     "reduce_context",
     "reduce_local_context",
     "reduce_token",
@@ -147,6 +149,29 @@ def _make_local_context(inside: Any, outside: Any) -> Any:
 
     decimal.setcontext(outside)
     return decimal.localcontext(inside)
+
+
+# -- what numpy keeps in a variable: how it treats floating-point errors
+
+
+def reduce_capsule(pickler: Any, capsule: Any) -> Any:
+    """The settings of numpy, a pointer in a capsule; known where they are current."""
+    if not repr(capsule).startswith('<capsule object "numpy.ufunc.extobj"'):
+        return NotImplemented
+    from numpy._core import umath
+
+    def settings() -> dict[str, Any]:
+        umath._extobj_contextvar.set(capsule)
+        return dict(umath._get_extobj_dict())
+
+    return numpy_settings, (Context().run(settings),)
+
+
+def numpy_settings(settings: dict[str, Any]) -> Any:
+    """A capsule with these settings."""
+    from numpy._core import umath
+
+    return umath._make_extobj(**settings)
 
 
 # -- tokens

@@ -438,6 +438,7 @@ _DECIDED_AT_FIRST: dict[type, Callable[[], Reducer]] = {
 _BY_NAME: dict[tuple[str, str], Reducer] = {
     ("numpy", "ndarray"): _reduce_array,
     ("numpy.random.mtrand", "RandomState"): _reduce_random_state,
+    ("builtins", "PyCapsule"): context_variables.reduce_capsule,
     ("decimal", "ContextManager"): context_variables.reduce_local_context,
 }
 """The same for types whose module the program may not have loaded."""

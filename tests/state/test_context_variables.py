@@ -183,6 +183,22 @@ def test_local_contexts_are_those_of_decimal():
         assert moved.prec == 5
 
 
+def test_numpys_way_with_errors_is_in_it():
+    numpy = pytest.importorskip("numpy", "2")
+
+    def handler(kind, flag):
+        return None
+
+    with numpy.errstate(divide="raise", over="call", call=handler):
+        outside = context_variables.current()
+        with numpy.errstate(divide="ignore"):
+            moved, function = copied([contextvars.copy_context(), handler])
+        settings = moved.run(numpy.geterr)
+        assert (settings["divide"], settings["over"]) == ("ignore", "call")
+        assert moved.run(numpy.geterrcall) is function
+        assert copied(outside).run(numpy.geterr)["divide"] == "raise"
+
+
 def test_another_threads_context():
     contexts = []
     thread = threading.Thread(target=lambda: contexts.append(contextvars.copy_context()))
