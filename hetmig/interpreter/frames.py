@@ -7,6 +7,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from hetmig.errors import FrameAddress, NotMigratable
+from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL, UNBOUND, slot_names
 from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position
@@ -61,6 +62,8 @@ def read_stack(
         return [], []
     kinds, base = where.point.before, len(slot_names(where.code))
     assert kinds is not None
+    if not cpython.TAGGED_REFERENCES and kinds[:depth].count(Slot.VALUE) == depth:
+        return memory.objects(base, base + depth, NULL), []
     values: list[object] = []
     previous: list[BaseException | None] = []
     for kind, reference in zip(kinds, memory.references(base, base + depth), strict=False):

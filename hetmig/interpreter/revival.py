@@ -58,12 +58,22 @@ def new_generator(
     The further arguments are those of `outline`.  One that is suspended waits to be filled and
     primed; one that runs on waits to be primed, then filled, then driven.
     """
-    how = Resume(resume)
-    if how is not Resume.CREATED:
-        shape = _shape(code, offset, how, bound, nulls, inner)
-        code = assembled(code, shape, [])
+    if resume != Resume.CREATED.value:
+        # by identity: hashing a code object means hashing all it contains
+        key = id(code), offset, resume, bound, nulls, inner
+        known = _shapes.get(key)
+        if known is None:
+            while len(_shapes) >= _MOST_SHAPES:
+                _shapes.pop(next(iter(_shapes)), None)
+            shape = _shape(code, offset, Resume(resume), bound, nulls, inner)
+            known = _shapes[key] = code, shape
+        code = assembled(code, known[1], [])
     made: Generator = callable_code(code, namespace, _empty_cells(len(code.co_freevars)))()
     return made
+
+
+_MOST_SHAPES = 4096
+_shapes: dict[tuple[object, ...], tuple[CodeType, Shape]] = {}
 
 
 @functools.lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ something else is refused by name.
 from __future__ import annotations
 
 import copyreg
+import functools
 import pickle
 from collections.abc import Callable
 from types import CodeType, TracebackType
@@ -19,7 +20,7 @@ import cloudpickle
 from hetmig.state.code import attribute_names, submodules
 from hetmig.state.generators import Running
 from hetmig.state.namespaces import NamespaceOf, imported_as
-from hetmig.state.reducers import Reducers
+from hetmig.state.reducers import USUAL, Reducers
 from hetmig.state.references import Reference, reference
 from hetmig.state.tracebacks import Passed
 from hetmig.state.vocabulary import FIRST_FREE, MEMO, introduction
@@ -78,7 +79,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.namespaces = namespaces
         self.last: object = None
         """The object reduced last; if a dump fails, it is the one that could not be."""
-        self._reducers = Reducers()
         self._standins: dict[int, NamespaceOf] = {}
         self._known: dict[int, dict[str, Any]] = {}
         self._sent: dict[int, set[str]] = {}
@@ -95,13 +95,18 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         """The table of cloudpickle, flat: a lookup in a ChainMap costs a microsecond per object."""
         return _tables.flat()
 
+    @functools.cached_property
+    def _reducers(self) -> Reducers:
+        return Reducers()
+
     dump = pickle.Pickler.dump
     """Without what cloudpickle makes of a RecursionError: hetmig's writer says it better."""
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what is not plain data; called by the C pickler."""
         self.last = obj
-        reducer = self._reducers[type(obj)]
+        kind = type(obj)
+        reducer = USUAL.get(kind) or self._reducers[kind]
         return NotImplemented if reducer is None else reducer(self, obj)
 
     def reduce_class(self, cls: type) -> Any:

@@ -225,6 +225,9 @@ def cached_property(function: Callable[[Any], Any]) -> Any:
 # -- generators
 
 
+_RESUMES = {how.value: how for how in Resume}
+
+
 class Hollow(NamedTuple):
     """A generator that holds nothing yet, and the form of what it will hold."""
 
@@ -246,7 +249,7 @@ def generator(
 ) -> Generator:
     """A generator that holds nothing yet; see `revival.new_generator`."""
     made = revival.new_generator(code, namespace, offset, resume, bound, nulls, inner)
-    how = Resume(resume)
+    how = _RESUMES[resume]
     if how in (Resume.CREATED, Resume.YIELDED):
         form = Activation(code, namespace, offset, how, [], [])
         _assembly().hollow[id(made)] = Hollow(made, form, bound, nulls)

@@ -56,7 +56,7 @@ from hetmig.state.tracebacks import Passed, passed
 if TYPE_CHECKING:
     from hetmig.state.pickler import Pickler
 
-__all__ = ["Reducers"]
+__all__ = ["USUAL", "Reducers"]
 
 Reduced = tuple[Any, ...]
 Reducer = Callable[["Pickler", Any], Any]
@@ -427,6 +427,9 @@ _REDUCERS: dict[type, Reducer | None] = {
     **{cls: _ignoring_pickler(reduce) for cls, reduce in iterators.REDUCERS.items()},
     **{cls: _ignoring_pickler(reduce) for cls, reduce in dill_reducers().items()},
 }
+
+USUAL = {cls: reducer for cls, reducer in _REDUCERS.items() if reducer is not None}
+"""Those of exactly these types, which no pickler has to decide."""
 
 _DECIDED_AT_FIRST: dict[type, Callable[[], Reducer]] = {
     synchronisation.LOCK: lambda: synchronisation.reducer_of_locks(synchronisation.LOCK),
