@@ -22,18 +22,9 @@ from hetmig.interpreter.frames import Position, address_of, position, read_slots
 from hetmig.interpreter.generators import GeneratorMemory, owner_of
 from hetmig.interpreter.layout import FrameMemory
 from hetmig.interpreter.through_c import called_through_c
+from hetmig.interpreter.unmovable import reason_to_stay
 
 __all__ = ["address_of", "capture", "position"]
-
-_REMEMBER_ADDRESSES = frozenset(
-    {
-        ("copy", "deepcopy"),
-        ("pickle", "_Pickler.dump"),
-        ("pprint", "PrettyPrinter._format"),
-        ("pprint", "PrettyPrinter._safe_repr"),
-    }
-)
-"""Functions (module, qualified name) of the standard library that look objects up by `id()`."""
 
 
 def capture(
@@ -60,6 +51,12 @@ def capture(
             raise NotMigratable("this code does not run inside a task", frame=address_of(outer))
         inner, outer = outer, outer.f_back
     read.reverse()
+    if read[0][0].code.co_name == "__del__":
+        # run when the frame of the task's own function goes, whose result is on its way already
+        raise NotMigratable(
+            "the task has ended, and what its variables held is being finalized",
+            frame=read[0][0].address,
+        )
     for section, innermost in _sections(read, current):
         _assign_handled(section, innermost)
     return [activation for activation, _ in read]
@@ -161,10 +158,5 @@ def _entry(where: Position, memory: FrameMemory, inner: FrameType) -> Entry:
 
 
 def _require_movable(frame: FrameType, where: Position) -> None:
-    function = frame.f_globals.get("__name__"), where.code.co_qualname
-    if function in _REMEMBER_ADDRESSES:
-        raise NotMigratable(
-            f"{'.'.join(function)} knows objects by their addresses, which change; "
-            "it can move as soon as that call has returned",
-            frame=where.address,
-        )
+    if (reason := reason_to_stay(where.code, frame.f_globals)) is not None:
+        raise NotMigratable(reason, frame=where.address)

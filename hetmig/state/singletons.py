@@ -15,20 +15,38 @@ __all__ = ["of_type"]
 def of_type(cls: type) -> dict[int, tuple[str, str]]:
     """Identity of each sentinel of exactly this type -> (module, name).
 
-    A sentinel has no state.  An object with state travels by value, wherever it is also held.
+    A sentinel has no state, or none but texts, its own name among them (`Shift = Action("Shift")`).
+    An object with other state travels by value, wherever it is also held.
     """
     if cls is object:
-        modules = [module for module in list(sys.modules.values()) if type(module) is ModuleType]
+        modules = _all_modules()
     elif _can_be_stateless(cls) and cls.__module__ in sys.modules:
         modules = [sys.modules[cls.__module__]]
+        if "<locals>" in cls.__qualname__:  # made by a function, for whoever called it
+            modules = _all_modules()
     else:
         modules = []
     return {
         id(value): (module.__name__, name)
         for module in modules
         for name, value in list(vars(module).items())
-        if type(value) is cls and not getattr(value, "__dict__", None)
+        if type(value) is cls and _means_itself(value, name)
     }
+
+
+def _means_itself(value: object, name: str) -> bool:
+    """Whether an object that a module calls `name` says nothing but that it is this one."""
+    state = getattr(value, "__dict__", None)
+    if not state:
+        return True
+    if type(value).__eq__ is not object.__eq__:  # then nobody compares it by `is`
+        return False
+    texts = list(state.values())
+    return name in texts and all(text is None or type(text) is str for text in texts)
+
+
+def _all_modules() -> list[ModuleType]:
+    return [module for module in list(sys.modules.values()) if type(module) is ModuleType]
 
 
 def _can_be_stateless(cls: type) -> bool:

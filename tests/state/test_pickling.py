@@ -496,6 +496,12 @@ def test_sentinels_stay_themselves():
     assert copied([object()])[0] is not None
 
 
+def test_sentinels_that_know_their_names_stay_themselves():
+    for value in (values.SHIFT, values.UNSET):
+        assert copied([value, value]) == [value, value]
+    assert copied(values.action) is not values.action  # it has another name
+
+
 def test_streams_and_environment_are_those_of_the_destination():
     assert copied([sys.stdout, os.environ])[1] is os.environ
     assert copied(sys.__stdin__) is sys.stdin

@@ -18,6 +18,26 @@ stateful = Sentinel()
 stateful.state = 1
 
 
+class Action:
+    def __init__(self, name):
+        self.name = name
+
+
+SHIFT = Action("SHIFT")
+action = Action("other")
+
+
+def made_by_a_function(name):
+    class Unset:
+        def __init__(self):
+            self.name = name
+
+    return Unset()
+
+
+UNSET = made_by_a_function("UNSET")
+
+
 def plain(x):
     return x + 1
 

@@ -104,6 +104,7 @@ def case_boltons():
     return (
         iterutils.get_path(nested, ("a", 1, "b")),
         strutils.camel2under("someWordsHere"),
+        list(iterutils.windowed(range(4), 2)),  # has a sentinel with a name as its default
         strutils.cardinalize("box", 3),
         iterutils.unique(["a", "B", "b", "a"], key=str.lower),
         iterutils.bucketize(range(5), key=lambda n: n % 2),

@@ -44,19 +44,6 @@ def test_moved_to_another_process(name):
     assert report.migrated >= 1, str(report)
 
 
-def windows():
-    """`iterutils._UNSET` is a default argument, compared by `is`; it has a name, hence state."""
-    from boltons import iterutils
-
-    return [list(iterutils.windowed(range(4), n)) for n in (2, 3)]
-
-
-@pytest.mark.xfail(strict=True, reason="a sentinel with state of its own arrives as a copy")
-def test_a_sentinel_that_knows_its_name():
-    pytest.importorskip("boltons", reason="boltons is not installed: see the extra test-packages")
-    torture(windows)
-
-
 def test_each_package_is_in_the_extra():
     text = (Path(__file__).parent.parent.parent / "pyproject.toml").read_text("utf-8")
     wanted = tomllib.loads(text)["project"]["optional-dependencies"]["test-packages"]

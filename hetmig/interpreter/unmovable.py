@@ -1,0 +1,51 @@
+"""Code that can't move while it runs, whatever it holds: it works with what a process has alone."""
+
+from __future__ import annotations
+
+import builtins
+import dis
+from collections.abc import Mapping
+from types import CodeType
+from typing import Any
+
+__all__ = ["reason_to_stay"]
+
+_WITH_ADDRESSES = frozenset({("pickle", "_Pickler.dump")})
+"""Functions (module, qualified name) that have other functions look objects up by `id()`."""
+
+_IMPORTING = frozenset({"importlib._bootstrap", "importlib._bootstrap_external"})
+"""An import holds locks of the interpreter's, and is in tables of its own."""
+
+_uses_addresses: dict[int, tuple[CodeType, bool]] = {}
+_MOST_KNOWN = 4096
+
+
+def reason_to_stay(code: CodeType, namespace: Mapping[str, Any]) -> str | None:
+    """Why a frame of this code, with these globals, can't move; None if it can."""
+    module = str(namespace.get("__name__"))
+    if module in _IMPORTING:
+        return "an import is going on; it can move as soon as that has ended"
+    if (module, code.co_qualname) in _WITH_ADDRESSES or _looks_at_addresses(code, namespace):
+        return (
+            f"{module}.{code.co_qualname} knows objects by their addresses, which change; "
+            "it can move as soon as that call has returned"
+        )
+    return None
+
+
+def _looks_at_addresses(code: CodeType, namespace: Mapping[str, Any]) -> bool:
+    """Whether the code calls the built-in `id`: what it keeps by that is lost after a move."""
+    if "id" not in code.co_names or namespace.get("id", builtins.id) is not builtins.id:
+        return False
+    # by identity: hashing a code object means hashing all it contains
+    known = _uses_addresses.get(id(code))
+    if known is None:
+        while len(_uses_addresses) >= _MOST_KNOWN:
+            _uses_addresses.pop(next(iter(_uses_addresses)))
+        found = any(
+            instruction.argval == "id"
+            and instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME"))
+            for instruction in dis.get_instructions(code)
+        )
+        known = _uses_addresses[id(code)] = code, found
+    return known[1]
