@@ -129,6 +129,8 @@ def _groupby() -> Witnesses:
     yield made, {"it": source, "keyfunc": len, "tgtkey": ABSENT, "currkey": ABSENT}
     _, grouper = next(made)
     yield made, {"tgtkey": 3, "currkey": 3, "currvalue": "one", "currgrouper": id(grouper)}
+    next(grouper)
+    yield made, {"tgtkey": 3, "currkey": ABSENT, "currvalue": ABSENT}
     list(grouper)
     yield made, {"tgtkey": 3, "currkey": 5, "currvalue": "three"}
 

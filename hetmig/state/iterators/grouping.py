@@ -109,13 +109,12 @@ def _reduce_groupby(iterator: Any) -> Reduced:
     source, key = unwrapped(held["it"]), held["keyfunc"]
     if type(key) is _Key:
         key = key.func
-    if held["currkey"] is ABSENT:
-        return grouped, (source, key)
     target, current = held["tgtkey"], held["currkey"]
+    if target is ABSENT and current is ABSENT:
+        return grouped, (source, key)
     if target is ABSENT:
         raise NotMigratable("a groupby that never gave a group, but has read a key, can't travel")
-    if held["currvalue"] is ABSENT:
-        # The last item was found to belong to the group: its key does as well as the item's own.
+    if current is ABSENT:
         return grouped_inside, (source, key, target, target, ())
     return grouped_inside, (source, key, target, current, (held["currvalue"],))
 
