@@ -218,6 +218,36 @@ def test_changed_source_is_refused_by_name_with_both_hashes(sent):
     assert "have the same version of shifting on both sides" in shown
 
 
+COUNTER = """
+    def count(n):
+        for i in range(n):
+            yield i
+"""
+
+
+def test_a_suspended_generator_of_changed_source_is_refused(tmp_path, monkeypatch):
+    module = module_of(tmp_path, monkeypatch, COUNTER)
+    generator = module.count(3)
+    assert next(generator) == 0
+    data = dumps(generator)
+    assert len(data) < 450
+    assert list(loads(data)) == [1, 2]
+    needed = reference(module.count.__code__, "shifting")[2].hex()
+    monkeypatch.delitem(sys.modules, "shifting")
+    changed = module_of(tmp_path, monkeypatch, COUNTER.replace("yield i", "yield i + 1"))
+    present = reference(changed.count.__code__, "shifting")[2].hex()
+    with pytest.raises(SourceChanged, match=r"the source of shifting\.count has changed") as caught:
+        loads(data)
+    assert caught.value.data == {
+        "function": "shifting.count",
+        "needed": needed,
+        "present": present,
+    }
+    assert needed in str(caught.value)
+    assert present in str(caught.value)
+    assert list(generator) == [1, 2]
+
+
 def test_a_function_that_is_gone_is_named(sent):
     shown = sent("def other(): pass")
     assert shown.startswith("SourceChanged ")
