@@ -5,8 +5,10 @@ Sources: `PyAsyncGenASend` in CPython's genobject.c; PEP 492, PEP 525.
 
 from __future__ import annotations
 
+import contextlib
 import gc
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from types import AsyncGeneratorType
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ __all__ = [
     "FRESH",
     "AsyncStep",
     "async_step",
+    "belonging_to",
 ]
 
 FRESH, BEGUN, CLOSED = 0, 1, 2
@@ -33,7 +36,7 @@ async def _coroutine() -> None:
 
 
 class _Pause:
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None, None, None]:
         yield
 
 
@@ -42,6 +45,21 @@ async def _values() -> Any:
     yield
 
 
+@contextlib.contextmanager
+def belonging_to(finalizer: Callable[[Any], None] | None = None) -> Iterator[None]:
+    """Async generators that begin in this block belong to no event loop, or to this finalizer's.
+
+    One of hetmig's own would else be closed by the loop that the program happens to run.
+    """
+    before = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, finalizer)
+    try:
+        yield
+    finally:
+        sys.set_asyncgen_hooks(*before)
+
+
+@belonging_to()
 def _types() -> tuple[type, type, type]:
     coroutine, step, end = _coroutine(), _values().asend(None), _values().aclose()
     types = type(coroutine.__await__()), type(step), type(end)
@@ -60,9 +78,10 @@ AWAITABLES = (COROUTINE_WRAPPER, ASYNC_STEP)
 
 def _witnesses() -> Iterator[Witness]:
     first, second, value = _values(), _values(), object()
-    fresh: Any = first.asend(value)
+    with belonging_to():
+        fresh: Any = first.asend(value)
+        begun: Any = second.asend(None)
     yield fresh, {"generator": first, "value": value, "state": FRESH}
-    begun: Any = second.asend(None)
     begun.send(None)
     yield begun, {"generator": second, "state": BEGUN}
     fresh.close()

@@ -65,10 +65,9 @@ def driver(rest: Callable[..., object], generator: Generator) -> Activation:
     call = stack_map(code).at(_call_of(function))
     if cpython.PRECALL:
         call = stack_map(code).at(call.start - 2)
-    send = next(
-        vars(cls)["send"] for cls in (GeneratorType, CoroutineType) if type(generator) is cls
-    )
-    slots = [generator if name == "generator" else UNBOUND for name in slot_names(code)]
+    send = vars(CoroutineType if isinstance(generator, CoroutineType) else GeneratorType)["send"]
+    names = slot_names(code)
+    slots: list[object] = [generator if name == "generator" else UNBOUND for name in names]
     stack: list[object] = [send, generator, None]
     return Activation(code, function.__globals__, call.start, Resume.AGAIN, slots, stack)
 

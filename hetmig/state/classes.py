@@ -64,7 +64,7 @@ def _without_hooks(bases: tuple[type, ...]) -> Iterator[None]:
         if _is_programs(vars(base).get("__init_subclass__"))
     ]
     for base, _ in hooked:
-        base.__init_subclass__ = classmethod(_nothing)  # type: ignore[assignment]
+        base.__init_subclass__ = classmethod(_nothing)
     try:
         yield
     finally:
@@ -72,5 +72,5 @@ def _without_hooks(bases: tuple[type, ...]) -> Iterator[None]:
             base.__init_subclass__ = hook
 
 
-def _nothing(cls: type, **_keywords: object) -> None:
+def _nothing(cls: type[Any], /, **_keywords: object) -> None:
     pass

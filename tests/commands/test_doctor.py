@@ -66,7 +66,7 @@ def test_old_and_missing_dependencies_are_named(monkeypatch: pytest.MonkeyPatch)
     ("what", "words"),
     [
         ("inside sorted(key=f)", "sorted"),
-        ("inside a running generator", "generator"),
+        ("inside sum(generator)", "sum"),
         ("an open file", "file"),
         ("a socket", "socket"),
         ("a running thread", "hread"),

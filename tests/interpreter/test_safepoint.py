@@ -8,7 +8,7 @@ import time
 import pytest
 
 from hetmig.errors import NotMigratable
-from hetmig.interpreter import capture
+from hetmig.interpreter import frames
 from hetmig.interpreter.safepoint import SIGNAL, Preemptor, raise_again, unsafe_reason
 
 
@@ -222,7 +222,7 @@ def test_code_that_cannot_be_read_is_passed_by(preempt, monkeypatch):
         raise NotMigratable("it is all Greek")
 
     preemptor, expired, over = preempt(lambda frame: pytest.fail("used"))
-    monkeypatch.setattr(capture, "stack_map", unreadable)
+    monkeypatch.setattr(frames, "stack_map", unreadable)
     preemptor.begin(0.05)
     while not over.is_set():
         pass

@@ -25,13 +25,6 @@ from hetmig.state.pickling import dumps, loads
 from tests.state import values
 
 
-def traceback():
-    try:
-        raise ValueError
-    except ValueError as error:
-        return error.__traceback__
-
-
 class Point(ctypes.Structure):
     _fields_ = (("x", ctypes.c_long),)
 
@@ -82,7 +75,6 @@ REFUSED = {
     "thread": (thread, "is alive", "join it"),
     "weak reference": (lambda: holding(weakref.ref(values.stateful)), "weak", "hold the object"),
     "weak proxy": (lambda: holding(weakref.proxy(values.stateful)), "weak", "hold the object"),
-    "traceback": (lambda: holding(traceback()), "traceback", "text"),
     "frame": (lambda: holding(sys._getframe()), "frame", "text"),
     "structure": (lambda: holding(Point(1)), "ctypes", "copy its values"),
     "pointer": (lambda: holding(ctypes.pointer(ctypes.c_int(1))), "ctypes", "copy its values"),

@@ -45,3 +45,10 @@ def test_none_stays_none():
 
 def test_a_result_has_its_traceback_as_text():
     assert thaw(freeze_value(raised())).__traceback__ is None
+
+
+def test_a_traceback_in_a_variable_is_still_the_exceptions_own():
+    error = raised()
+    _, extra = thaw(freeze([], {"error": error, "traceback": error.__traceback__}))
+    assert extra["traceback"] is extra["error"].__traceback__
+    assert traceback.format_tb(extra["traceback"]) == traceback.format_tb(error.__traceback__)
