@@ -15,7 +15,7 @@ from hetmig.interpreter.activation import UNBOUND, Activation, Generator, Resume
 from hetmig.interpreter.generators import kind_of
 from hetmig.interpreter.stackmap import stack_map
 
-__all__ = ["bridge", "closed", "constructed", "created", "driver", "iterated", "thrown"]
+__all__ = ["bridge", "closed", "constructed", "created", "driver", "found", "iterated", "thrown"]
 
 
 def constructed(inner: Callable[[], object], made: object) -> object:
@@ -26,12 +26,26 @@ def constructed(inner: Callable[[], object], made: object) -> object:
     return made
 
 
-def created(inner: Callable[[], object], cls: type, arguments: tuple[object, ...]) -> object:
+def created(
+    inner: Callable[[], object],
+    cls: type,
+    arguments: tuple[object, ...],
+    keywords: dict[str, object],
+) -> object:
     """The rest of `type.__call__`, after `cls.__new__`."""
     made = inner()
     if isinstance(made, cls):
-        type(made).__init__(made, *arguments)
+        type(made).__init__(made, *arguments, **keywords)
     return made
+
+
+def found(inner: Callable[[], object], owner: object, name: str) -> object:
+    """The rest of a look-up in a class with `__getattr__`, after a property or the like."""
+    try:
+        return inner()
+    except AttributeError:
+        pass  # forgotten, as C code does: what follows is no consequence of it
+    return type(owner).__getattr__(owner, name)  # type: ignore[attr-defined]
 
 
 def iterated(inner: Callable[[], object]) -> object:

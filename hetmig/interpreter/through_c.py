@@ -167,24 +167,41 @@ def _is_new(call: _Call, callee: int) -> bool:
 
 
 def _creating(call: _Call) -> Entry | None:
-    point = call.where.point
-    if point.name != "CALL" or _has_keywords(call.where):
+    """The arguments are alive: whoever makes the object will hand them to its `__init__`."""
+    where, point = call.where, call.where.point
+    names = _keyword_names(call)
+    if point.name not in ("CALL", "CALL_KW") or names is None:
         return None
-    base = len(slot_names(call.where.code)) + point.below_call + 2
+    base = len(slot_names(where.code)) + point.below_call + 2
     references = call.memory.references(base, base + point.argument)
-    # alive: who made the object will hand them to its __init__
-    arguments = tuple(object_at(reference) for reference in references if reference)
-    if len(arguments) != len(references):
+    values = [object_at(reference) for reference in references if reference]
+    if len(values) != len(references):
         return None
-    between = bridges.bridge(bridges.created, cls=call.first, arguments=arguments)
+    positional = len(values) - len(names)
+    between = bridges.bridge(
+        bridges.created,
+        cls=call.first,
+        arguments=tuple(values[:positional]),
+        keywords=dict(zip(names, values[positional:], strict=True)),
+    )
     return call.result()._replace(between=between)
 
 
-def _has_keywords(where: Position) -> bool:
-    before = where.point.start - 2
-    while before > 0 and where.map.at(before).name == "PRECALL":
-        before = where.map.at(before).start - 2
-    return before > 0 and where.map.at(before).name == "KW_NAMES"
+def _keyword_names(call: _Call) -> tuple[str, ...] | None:
+    """The names of the last arguments of a call; None if they are not to be found."""
+    where, point = call.where, call.where.point
+    if point.name == "CALL_KW":  # on top of the arguments
+        index = len(slot_names(where.code)) + point.below_call + 2 + point.argument
+        (reference,) = call.memory.references(index, index + 1)
+        names = object_at(reference) if reference else None
+        return names if isinstance(names, tuple) else None
+    before = where.map.at(point.start - 2)
+    if before.name == "PRECALL":
+        before = where.map.at(before.start - 2)
+    if before.name != "KW_NAMES":
+        return ()
+    found: tuple[str, ...] = where.code.co_consts[before.argument]
+    return found
 
 
 def _wraps(callee: object, call: _Call) -> bool:
@@ -240,13 +257,22 @@ def _getting(call: _Call) -> Entry | None:
     found = _lookup(owner, call.attribute)
     if call.is_method("__getattr__"):
         known = _lookup(owner, "__getattribute__") is object.__getattribute__
-    elif _is_descriptor(call):
-        known = not _lookup(type(call.arguments[1]), "__getattr__")
+        return _got(call) if known else None
+    if _is_descriptor(call):
+        holder = call.arguments[1]
+    elif isinstance(found, property) and found.fget is call.function:
+        holder = call.first
     else:
-        getter = isinstance(found, property) and found.fget is call.function
-        known = getter and not _lookup(owner, "__getattr__")
-    if not known:
         return None
+    entry = _got(call)
+    if _lookup(type(holder), "__getattr__") is None:
+        return entry
+    between = bridges.bridge(bridges.found, owner=holder, name=call.attribute)
+    return entry._replace(between=between)
+
+
+def _got(call: _Call) -> Entry:
+    """The attribute is what the function returns."""
     point = call.where.point
     if point.loads_method:
         kept = len(point.before or ()) - 1

@@ -106,9 +106,9 @@ def _reducer_of_asyncio(cls: type) -> Reducer | None:
     # imports asyncio, so only for a program that has done so; what is half imported has no loop yet
     if getattr(sys.modules.get("asyncio"), "SelectorEventLoop", None) is None:
         return None
-    from hetmig.state import event_loop
+    from hetmig.state import asyncio_objects
 
-    return event_loop.reducer_of(cls)
+    return asyncio_objects.reducer_of(cls)
 
 
 def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
@@ -260,6 +260,8 @@ def _reduce_class(pickler: Pickler, cls: type) -> Any:
     constructor, arguments, state, _, _, setter = reduced
     if annotate := vars(cls).get("__annotate_func__"):
         state[0]["__annotate_func__"] = annotate  # cloudpickle loses it
+    if cls.__qualname__ != cls.__name__:
+        state[0]["__qualname__"] = cls.__qualname__  # and that
     rebuild.known_classes.add(cls)
     made = (rebuild.new_class, (constructor, *arguments))
     return (*made, (setter, state), None, None, rebuild.fill_class)
