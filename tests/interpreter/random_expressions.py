@@ -37,6 +37,11 @@ class Scope:
     lists: list[str] = field(default_factory=list)
     boxes: list[str] = field(default_factory=list)
     functions: list[Function] = field(default_factory=list)
+    generators: list[Function] = field(default_factory=list)
+    managers: list[Function] = field(default_factory=list)
+    """Those that make context managers."""
+    iterators: list[str] = field(default_factory=list)
+    """Generators that are held by name."""
     iterating: list[str] = field(default_factory=list)
     """Variables of the comprehensions around: not to be assigned to."""
     times: int = 1
@@ -45,6 +50,8 @@ class Scope:
     handling: bool = False
     may_return: bool = True
     may_assign: bool = True
+    in_generator: bool = False
+    yields: int = 0
 
 
 class Expressions:
@@ -57,6 +64,7 @@ class Expressions:
         self.count = 0
         self.scope = Scope()
         self.is_module = False
+        self.box_cost = 1
         self.globals: set[str] = set()
 
     # -- small things
@@ -120,6 +128,8 @@ class Expressions:
             self.of_list,
             self.lambda_call,
             self.short_circuit,
+            self.yielded,
+            self.of_generator,
         ]
         return self.pick(kinds)(depth - 1)
 
@@ -152,12 +162,36 @@ class Expressions:
         return f"({self.pick(names)} := {self.integer(depth)})"
 
     def of_object(self, depth: int) -> str:
-        if not self.scope.boxes or not self.afford():
+        if not self.scope.boxes or not self.afford(self.box_cost):
             return self.atom()
         box = self.pick(self.scope.boxes)
-        form = self.pick(["n", "twice", "bump({})", "bump(*[{}, 1], scale=2)", "[{}]", "bump({})"])
-        text = form.format(self.integer(depth))
-        return box + text if text.startswith("[") else f"{box}.{text}"
+        form = self.pick(
+            [
+                "{0}.n",
+                "{0}.twice",
+                "{0}.bump({1})",
+                "{0}.bump(*[{1}, 1], scale=2)",
+                "{0}[{1}]",
+                "({0} + {1})",
+                "({1} + {0})",
+                "({0} < {1})",
+                "{0}({1})",
+                "({1} in {0})",
+                "len({0})",
+                "-{0}",
+                "sum([*{0}])",
+            ]
+        )
+        return form.format(box, self.integer(depth))
+
+    def of_generator(self, depth: int) -> str:
+        iterators = self.scope.iterators
+        if not self.afford(2):
+            return self.atom()
+        if iterators and self.scope.may_assign and self.chance(60):
+            return f"(next({self.pick(iterators)}, None) or {self.integer(depth)})"
+        form = self.pick(["sum({})", "max({}, default=1)", "len([*{}])", "next({}, 4)"])
+        return form.format(self.generator_expression())
 
     def of_list(self, depth: int) -> str:
         form = self.random.randrange(4)
@@ -172,7 +206,9 @@ class Expressions:
         if not self.afford():
             return self.atom()
         argument, default = self.integer(depth), self.integer(0)
-        with self.within(iterating=[*self.scope.iterating, "q", "k"], may_assign=False):
+        with self.within(
+            iterating=[*self.scope.iterating, "q", "k"], may_assign=False, in_generator=False
+        ):
             body = self.integer(depth)
         return f"(lambda q, k={default}: {body})({argument})"
 
@@ -237,11 +273,13 @@ class Expressions:
         times = 1 + self.random.randrange(3)
         if not self.afford(times):
             return "[1]"
-        with self.within(may_assign=False):
+        with self.within(may_assign=False, in_generator=False):
             source = f"range({times})" if self.chance(60) else f"{self.list_(0)}[:{times}]"
         reuse = [n for n in scope.own if n not in scope.iterating]
         name = self.pick(reuse) if reuse and self.chance(50) else self.name("i")
-        with self.within(iterating=[*scope.iterating, name], times=scope.times * times):
+        with self.within(
+            iterating=[*scope.iterating, name], times=scope.times * times, in_generator=False
+        ):
             element = self.integer(depth + 1)
             inner = f" for j in range(2) if {self.condition(0)}" if self.chance(20) else ""
             test = f" if {self.condition(depth)}" if self.chance(40) else ""

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.interpreter.random_expressions import ERRORS, Expressions, Function, Scope
+from tests.interpreter.random_expressions import ERRORS, Function, Scope
+from tests.interpreter.random_shapes import Shapes
 
 __all__ = ["program"]
 
@@ -22,10 +23,15 @@ import sys
 from tests.interpreter.random_runtime import *
 
 LOG = []
+KEPT = []
+
+def keep(generator):
+    KEPT.append(generator)
+    return generator
 """
 
 
-class Writer(Expressions):
+class Writer(Shapes):
     """Writes one program."""
 
     # -- statements
@@ -37,11 +43,13 @@ class Writer(Expressions):
     def statement(self, depth: int) -> None:
         simple = [
             self.assign, self.assign, self.note, self.note, self.augment, self.unpack,
-            self.raise_, self.leave, self.delete, self.assert_, self.item,
+            self.raise_, self.leave, self.delete, self.assert_, self.item, self.yield_,
+            self.yield_, self.yield_,
         ]  # fmt: skip
         nested = [
             self.if_, self.for_, self.for_, self.while_, self.try_, self.try_, self.try_,
-            self.with_, self.match_, self.function, self.group_,
+            self.with_, self.match_, self.function, self.group_, self.for_generator,
+            self.with_manager, self.generator, self.box_class,
         ]  # fmt: skip
         self.pick(nested if depth > 0 and self.chance(60) else simple)(depth - 1)
 
@@ -385,7 +393,7 @@ class Writer(Expressions):
         outer = self.scope
         self.scope = Scope(outer)
         with self.block("def main():"):
-            self.line("del LOG[:]")
+            self.line("del LOG[:], KEPT[:]")
             self.variables()
             with self.block("try:"):
                 self.body(DEPTH, least=2)
@@ -394,6 +402,7 @@ class Writer(Expressions):
                 self.line("LOG.append(chain(error))")
                 if self.chance(10):
                     self.line("raise Worse(repr(LOG)) from error")
+            self.line("for kept in KEPT: LOG.append(finish(kept))")
             self.line("return LOG")
 
 

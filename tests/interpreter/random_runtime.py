@@ -1,10 +1,25 @@
 """What random programs use besides the language: it travels by reference, as a library does."""
 
 import functools
+import inspect
+from contextlib import contextmanager
 
 from hetmig.testing import point
 
-__all__ = ["Base", "Box", "Managed", "Oops", "Worse", "chain", "fresh", "point", "traced"]
+__all__ = [
+    "Base",
+    "Box",
+    "Managed",
+    "Oops",
+    "Worse",
+    "chain",
+    "contextmanager",
+    "finish",
+    "fresh",
+    "point",
+    "state",
+    "traced",
+]
 
 
 class Oops(Exception):
@@ -37,6 +52,26 @@ def chain(error, depth=4):
         chain(error.__context__, depth - 1),
         error.__suppress_context__,
     )
+
+
+def state(generator):
+    """What can be seen of a generator from outside."""
+    frame = generator.gi_frame
+    inner = generator.gi_yieldfrom
+    return (
+        inspect.getgeneratorstate(generator),
+        frame and frame.f_lineno,
+        generator.__qualname__,
+        type(inner).__name__,
+    )
+
+
+def finish(generator):
+    """Close a generator that the program has left where it was, or that is still running."""
+    try:
+        return state(generator), generator.close()
+    except Exception as error:
+        return chain(error)
 
 
 class Managed:
@@ -84,6 +119,42 @@ class Box:
 
     def __setitem__(self, key, value):
         self.n = (key + value) % 97
+
+    def __add__(self, other):
+        for _ in range(1):
+            pass
+        return (self.n + other) % 97
+
+    __radd__ = __add__
+
+    def __iadd__(self, other):
+        self.n = (self.n + other) % 97
+        return self
+
+    def __lt__(self, other):
+        for _ in range(1):
+            pass
+        return self.n < other
+
+    def __call__(self, other):
+        return point(self.n * other) % 97
+
+    def __contains__(self, other):
+        for _ in range(1):
+            pass
+        return self.n == other
+
+    def __len__(self):
+        for _ in range(1):
+            pass
+        return self.n % 5
+
+    def __neg__(self):
+        return point(-self.n)
+
+    def __iter__(self):
+        for i in range(2):
+            yield self.n + i
 
 
 class Base:

@@ -5,14 +5,26 @@ import inspect
 import cloudpickle
 import pytest
 
-from hetmig.testing import torture
+from hetmig.testing import Difference, torture
 from tests.cases import library
+
+# Most of their time they are in what C code has entered, or look at addresses.
+RARELY = {
+    "datetime_in_python",
+    "deepcopy_knows_objects_by_address",
+    "json_encoder_in_python",
+    "pprint_knows_objects_by_address",
+}
+
 
 CASES = [
     pytest.param(function, id=name[5:])
     for name, function in inspect.getmembers(library, inspect.isfunction)
     if name.startswith("case_")
 ]
+
+AT_MOST = 60
+"""Safe points of each, chosen by chance: some have thousands."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +36,10 @@ def by_value():
 
 @pytest.mark.parametrize("case", CASES)
 def test_moved_once_at_every_safe_point(case):
-    assert torture(case).migrated >= 2  # raises for any outcome that differs
+    report = torture(case, at_most=AT_MOST, seed=1)  # raises for any outcome that differs
+    assert report.migrated + report.refusals == report.tried
+    if case.__name__[5:] not in RARELY:
+        assert report.migrated >= 2
 
 
 @pytest.mark.parametrize(
@@ -37,3 +52,28 @@ def test_moved_once_at_every_safe_point(case):
 def test_what_remembers_addresses_is_refused_by_name(case, name):
     reasons = torture(case).reasons
     assert [reason for reason in reasons if reason.startswith(f"{name} knows objects by")]
+
+
+def argparse_default():
+    import argparse
+
+    default = argparse.SUPPRESS
+    for _ in range(2):
+        pass
+    return default is argparse.SUPPRESS
+
+
+def pickletools_mark():
+    import pickletools
+
+    mark = pickletools.markobject
+    for _ in range(2):
+        pass
+    return mark is pickletools.markobject
+
+
+@pytest.mark.xfail(strict=True, raises=Difference, reason="it arrives as a copy")
+@pytest.mark.parametrize("program", [argparse_default, pickletools_mark])
+def test_what_a_module_knows_by_identity(program):
+    """A text, and an object with state: `argparse` and `pickletools` go wrong by it."""
+    torture(program)
