@@ -119,8 +119,8 @@ def _make_local(target: LocalPython, tell: Progress) -> Path:
         run("virtual environment", [python, "-m", "venv", directory])
         inside = _executable(directory)
         tell(f"{target.name}: {' '.join(recipe['wheels'])}")
-        pip = [inside, "-m", "pip", "install", "-q", "--prefer-binary"]
-        run("wheels", [*pip, *recipe["wheels"]])
+        pip = ["-m", "pip", "install", "-q", "--prefer-binary"]
+        run("wheels", [inside, *pip, *recipe["wheels"]])
         _try(target, inside, tell)
 
     directory = store.place(target.name)
