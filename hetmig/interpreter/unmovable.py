@@ -25,6 +25,9 @@ def reason_to_stay(code: CodeType, namespace: Mapping[str, Any]) -> str | None:
     module = str(namespace.get("__name__"))
     if module in _IMPORTING:
         return "an import is going on; it can move as soon as that has ended"
+    is_owned = getattr(namespace.get("_lock"), "_is_owned", None)
+    if is_owned is not None and is_owned():  # as `logging` does, without holding it by name
+        return f"{module} holds its lock; it can move as soon as that is free"
     if (module, code.co_qualname) in _WITH_ADDRESSES or _looks_at_addresses(code, namespace):
         return (
             f"{module}.{code.co_qualname} knows objects by their addresses, which change; "

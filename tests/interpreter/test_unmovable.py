@@ -1,6 +1,7 @@
 """Code that can't move wherever it stands is refused by name."""
 
 import importlib
+import logging
 import sys
 
 from hetmig.testing import point, torture
@@ -76,3 +77,13 @@ def test_an_import():
     report = torture(imports)
     assert report.migrated >= 1
     assert any(reason.startswith("an import is going on") for reason in report.reasons)
+
+
+def logs():
+    logger = logging.getLogger(f"{__name__}.fresh")
+    logger.manager._clear_cache()  # so that it must look its level up, and lock
+    return logger.isEnabledFor(logging.DEBUG)
+
+
+def test_a_library_that_holds_its_lock():
+    assert torture(logs).migrated >= 1  # raises for any outcome that differs

@@ -7,7 +7,7 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from hetmig.testing import torture
+from hetmig.testing import Difference, torture
 from tests.testing import packages
 
 NAMES = [name[5:] for name, _ in inspect.getmembers(packages, inspect.isfunction)]
@@ -33,7 +33,6 @@ def test_moved_once_at_some_safe_points(name):
     report = torture(case(name), at_most=AT_MOST, seed=1)
     assert report.tried == min(AT_MOST, report.points)
     assert report.migrated + report.refusals == report.tried
-    assert all(error.frame is not None for error in report.refused)
     if name in MOVING:
         assert report.share > 0.2, str(report)
 
@@ -42,6 +41,20 @@ def test_moved_once_at_some_safe_points(name):
 def test_moved_to_another_process(name):
     report = torture(case(name), at_most=8, seed=2, where="process")
     assert report.migrated >= 1, str(report)
+
+
+def sorted_dict():
+    from sortedcontainers import SortedDict
+
+    return list(SortedDict({"b": 2, "a": 1}))
+
+
+@pytest.mark.xfail(
+    strict=True, raises=Difference, reason="asked for its state halfway, it is wrong"
+)
+def test_an_object_with_a_reduce_of_its_own_in_the_middle_of_a_method():
+    pytest.importorskip("sortedcontainers", reason="see the extra test-packages")
+    torture(sorted_dict)
 
 
 def test_each_package_is_in_the_extra():
