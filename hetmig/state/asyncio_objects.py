@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from asyncio import events, tasks
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hetmig.errors import NotMigratable
@@ -47,7 +47,15 @@ def reducer_of(cls: type) -> Callable[[Any, Any], Any] | None:
         return _reduce_loop
     if issubclass(cls, asyncio.Future):
         return _reduce_future
+    if issubclass(cls, asyncio.BaseTransport):
+        return _reduce_transport
     return _reduce_weak_set if cls is weakref.WeakSet else None
+
+
+def _reduce_transport(pickler: Any, transport: Any) -> Any:
+    if getattr(transport, "_sock", None) or getattr(transport, "_pipe", None):
+        raise NotMigratable(_open(transport)[1])
+    return NotImplemented
 
 
 def _reduce_weak_set(pickler: Any, weak_set: Any) -> Any:
@@ -60,7 +68,7 @@ def _reduce_weak_set(pickler: Any, weak_set: Any) -> Any:
 def _reduce_loop(pickler: Any, loop: Loop) -> Reduced:
     if pickler.namespaces != "whole":
         raise NotMigratable("an event loop moves with the program that runs in it, not by itself")
-    _require_movable(loop)
+    _require_movable(pickler, loop)
     state = {
         "attributes": {k: v for k, v in vars(loop).items() if k not in _STAYS},
         "time": loop.time(),
@@ -73,39 +81,49 @@ def _reduce_loop(pickler: Any, loop: Loop) -> Reduced:
     return new_loop, (type(loop),), state, None, None, fill_loop
 
 
-def _require_movable(loop: Loop) -> None:
+def _require_movable(pickler: Any, loop: Loop) -> None:
     """Refuse what ties a loop to this machine, by name."""
     if "_since" not in vars(loop):
         raise NotMigratable("the event loop is being made")
     if any((part is None) is not loop._closed for part in (loop._selector, loop._csock)):
         raise NotMigratable("the event loop is being closed")
-    if loop._default_executor is not None:
-        raise NotMigratable("run_in_executor() or to_thread() is at work: await what it gives")
-    if handlers := getattr(loop, "_signal_handlers", None):
-        name = signal.Signals(next(iter(handlers))).name
-        raise NotMigratable(f"the loop handles {name}: remove_signal_handler() before a move")
-    if loop._selector is None:
-        return
-    for key in loop._selector.get_map().values():
+    for culprit, reason in _ties(loop):
+        pickler.last = culprit  # its path is told, not the loop's
+        raise NotMigratable(reason)
+
+
+def _ties(loop: Loop) -> Iterator[tuple[object, str]]:
+    if (executor := loop._default_executor) is not None:
+        yield executor, "run_in_executor() or to_thread() is at work: await what it gives"
+    for number, handle in getattr(loop, "_signal_handlers", {}).items():
+        name = signal.Signals(number).name
+        yield handle, f"the loop handles {name}: remove_signal_handler() before a move"
+    for key in loop._selector.get_map().values() if loop._selector else ():
         if key.fd != loop._ssock.fileno():
-            raise NotMigratable(f"{_who_waits(loop, key)}: close it before a move")
+            yield _who_waits(loop, key)
     for transport in list(loop._transports.values()):
         if not transport.is_closing() or transport.get_write_buffer_size():
-            raise NotMigratable(f"the transport {transport!r} is open: close it before a move")
+            yield _open(transport)
 
 
-def _who_waits(loop: Loop, key: selectors.SelectorKey) -> str:
-    transport = loop._transports.get(key.fd)
-    if transport is not None:
-        return f"the transport {transport!r} is open"
-    for handle in key.data:
-        callback = getattr(handle, "_callback", None)
-        owner = getattr(callback, "__self__", None)
+def _open(transport: Any) -> tuple[object, str]:
+    return transport, f"the transport {transport!r} is open: close it before a move"
+
+
+def _who_waits(loop: Loop, key: selectors.SelectorKey) -> tuple[object, str]:
+    if (transport := loop._transports.get(key.fd)) is not None:
+        return _open(transport)
+    handles = [handle for handle in key.data if handle is not None]
+    for handle in handles:
+        owner = getattr(handle._callback, "__self__", None)
         if isinstance(owner, asyncio.BaseTransport):
-            return f"the transport {owner!r} is open"
-        if getattr(callback, "__name__", "") == "_accept_connection":
-            return f"a server listens on file descriptor {key.fd}"
-    return f"the loop watches file descriptor {key.fd} (add_reader, add_writer or sock_...())"
+            return _open(owner)
+        if getattr(handle._callback, "__name__", "") == "_accept_connection":
+            return handle, f"a server listens on file descriptor {key.fd}: close it before a move"
+    return handles[0], (
+        f"the loop watches file descriptor {key.fd} (add_reader, add_writer or sock_...): "
+        "end that before a move"
+    )
 
 
 def new_loop(cls: type[Loop]) -> Loop:

@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from hetmig.errors import HetmigError
+from hetmig.interpreter import generators
 from hetmig.state.namespaces import by_reference
 
 __all__ = ["find_path"]
@@ -48,8 +50,22 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
     elif isinstance(value, set | frozenset | collections.deque):
         yield from ((" element", item) for item in list(value))
+    if type(value) in generators.GENERATORS:
+        yield from _variables(value)
     yield from _callable_parts(value)
     yield from _attributes(value)
+
+
+def _variables(generator: Any) -> Iterator[tuple[str, Any]]:
+    """The variables of a suspended generator or coroutine, and what it awaits or iterates over."""
+    try:
+        activation = generators.capture_suspended(generator)
+    except HetmigError:  # it runs
+        return
+    if activation is not None:
+        names = zip(activation.slot_names, activation.slots, strict=True)
+        yield from ((f".{name}", slot) for name, slot in names)
+        yield from (("", value) for value in activation.stack)
 
 
 def _callable_parts(value: Any) -> Iterator[tuple[str, Any]]:

@@ -151,6 +151,8 @@ head = json.loads(sys.stdin.buffer.readline())
 path = head["path"]
 own = [entry for entry in sys.path if entry not in path]
 sys.path[:] = own + path if head["foreign"] else path + own
+from hetmig.node import asynchronous
+asynchronous.install()
 from hetmig.testing.worker import main
 main(head["seconds"])
 """

@@ -344,13 +344,16 @@ async def program_async_generator_dropped():
     return log, now()
 
 
+left = []
+
+
 async def program_async_generator_left_to_the_loop():
     log = []
     kept = ticks(0.5, log)
     first = await anext(kept)
     await asyncio.sleep(1)
-    program_async_generator_left_to_the_loop.log = log, kept  # closed by shutdown_asyncgens
-    return first
+    left[:] = [kept]  # closed by shutdown_asyncgens
+    return first, log
 
 
 async def program_managers():
