@@ -73,9 +73,9 @@ def case_mistune():
 def case_tomlkit():
     import tomlkit
 
-    document = tomlkit.parse('title = "x"  # why\n[owner]\nage = 4\nnames = ["a", "b"]\n')
+    document = tomlkit.parse('title = "x"  # why\n[owner]\nage = 4\nname = "a"\n')
     document["owner"]["age"] += 1
-    document["new"] = {"deep": [1.5, True]}
+    document["new"] = {"deep": 1.5, "flag": True}
     return tomlkit.dumps(document), document.unwrap()
 
 
