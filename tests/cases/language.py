@@ -94,7 +94,7 @@ def case_deleted_and_never_bound():
     gone = point(2)
     del gone
     out = []
-    for read in (lambda: gone, lambda: never):
+    for read in (lambda: gone, lambda: never):  # noqa: F821
         try:
             out.append(read())
         except NameError as error:
