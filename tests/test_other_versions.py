@@ -11,39 +11,63 @@ import faulthandler
 import os
 import signal
 import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from tests.interpreters import FREE_THREADED, ROOT, RUNNING, VERSIONS, with_pytest
 
 OTHERS = [version for version in (*VERSIONS, FREE_THREADED) if version != RUNNING]
+EMULATED_CPUS = ("s390x", "arm64", "armhf")
 ALIKE = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ("arm64", "armhf")]
 """CPUs in emulation that resemble one which is tested anyway; minutes each."""
 SECONDS = 900
 
 
+ATTENTION = 2
+"""So many interpreters run their tests at the same time."""
+QUICK = "not slow and not exhaustive"
+EMULATED = ("-m", QUICK, "tests/interpreter", "tests/state/test_image.py")
+NATIVE = ("tests/interpreter", "tests/state")
+# the first to wait for its turn waits for all before it
+patient = pytest.mark.timeout(SECONDS * len(OTHERS))
+
+
+@pytest.fixture(scope="module")
+def runs(request):
+    """The test runs of all interpreters whose tests are selected, some at a time."""
+    items = [item for item in request.session.items if item.module is request.module]
+    with ThreadPoolExecutor(ATTENTION) as pool:
+        names = [item.callspec.params["name"] for item in items if hasattr(item, "callspec")]
+        yield {name: pool.submit(_test_in, name) for name in names}
+
+
 @pytest.mark.slow
 @pytest.mark.foreign
-@pytest.mark.timeout(SECONDS + 60)
+@patient
 @pytest.mark.parametrize("name", ["s390x", *ALIKE])
-def test_the_interpreter_tests_pass_on(name: str) -> None:
-    quick = "not slow and not exhaustive"
-    paths = "tests/interpreter", "tests/state/test_image.py"
-    must_pass(name, "-m", quick, *paths, HETMIG_RANDOM_PROGRAMS="10")
+def test_the_interpreter_tests_pass_on(name, runs):
+    must_pass(name, runs[name])
 
 
 # i386: 32-bit pointers, at full speed where the host is an x86-64
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS + 60)
+@patient
 @pytest.mark.parametrize("name", [*OTHERS, "i386"])
-def test_the_tests_pass_in(name: str) -> None:
-    must_pass(name, "tests/interpreter", "tests/state")
+def test_the_tests_pass_in(name, runs):
+    must_pass(name, runs[name])
 
 
-def must_pass(name: str, *arguments: str, **settings: str) -> None:
+def _test_in(name: str) -> tuple[int, str]:
     python, environment = with_pytest(name)
-    faulthandler.cancel_dump_traceback_later()  # the child has timeouts of its own
-    code, output = run_tests(python, {**environment, **settings}, *arguments)
+    if name in EMULATED_CPUS:
+        return run_tests(python, environment | {"HETMIG_RANDOM_PROGRAMS": "10"}, *EMULATED)
+    return run_tests(python, environment, *NATIVE)
+
+
+def must_pass(name: str, run: Future[tuple[int, str]]) -> None:
+    faulthandler.cancel_dump_traceback_later()  # the children have timeouts of their own
+    code, output = run.result()
     assert code >= 0, f"CPython {name} died by {signal.Signals(-code).name}\n{output}"
     assert code == 0, f"CPython {name}\n{output}"
 
