@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import weakref
-from asyncio import events, tasks
+from asyncio import events, tasks, trsock
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,6 +49,8 @@ def reducer_of(cls: type) -> Callable[[Any, Any], Any] | None:
         return _reduce_future
     if issubclass(cls, asyncio.BaseTransport):
         return _reduce_transport
+    if issubclass(cls, trsock.TransportSocket):
+        return lambda pickler, view: (cls, (view._sock,))
     return _reduce_weak_set if cls is weakref.WeakSet else None
 
 
@@ -66,7 +68,7 @@ def _reduce_weak_set(pickler: Any, weak_set: Any) -> Any:
 
 
 def _reduce_loop(pickler: Any, loop: Loop) -> Reduced:
-    if pickler.namespaces != "whole":
+    if not pickler.of_program:
         raise NotMigratable("an event loop moves with the program that runs in it, not by itself")
     _require_movable(pickler, loop)
     state = {
@@ -166,7 +168,7 @@ def _revive(loop: Loop, state: dict[str, Any]) -> None:
 
 
 def _reduce_future(pickler: Any, future: Any) -> Reduced:
-    if pickler.namespaces != "whole":
+    if not pickler.of_program:
         raise NotMigratable("an asyncio future belongs to its event loop; await it before")
     if not is_portable() or not isinstance(future, asyncio.Future):
         raise NotMigratable("the futures of asyncio which are written in C don't show their state")

@@ -138,9 +138,11 @@ def value_frames(value: object, name: str = "value") -> list[parcel.Buffer]:
 
 
 def require_portable(value: object, name: str) -> None:
-    """Raise `NotMigratable` for a value that can't travel, whatever travels with it."""
+    """Raise `NotMigratable` for a value of a program that can't travel with it."""
     with _Room():
-        _Writer("referenced").dump(value, name)
+        writer = _Writer("referenced")
+        writer.belongs_to_program()
+        writer.dump(value, name)
 
 
 def _written(namespaces: Namespaces, write: Callable[[_Writer], T]) -> T:
@@ -319,6 +321,10 @@ class _Writer:
                 written.add(id(finalizer))
                 self.dump((finalizer, *rest), "finalizer")
         self.dump(None, "finalizers")
+
+    def belongs_to_program(self) -> None:
+        """What follows travels as part of a program."""
+        self._pickler.of_program = True
 
     def runs(self, stack: Sequence[Activation]) -> None:
         """Say which generators are among the frames that follow."""

@@ -64,6 +64,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     weak: WeakTargets | None = None
     """What is known of the objects that weak references lead to, if one was met."""
 
+    of_program: bool
+    """Whether this is part of a program that is frozen, with its event loop if it has one."""
+
     running: Running | None = None
     """The generators among the frames of the stack that is frozen."""
 
@@ -77,6 +80,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self.memo = MEMO
         self.namespaces = namespaces
+        self.of_program = namespaces == "whole"
         self.last: object = None
         """The object reduced last; if a dump fails, it is the one that could not be."""
         self._standins: dict[int, NamespaceOf] = {}

@@ -91,6 +91,27 @@ async def program_lock():
     return log, lock.locked(), now()
 
 
+shared = asyncio.Lock()
+waiting = []
+
+
+async def program_lock_of_a_module():
+    """Who has waited for a lock has tied it to the loop."""
+    log = []
+    waiting[:] = []
+
+    async def worker(name):
+        waiting.append(asyncio.current_task())
+        async with shared:
+            log.append((name, shared.locked(), [task.get_name() for task in waiting]))
+            await asyncio.sleep(0.1)
+
+    tasks = [asyncio.create_task(worker(name), name=name) for name in "abc"]
+    await asyncio.wait(tasks)
+    shared._loop = None  # it serves the next run's loop, too
+    return log, shared.locked(), waiting == tasks, now()
+
+
 async def program_event():
     event, log = asyncio.Event(), []
 
