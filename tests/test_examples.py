@@ -51,6 +51,15 @@ def test_self_moving_agent() -> None:
     assert "3 hops" in shown
 
 
+def test_async_collector() -> None:
+    shown = run("async_collector")
+    assert [f"{name}: 45" in shown for name in ("wind", "rain", "sun")] == [True] * 3
+    places = re.findall(r"^now in (\w+), process (\d+)", shown, re.MULTILINE)
+    assert [place for place, _ in places] == ["east", "south", "north"]
+    assert len({process for _, process in places}) == 3
+    assert "3 hops" in shown
+
+
 def test_drain_before_shutdown() -> None:
     shown = run("drain_before_shutdown")
     assert "the same results" in shown
