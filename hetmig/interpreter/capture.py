@@ -22,7 +22,7 @@ from hetmig.interpreter.frames import Position, address_of, position, read_slots
 from hetmig.interpreter.generators import GeneratorMemory, owner_of
 from hetmig.interpreter.layout import FrameMemory
 from hetmig.interpreter.through_c import called_through_c
-from hetmig.interpreter.unmovable import reason_to_stay
+from hetmig.interpreter.unmovable import reason_of_its_object, reason_to_stay
 
 __all__ = ["address_of", "capture", "position"]
 
@@ -115,6 +115,8 @@ def _read(frame: FrameType, inner: FrameType | None) -> Iterator[_Read]:
     if entered.between is not None:
         yield entered.between, []
     slots = read_slots(where.code, memory)
+    if where.code.co_argcount and (reason := reason_of_its_object(where.code, slots[0])):
+        raise NotMigratable(reason, frame=where.address)
     if entered.offset is not None:
         point = where.map.at(entered.offset)
         where = where._replace(point=point)

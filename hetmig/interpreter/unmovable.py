@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import builtins
 import dis
+import sys
 from collections.abc import Mapping
-from types import CodeType
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
-__all__ = ["reason_to_stay"]
+__all__ = ["reason_of_its_object", "reason_to_stay"]
 
 _WITH_ADDRESSES = frozenset({("pickle", "_Pickler.dump")})
 """Functions (module, qualified name) that have other functions look objects up by `id()`."""
@@ -34,6 +35,36 @@ def reason_to_stay(code: CodeType, namespace: Mapping[str, Any]) -> str | None:
             "it can move as soon as that call has returned"
         )
     return None
+
+
+def reason_of_its_object(code: CodeType, first: object) -> str | None:
+    """Why a method can't move while it runs on `first`; None if it can.
+
+    An object that tells by itself how it is to be rebuilt tells it of whole objects: what the
+    method has in hand of its parts would not be part of the rebuilt one.
+    """
+    if isinstance(first, CellType):
+        try:
+            first = first.cell_contents
+        except ValueError:
+            return None
+    for base in type(first).__mro__:
+        for name in ("__reduce_ex__", "__reduce__"):
+            if name in vars(base):
+                return _reason_of(code, type(first), vars(base)[name])
+    return None
+
+
+def _reason_of(code: CodeType, cls: type, reduce: object) -> str | None:
+    library = str(getattr(reduce, "__module__", "")).partition(".")[0] in sys.stdlib_module_names
+    if library or not isinstance(reduce, FunctionType) or reduce.__code__ is code:
+        return None
+    if all(code.co_qualname != f"{base.__qualname__}.{code.co_name}" for base in cls.__mro__):
+        return None
+    return (
+        f"a method of {cls.__qualname__} is at work, and its {reduce.__name__} knows whole objects "
+        "only; it can move as soon as that call has returned"
+    )
 
 
 def _looks_at_addresses(code: CodeType, namespace: Mapping[str, Any]) -> bool:

@@ -4,6 +4,10 @@ import importlib
 import logging
 import sys
 
+import pytest
+
+from hetmig.errors import NotMigratable
+from hetmig.interpreter.generators import capture_suspended
 from hetmig.testing import point, torture
 
 
@@ -87,3 +91,15 @@ def logs():
 
 def test_a_library_that_holds_its_lock():
     assert torture(logs).migrated >= 1  # raises for any outcome that differs
+
+
+def test_a_suspended_generator_that_looks_at_addresses_stays():
+    def remembering(values):
+        known = {id(value) for value in values}
+        for value in values:
+            yield id(value) in known
+
+    generator = remembering([[], []])
+    next(generator)
+    with pytest.raises(NotMigratable, match="by their addresses"):
+        capture_suspended(generator)
