@@ -62,6 +62,8 @@ Reduced = tuple[Any, ...]
 Reducer = Callable[["Pickler", Any], Any]
 
 _OWN_WAY = frozenset({"__reduce__", "__reduce_ex__", "__getstate__"})
+_LOOPS = "hetmig.state.event_loop"
+"""Loaded where asyncio is one that can move."""
 _STREAMS = ("stdin", "stdout", "stderr")
 _RELATIVE_IMPORT = ("__name__", "__package__", "__path__", "__file__")
 
@@ -81,8 +83,8 @@ class Reducers(dict[type, "Reducer | None"]):
         return reducer
 
     def _decide(self, cls: type) -> Reducer | None:
-        if "asyncio.futures" in sys.modules and (own := _reducer_of_asyncio(cls)) is not None:
-            return own
+        if _LOOPS in sys.modules and (of_loop := _reducer_of_asyncio(cls)) is not None:
+            return of_loop
         for root, reducer in _FAMILIES.items():
             if issubclass(cls, root):
                 return reducer
@@ -103,10 +105,7 @@ class Reducers(dict[type, "Reducer | None"]):
 
 
 def _reducer_of_asyncio(cls: type) -> Reducer | None:
-    # imports asyncio, so only for a program that has done so; what is half imported has no loop yet
-    if getattr(sys.modules.get("asyncio"), "SelectorEventLoop", None) is None:
-        return None
-    from hetmig.state import asyncio_objects
+    from hetmig.state import asyncio_objects  # imports asyncio
 
     return asyncio_objects.reducer_of(cls)
 

@@ -51,7 +51,7 @@ def torture(*arguments: str) -> dict[str, Any]:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_moved_at_some_safe_points(program: str) -> None:
     report = torture(program, "here", "60")
-    assert report["migrated"] >= 5
+    assert report["migrated"] >= 3
     others = [why for why in report["refused"] if not any(part in why for part in PASSING)]
     assert others == []
 
