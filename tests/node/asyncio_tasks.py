@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hetmig
-from hetmig.errors import HetmigError
+from hetmig.errors import HetmigError, NotMigratable
 
 name = contextvars.ContextVar("name", default="nobody")
 
@@ -160,7 +160,13 @@ async def uses_threads() -> tuple[Any, ...]:
     first = await asyncio.to_thread(os.getpid)
     await hetmig.migrate("b")
     second = await asyncio.to_thread(os.getpid)
-    return first != second, second == os.getpid(), hetmig.here()
+    given_up = asyncio.ensure_future(asyncio.to_thread(time.sleep, 0.2))
+    await asyncio.sleep(0.01)
+    given_up.cancel()
+    try:
+        await hetmig.migrate("c")  # the thread still sleeps
+    except NotMigratable as error:
+        return first != second, second == os.getpid(), hetmig.here(), str(error)[:22]
 
 
 async def drops_async_generators(log: list[str]) -> list[str]:

@@ -83,7 +83,8 @@ def test_migrate_gives_a_future(nodes: Nodes) -> None:
 
 
 def test_idle_threads_of_the_executor_are_not_in_the_way(nodes: Nodes) -> None:
-    assert nodes.submit(programs.uses_threads).result(TIMEOUT) == (True, True, "b")
+    ended = nodes.submit(programs.uses_threads).result(TIMEOUT)
+    assert ended == (True, True, "b", "the thread 'asyncio_0'")
 
 
 def test_async_generators_are_closed_by_the_loop_there(nodes: Nodes) -> None:

@@ -87,6 +87,32 @@ def test_data_of_no_program() -> None:
     asyncio.run(of_a_loop(lambda loop: loop.create_future()))
 
 
+def test_all_of_asyncio_is_the_one_that_moves() -> None:
+    program = """
+from hetmig.node import asynchronous
+asynchronous.install()
+import asyncio
+from asyncio import tasks, futures
+from hetmig.state.event_loop import Loop
+assert asyncio.Task is tasks.Task is tasks._PyTask
+assert asyncio.Future is futures.Future is futures._PyFuture
+assert issubclass(tasks._GatheringFuture, asyncio.Future)
+assert asyncio.SelectorEventLoop is Loop
+made = asyncio.new_event_loop()
+assert type(made) is Loop
+made.close()
+async def main():
+    assert type(asyncio.get_running_loop()) is Loop
+    assert type(asyncio.current_task()) is asyncio.Task
+asyncio.run(main())
+with asyncio.Runner() as runner:
+    runner.run(main())
+"""
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_generators_of_hetmigs_own_are_not_the_programs() -> None:
     """To find out where this Python keeps things, hetmig makes some while a loop runs."""
     program = """
