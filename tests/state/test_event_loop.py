@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,12 @@ def test_moved_at_every_safe_point(program: str) -> None:
 @pytest.mark.parametrize("program", ["program_task_group", "program_async_generator_dropped"])
 def test_moved_to_another_process(program: str) -> None:
     assert torture(program, "process", "60")["migrated"] >= 10
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each hop is a fork")
+@pytest.mark.parametrize("program", ["program_task_group", "program_queue", "program_condition"])
+def test_moved_again_and_again(program: str) -> None:
+    assert torture(program, "again", "30")["migrated"] >= 5
 
 
 def test_data_of_no_program() -> None:
