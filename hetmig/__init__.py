@@ -28,6 +28,7 @@ from hetmig.errors import (
     Unauthorized,
     VersionMismatch,
 )
+from hetmig.state.copying import register as _register_copying
 from hetmig.task import here, ignorable, migratable, migrate, progress
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ __all__ = [
     "migrate",
     "progress",
 ]
+
+_register_copying()
 
 # Loaded at first use: a runner needs neither, and it should start fast on a slow machine.
 _LAZY = {

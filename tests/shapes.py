@@ -170,9 +170,6 @@ there, the task answers with the reason, goes on unharmed, and is asked again at
 points until the deadline. This page is made by `python -m tests.shapes` and checked by a test.
 """
 _FOOT = """
-On 3.14 and 3.15 a frame is refused while the exit of its own `with` block deals with an exception:
-the interpreter keeps a number there that no instruction can put back.
-
 Where C code stood between two frames, the move puts a small function of hetmig's in its place; it
 shows as one more line in tracebacks.
 """

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from types import CellType, CodeType, FunctionType
 from typing import Any, cast
 
+from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
 from hetmig.interpreter.prologue import Shape, assemble, is_packed, lasti_shift, with_state
 from hetmig.interpreter.stackmap import Slot, Slots, stack_map
 
-__all__ = ["assembled", "callable_code", "state_values"]
+__all__ = ["assembled", "callable_code", "raised_at", "state_values"]
 
 _CACHE_SIZE = 4096
 _cache: dict[tuple[int, Shape], tuple[CodeType, CodeType]] = {}
@@ -46,9 +47,22 @@ def _one_by_one(activation: Activation, kinds: Slots, shift: int) -> Iterator[ob
         if kind is Slot.PREVIOUS_EXCEPTION:
             yield next(handled)
         elif kind is Slot.LAST_INSTRUCTION:
-            yield cast("int", value) + shift
+            if cpython.LASTI_IS_OBJECT:
+                yield cast("int", value) + shift
         elif value is not NULL:
             yield value
+
+
+def raised_at(activation: Activation) -> tuple[int, ...]:
+    """What the prologue itself must know of where exceptions were raised; see `Shape.raised`."""
+    if cpython.LASTI_IS_OBJECT or activation.resume is Resume.CREATED:
+        return ()
+    kinds = stack_map(activation.code).at(activation.offset).before or ()
+    return tuple(
+        cast("int", value)
+        for kind, value in zip(kinds, activation.stack, strict=False)
+        if kind is Slot.LAST_INSTRUCTION
+    )
 
 
 def callable_code(
@@ -61,7 +75,8 @@ def callable_code(
         code.co_name,
         # the code keeps its signature (zero-argument super() looks at it), so that a call without
         # arguments needs a default for each
-        (None,) * code.co_argcount,
+        # (an empty tuple, since a generator expression may ask it for an iterator at once)
+        ((),) * code.co_argcount,
         closure,
     )
     if code.co_kwonlyargcount:

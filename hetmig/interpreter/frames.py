@@ -10,7 +10,7 @@ from hetmig.errors import FrameAddress, NotMigratable
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL, UNBOUND, slot_names
 from hetmig.interpreter.layout import FrameMemory, object_at
-from hetmig.interpreter.prologue import original_position
+from hetmig.interpreter.prologue import original_position, original_unit
 from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
 
 __all__ = ["Position", "address_of", "position", "read_slots", "read_stack"]
@@ -70,26 +70,29 @@ def read_stack(
         if kind is Slot.LOOP_POSITION and reference is None:
             values[-1] = _loop_over(values[-1], memory.number(base + len(values)), where)
             reference = 0
+        if kind is Slot.LAST_INSTRUCTION:
+            number = memory.number(base + len(values)) if reference is None else None
+            values.append(_original_instruction(where, number, reference))
+            continue
         if reference is None:
-            raise NotMigratable(
-                "the exit of a `with` block or `finally` is being decided", frame=where.address
-            )
+            raise NotMigratable("a number is where no number should be", frame=where.address)
         value = object_at(reference) if reference else NULL
         if kind is Slot.PREVIOUS_EXCEPTION:
             previous.append(value if isinstance(value, BaseException) else None)
             value = None  # rebuilt at the destination, never carried
-        elif kind is Slot.LAST_INSTRUCTION:
-            value = _original_instruction(where, value)
         values.append(value)
     return values, previous
 
 
-def _original_instruction(where: Position, value: Any) -> int:
-    """A saved position (in code units), translated to the compiler's own code."""
-    offset = original_position(where.live, 2 * value).offset
-    if offset is None:
-        raise NotMigratable("an exception has come out of a frame just put back")
-    return offset // 2
+def _original_instruction(where: Position, number: int | None, reference: int | None) -> int:
+    """A saved position (a number, or an `int`), translated to the compiler's own code."""
+    unit = object_at(reference or 0) if number is None else number
+    found = original_unit(where.live, unit)
+    if found is None:
+        raise NotMigratable(
+            "an exception has come out of a frame just put back", frame=where.address
+        )
+    return found
 
 
 def _loop_over(sequence: Any, position: int, where: Position) -> Iterator[Any]:

@@ -19,6 +19,8 @@ from hetmig.interpreter.activation import Activation, Generator, Resume
 from hetmig.interpreter.frames import Position, address_of, position, read_slots, read_stack
 from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position
+from hetmig.interpreter.stackmap import stack_map
+from hetmig.interpreter.unmovable import reason_to_stay
 
 __all__ = [
     "GENERATORS",
@@ -27,6 +29,7 @@ __all__ = [
     "capture_suspended",
     "code_of",
     "frame_of",
+    "has_finalizer",
     "kind_of",
     "owner_of",
     "require",
@@ -102,6 +105,11 @@ class GeneratorMemory:
         return bool(self._head.running_async)
 
     @property
+    def has_finalizer(self) -> bool:
+        """Whether an async generator that is dropped before its end is somebody's to close."""
+        return bool(self._head.origin_or_finalizer)
+
+    @property
     def handled(self) -> BaseException | None:
         """The exception its innermost active handler handles."""
         return _exception(self._head.exception)
@@ -127,6 +135,11 @@ def owner_of(frame: FrameType) -> Generator:
 def address_of_owner(frame: FrameType) -> int:
     """Its address: no reference to it is made."""
     return FrameMemory(frame).address - require()
+
+
+def has_finalizer(generator: AsyncGeneratorType[Any, Any]) -> bool:
+    """Whether an event loop will close it if it is dropped before its end."""
+    return GeneratorMemory(generator).has_finalizer
 
 
 def is_new(generator: Generator) -> bool:
@@ -248,10 +261,11 @@ def capture_suspended(generator: Generator) -> Activation | None:
         raise NotMigratable(f"this {kind_of(generator)} is running", frame=address_of(frame))
     memory = FrameMemory(frame)
     if held.frame_state == new:
-        code = code_of(generator)
-        return Activation(code, frame.f_globals, 0, Resume.CREATED, read_slots(code, memory), [])
+        return _not_begun(code_of(generator), frame, memory)
     where = _at_yield(frame)
     code = where.code
+    if (reason := reason_to_stay(code, frame.f_globals)) is not None:
+        raise NotMigratable(reason, frame=where.address)
     stack, previous = read_stack(where, memory, len(where.point.before or ()) - 1)
     return Activation(
         code,
@@ -262,6 +276,20 @@ def capture_suspended(generator: Generator) -> Activation | None:
         stack,
         [*previous[1:], held.handled] if previous else [],
     )
+
+
+def _not_begun(code: CodeType, frame: FrameType, memory: FrameMemory) -> Activation:
+    """What a generator holds that has not begun.
+
+    Where a generator expression takes its iterator when it is made, that lies on its stack already.
+    """
+    map_ = stack_map(code)
+    offsets = range(0, len(code.co_code), 2)
+    start = next(o for o in offsets if map_.at(o).name == "RETURN_GENERATOR")
+    where = Position(code, code, map_, map_.at(start))
+    stack, _ = read_stack(where, memory, len(where.point.before or ()))
+    slots = read_slots(code, memory)
+    return Activation(code, frame.f_globals, 0, Resume.CREATED, slots, stack)
 
 
 def _at_yield(frame: FrameType) -> Position:

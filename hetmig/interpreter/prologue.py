@@ -11,7 +11,7 @@ only a `Shape`, so that one assembled prologue serves every re-entry of the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import NamedTuple
@@ -32,6 +32,7 @@ __all__ = [
     "is_packed",
     "lasti_shift",
     "original_position",
+    "original_unit",
     "state_of",
     "with_state",
 ]
@@ -53,6 +54,9 @@ class Shape(NamedTuple):
     generator: bool = False
     """Whether the frame is a generator's.  One that is to run on, not to stay at its `yield`,
     waits in the prologue for being driven."""
+    raised: tuple[int, ...] = ()
+    """Where exceptions were raised (code units of the original), for the places of the value stack
+    that say so, if no object can."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,8 @@ class Prologue:
     """The instruction of the original that the prologue leads to."""
     inner_call: range
     """Where in the prologue the inner frame is called, in bytes; empty if there is none."""
+    raised: Mapping[int, int]
+    """Where the prologue raises, and what of the original that stands for; in code units."""
 
 
 class Place(NamedTuple):
@@ -101,6 +107,8 @@ class _Writer:
     location: InstrLocation | None
     instructions: list[ConcreteInstr] = field(default_factory=list)
     size: int = 0
+    handlers: list[ExceptionTableEntry] = field(default_factory=list)
+    raised: dict[int, int] = field(default_factory=dict)
 
     def emit(self, name: str, argument: int | None = None) -> None:
         """Append one instruction with room for its inline caches."""
@@ -133,6 +141,20 @@ class _Writer:
         """Push the next value of the state."""
         self.call(lambda: self.emit("LOAD_CONST", self.take_index))
 
+    def raise_at(self, unit: int, depth: int) -> None:
+        """Push the position that an exception leaves which the original's `unit` raises.
+
+        No instruction pushes one.  So an exception is raised, and forgotten, under a handler that
+        gets it; `depth` values lie below.
+        """
+        self.location = _location(self.code, 2 * unit)
+        self.emit("LOAD_COMMON_CONSTANT", 0)  # AssertionError, as good as any
+        here = self.size // 2
+        self.emit("RAISE_VARARGS", 1)
+        self.raised[here] = unit
+        self.handlers.append(ExceptionTableEntry(here, here, here + 1, depth, True))
+        self.emit("POP_TOP")
+
 
 def assemble(code: CodeType, shape: Shape) -> CodeType:
     """Code that goes on with `code` from where `shape` says.
@@ -142,7 +164,7 @@ def assemble(code: CodeType, shape: Shape) -> CodeType:
     """
     map_ = stack_map(code)
     point = map_.at(shape.offset)
-    writer = _Writer(code, len(code.co_consts), _location(code, point))
+    writer = _Writer(code, len(code.co_consts), _location(code, point.offset))
     if shape.generator:
         _begin_generator(writer, shape)
     elif code.co_freevars:
@@ -164,7 +186,7 @@ def assemble(code: CodeType, shape: Shape) -> CodeType:
         writer.emit("PUSH_NULL")
     _jump(writer, _target(map_, point, shape.resume))
     head = _head(writer, map_, point, inner_call)
-    prologue = Prologue(code, writer.size, shape.offset, inner_call)
+    prologue = Prologue(code, writer.size, shape.offset, inner_call, writer.raised)
     return code.replace(
         co_code=head.co_code + code.co_code,
         co_linetable=head.co_linetable + code.co_linetable,
@@ -204,9 +226,18 @@ def lasti_shift(code: CodeType) -> int:
     return prologue.length // 2 if prologue is not None else 0
 
 
-def _location(code: CodeType, point: Point) -> InstrLocation | None:
-    """The source position of the instruction the frame stands at, for tracebacks."""
-    positions = list(code.co_positions())[point.offset // 2]
+def original_unit(code: CodeType, unit: int) -> int | None:
+    """Translate the position that an exception has left; None if the prologue's own raised it."""
+    prologue = _prologue_of(code)
+    if prologue is not None and unit in prologue.raised:
+        return prologue.raised[unit]
+    offset = original_position(code, 2 * unit).offset
+    return None if offset is None else offset // 2
+
+
+def _location(code: CodeType, offset: int) -> InstrLocation | None:
+    """The source position of an instruction, for tracebacks."""
+    positions = list(code.co_positions())[offset // 2]
     return None if positions[0] is None else InstrLocation(*positions)
 
 
@@ -243,8 +274,13 @@ def _restore(writer: _Writer, map_: StackMap, shape: Shape) -> int:
     for index in range(_argument_count(writer.code)):
         if not shape.bound[index]:
             writer.emit("DELETE_FAST", index)
-    for kind, null in list(zip(slots, shape.nulls, strict=False))[packed:]:
-        _restore_slot(writer, kind, null)
+    raised, location = iter(shape.raised), writer.location
+    for depth, null in list(enumerate(shape.nulls))[packed:]:
+        if slots[depth] is Slot.LAST_INSTRUCTION and shape.raised:
+            writer.raise_at(next(raised), depth)
+            writer.location = location
+        else:
+            _restore_slot(writer, slots[depth], null)
     # all at once, or the stack and a call on top of it
     return max(len(bound) + packed + 3, len(shape.nulls) + 4)
 
@@ -287,7 +323,7 @@ def _head(writer: _Writer, map_: StackMap, point: Point, inner_call: range) -> C
     concrete.first_lineno = writer.code.co_firstlineno
     concrete.extend(writer.instructions)
     shift = writer.size // 2
-    table = []
+    table = list(writer.handlers)
     handler = map_.handler_of(point)
     if inner_call and handler is not None:
         # an exception of the inner frame goes where one of the original call would; returning

@@ -16,7 +16,7 @@ from types import CellType, FunctionType
 from hetmig.errors import HetmigError
 from hetmig.interpreter import layout, revival
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
-from hetmig.interpreter.assembly import assembled, callable_code, state_values
+from hetmig.interpreter.assembly import assembled, callable_code, raised_at, state_values
 from hetmig.interpreter.prologue import Shape
 
 __all__ = ["prepare", "resume"]
@@ -77,6 +77,7 @@ def _put_back(
         inner=inner is not None,
         bound=tuple(slot is not UNBOUND for slot in activation.slots),
         nulls=tuple(value is NULL for value in activation.stack),
+        raised=raised_at(activation),
     )
     original = activation.code
     code = assembled(original, shape, state)

@@ -15,7 +15,7 @@ from typing import Any
 
 from hetmig.errors import HetmigError
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
-from hetmig.interpreter.assembly import assembled, callable_code, state_values
+from hetmig.interpreter.assembly import assembled, callable_code, raised_at, state_values
 from hetmig.interpreter.generators import frame_of
 from hetmig.interpreter.layout import FrameMemory
 from hetmig.interpreter.prologue import Shape, state_of
@@ -32,16 +32,20 @@ __all__ = [
 ]
 
 
-def outline(activation: Activation, inner: bool = False) -> tuple[int, str, int, int, bool]:
+Outline = tuple[int, str, int, int, bool, tuple[int, ...]]
+
+
+def outline(activation: Activation, inner: bool = False) -> Outline:
     """What `new_generator` has to know of a generator beforehand, besides its code.
 
     The offset, how it goes on, which slots are bound and which places of the stack are NULL (as
-    bits), and whether it has called an inner frame.
+    bits), whether it has called an inner frame, and `Shape.raised`.
     """
     bound = sum(1 << i for i, slot in enumerate(activation.slots) if slot is not UNBOUND)
     nulls = sum(1 << i for i, value in enumerate(activation.stack) if value is NULL)
     depth = len(activation.stack)
-    return activation.offset, activation.resume.value, bound, nulls | 1 << depth, inner
+    how, raised = activation.resume.value, raised_at(activation)
+    return activation.offset, how, bound, nulls | 1 << depth, inner, raised
 
 
 def new_generator(
@@ -52,6 +56,7 @@ def new_generator(
     bound: int,
     nulls: int,
     inner: bool,
+    raised: tuple[int, ...],
 ) -> Generator:
     """A generator (or coroutine, or async generator) of `code` that holds nothing yet.
 
@@ -60,12 +65,13 @@ def new_generator(
     """
     if resume != Resume.CREATED.value:
         # by identity: hashing a code object means hashing all it contains
-        key = id(code), offset, resume, bound, nulls, inner
+        key = id(code), offset, resume, bound, nulls, inner, raised
         known = _shapes.get(key)
         if known is None:
             while len(_shapes) >= _MOST_SHAPES:
                 _shapes.pop(next(iter(_shapes)), None)
-            shape = _shape(code, offset, Resume(resume), bound, nulls, inner)
+            shape = _shape(code, offset, Resume(resume), bound, nulls)
+            shape = shape._replace(inner=inner, raised=raised)
             known = _shapes[key] = code, shape
         code = assembled(code, known[1], [])
     made: Generator = callable_code(code, namespace, _empty_cells(len(code.co_freevars)))()
@@ -81,13 +87,11 @@ def _bits(number: int, count: int) -> tuple[bool, ...]:
     return tuple(bool(number >> i & 1) for i in range(count))
 
 
-def _shape(
-    code: CodeType, offset: int, resume: Resume, bound: int, nulls: int, inner: bool
-) -> Shape:
+def _shape(code: CodeType, offset: int, resume: Resume, bound: int, nulls: int) -> Shape:
     slots = code.co_nlocals + len(code.co_freevars)
     slots += sum(name not in code.co_varnames for name in code.co_cellvars)
     depth = nulls.bit_length() - 1
-    return Shape(offset, resume, inner, _bits(bound, slots), _bits(nulls, depth), generator=True)
+    return Shape(offset, resume, False, _bits(bound, slots), _bits(nulls, depth), generator=True)
 
 
 @functools.cache
@@ -105,7 +109,7 @@ def fill(generator: Generator, activation: Activation, inner: object = None) -> 
     if frame is None:
         raise HetmigError("a generator that is to be filled has come to its end")
     if activation.resume is Resume.CREATED:
-        _store(FrameMemory(frame), activation.slots)
+        _store(FrameMemory(frame), [*activation.slots, *activation.stack])
         return []
     state = state_of(frame.f_code)
     if state is None:
@@ -121,7 +125,7 @@ def _store(memory: FrameMemory, slots: Sequence[object]) -> None:
     itself, which has not begun, and which nobody else knows of.
     """
     for index, value in enumerate(slots):
-        memory.store(index, None if value is UNBOUND else (value,))
+        memory.store(index, None if value is UNBOUND or value is NULL else (value,))
 
 
 def prime(generator: Generator) -> None:

@@ -30,7 +30,7 @@ from types import (
 from typing import Any, NamedTuple
 
 from hetmig.errors import NotMigratable
-from hetmig.interpreter import revival
+from hetmig.interpreter import awaitables, revival
 from hetmig.interpreter.activation import (
     NULL,
     UNBOUND,
@@ -63,6 +63,7 @@ class Assembly:
         self.modules: dict[int, ModuleType] = {}
         self.hollow: dict[int, Hollow] = {}
         self.at_end: list[Callable[[], object]] = []
+        self.looped: set[int] = set()
         self.first_tokens: dict[tuple[int, int], contextvars.Token[Any]] = {}
 
 
@@ -245,10 +246,11 @@ def generator(
     bound: int,
     nulls: int,
     inner: bool,
+    raised: tuple[int, ...],
     *names: str,
 ) -> Generator:
     """A generator that holds nothing yet; see `revival.new_generator`."""
-    made = revival.new_generator(code, namespace, offset, resume, bound, nulls, inner)
+    made = revival.new_generator(code, namespace, offset, resume, bound, nulls, inner, raised)
     how = _RESUMES[resume]
     if how in (Resume.CREATED, Resume.YIELDED):
         form = Activation(code, namespace, offset, how, [], [])
@@ -256,6 +258,22 @@ def generator(
     elif not isinstance(made, AsyncGeneratorType):  # those are begun by what awaits them
         revival.prime(made)
     return _named(made, names)
+
+
+def looped_generator(*outline: Any) -> Generator:
+    """An async generator that its event loop closes if it is dropped before its end."""
+    made = generator(*outline)
+    _assembly().looped.add(id(made))
+    return made
+
+
+def _begins(made: object) -> contextlib.AbstractContextManager[None]:
+    """In this block an async generator may begin: it belongs to its event loop, or to none."""
+    if id(made) not in _assembly().looped:
+        return awaitables.belonging_to()
+    from hetmig.state import event_loop  # imports asyncio
+
+    return awaitables.belonging_to(event_loop.finalize)
 
 
 def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
@@ -275,13 +293,17 @@ def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
     revival.fill(made, form)
     if form.resume is Resume.CREATED:
         return
-    if not isinstance(made, AsyncGeneratorType) or revival.stands_at_value(form):
+    if not isinstance(made, AsyncGeneratorType):
         revival.prime(made)
+    elif revival.stands_at_value(form):
+        with _begins(made):
+            revival.prime(made)
 
 
 def closed_generator(code: CodeType, *names: str) -> Generator:
     """A generator that has come to its end."""
-    return _named(revival.closed_generator(code, {}), names)
+    with awaitables.belonging_to():
+        return _named(revival.closed_generator(code, {}), names)
 
 
 def _named(made: Generator, names: tuple[str, ...]) -> Generator:
@@ -297,7 +319,8 @@ def coroutine_wrapper(coroutine: CoroutineType[Any, Any, Any]) -> Any:
 
 def async_step(generator: AsyncGeneratorType[Any, Any], value: object) -> Any:
     """What `asend(value)` gives; `begin_async_step` may follow."""
-    return generator.asend(value)
+    with _begins(generator):
+        return generator.asend(value)
 
 
 def begin_async_step(step: Any, _: object) -> None:
@@ -307,7 +330,8 @@ def begin_async_step(step: Any, _: object) -> None:
 
 def closed_async_step() -> Any:
     """One that has been awaited."""
-    step: Any = revival.async_sample().asend(None)
+    with awaitables.belonging_to():
+        step: Any = revival.async_sample().asend(None)
     step.close()
     return step
 
