@@ -16,12 +16,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T", bound=Thread)
 
 
-def migrate(to: str) -> None:
+def migrate(to: str) -> Any:
     """Go on at another node, given by name or `tcp://HOST:PORT`: this call returns there.
+
+    In a program that runs under asyncio write `await hetmig.migrate(to)`: the call gives a future,
+    and the whole program moves, with all its tasks, as soon as the one that called awaits.
 
     Raises NotMigratable or MigrationRefused, here, if that is not possible, NotInTask outside a
     task.  Call it from the task's own code, not through C (`map(hetmig.migrate, ...)`).
     """
+    runtime = _runtime()
+    # Only a program that has imported asyncio has loaded that module.
+    loops = sys.modules.get("hetmig.state.event_loop")
+    if loops is not None and (loop := loops.running()) is not None:
+        return loop.ask_to_move(to)
+    return runtime.migrate(to, sys._getframe(1), sys._getframe(0))
+
+
+def move(to: str) -> None:
+    """`migrate` for the event loop itself, between two callbacks."""
     _runtime().migrate(to, sys._getframe(1), sys._getframe(0))
 
 

@@ -17,6 +17,7 @@ BESIDES = (
     "__set_name__",
     "_create_fn",
 )
+SAMPLE = 20
 FRACTION = 0.6
 """How much of a case that moves must move, at least."""
 
@@ -31,7 +32,8 @@ def test_the_row_is_true(row):
     module = sys.modules[row.function.__module__]
     cloudpickle.register_pickle_by_value(module)
     try:
-        report = torture(row.function)  # raises for any outcome that differs
+        # raises for any outcome that differs; all safe points are tried by another test
+        report = torture(row.function, at_most=None if row.refused else SAMPLE, seed=1)
     finally:
         cloudpickle.unregister_pickle_by_value(module)
     if row.refused:

@@ -39,7 +39,8 @@ _DRAIN_SECONDS = 0.1
 
 _BOOT = (
     "import json, sys; config = json.loads(sys.stdin.buffer.readline()); "
-    "sys.path[:] = config['path']; from hetmig.node.runner import main; main(config)"
+    "sys.path[:] = config['path']; from hetmig.node import asynchronous; asynchronous.install(); "
+    "from hetmig.node.runner import main; main(config)"
 )
 
 

@@ -17,13 +17,13 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from types import FunctionType, ModuleType
+from types import CoroutineType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import protocol, sleeping
+from hetmig.node import asynchronous, protocol, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
@@ -31,6 +31,7 @@ from hetmig.node.streams import Outlets
 from hetmig.state import image
 from hetmig.state.manifest import check_python
 from hetmig.state.modules import OwnModules
+from hetmig.task import move
 
 __all__ = ["main"]
 
@@ -64,7 +65,9 @@ def _obey(control: int, runtime: Runtime) -> None:
             _thread.interrupt_main(safepoint.SIGNAL)
         if b"ask" in data:
             runtime.hear_request()
-        sleeping.wake()  # where there are no signals, a sleeper hears of it like this only
+        # where there are no signals, those who wait hear of it like this only
+        sleeping.wake()
+        asynchronous.wake()
     os._exit(1)
 
 
@@ -76,6 +79,7 @@ class Runner:
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)
+        asynchronous.connect(lambda: self.runtime.preemptor.pending, move)
         os.register_at_fork(after_in_child=self.runtime.disown)
 
     def run(self) -> None:
@@ -184,7 +188,8 @@ def _build(message: Message, runtime: Runtime) -> Work:
 def _call(function: Callable[..., object], args: Sequence[Any], kwargs: dict[str, Any]) -> Work:
     def work(runner: Runner) -> object:
         runner.runtime.root = sys._getframe()
-        return function(*args, **kwargs)
+        value = function(*args, **kwargs)
+        return asynchronous.result_of(value) if type(value) is CoroutineType else value
 
     return work
 

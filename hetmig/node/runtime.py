@@ -16,7 +16,7 @@ from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.safepoint import Preemptor
-from hetmig.node import protocol, sleeping
+from hetmig.node import asynchronous, protocol, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.streams import Outlets
 from hetmig.state import context_variables, image, threads
@@ -65,6 +65,7 @@ class Runtime:
         self._events = 0
         self._early: list[tuple[str, bytes]] | None = []
         self._request = 0
+        self._requests = asynchronous.Requests()
         self._progress: list[Any] | None = None
         self._progress_sent = 0.0
 
@@ -151,7 +152,8 @@ class Runtime:
             root = self._root_of(frame)
             self._require_movable()
             frozen = self._freeze(capture(frame, root=root))
-        except NotMigratable:
+        except NotMigratable as error:
+            self._requests.note(frame, error)
             raise
         except HetmigError as error:
             raise NotMigratable(str(error)) from error
@@ -238,6 +240,7 @@ class Runtime:
             if message.kind != protocol.FREEZE:
                 return
             self._request = message.header["request"]
+            self._requests.begin()
             if self.ended:
                 self._decline(self._request, NotMigratable("the task has just ended"))
                 return
@@ -246,9 +249,10 @@ class Runtime:
             self._channel.lock.release()
         self.preemptor.begin(message.header["deadline"])
         sleeping.wake()
+        asynchronous.wake()
 
     def _expired(self, reason: NotMigratable) -> None:
-        error = protocol.describe_error(reason)
+        error = protocol.describe_error(self._requests.explained(reason))
         with self._channel.lock:
             header = {"request": self._request, "error": error}
             self._channel.send(protocol.DECLINED, header)

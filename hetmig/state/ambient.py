@@ -8,6 +8,7 @@ what differs when it leaves goes along and is put back at the destination.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,15 @@ def _numpy_random(random: Any) -> tuple[Any, ...]:
     return (name, keys.tolist(), *rest)
 
 
+def _next_task(tasks: Any) -> int:
+    """The number in the name of the next asyncio task: `count(5)`."""
+    return int(repr(tasks._task_name_counter.__self__)[6:-1])
+
+
+def _count_tasks(tasks: Any, number: int) -> None:
+    tasks._task_name_counter = itertools.count(number).__next__
+
+
 def _directory(module: Any) -> str:
     try:
         return str(module.getcwd())
@@ -51,6 +61,7 @@ _KINDS = {
     "numpy's random numbers": _Kind(
         "numpy.random", _numpy_random, lambda module, state: module.set_state(state)
     ),
+    "names of asyncio's tasks": _Kind("asyncio.tasks", _next_task, _count_tasks),
     "recursion limit": _Kind(
         "sys",
         lambda module: module.getrecursionlimit(),

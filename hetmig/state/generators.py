@@ -6,7 +6,7 @@ nothing, and filled when all it holds has been read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,10 @@ def _reduce_generator(pickler: Pickler, generator: Generator) -> Reduced:
     held: tuple[Any, ...] = bound, stack, activation.handled
     if pickler.namespaces == "referenced" and pickler.imported_as(activation.globals) is None:
         held = (*held, Unsent(activation.globals, global_names(activation.code)))
-    return rebuild.generator, made, held, None, None, rebuild.fill_generator
+    constructor: Callable[..., Generator] = rebuild.generator
+    if isinstance(generator, AsyncGeneratorType) and generators.has_finalizer(generator):
+        constructor = rebuild.looped_generator
+    return constructor, made, held, None, None, rebuild.fill_generator
 
 
 def _made_of(

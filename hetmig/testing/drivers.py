@@ -31,8 +31,18 @@ def drive_generator(
 def drive_coroutine(
     function: Callable[..., Coroutine[Any, Any, Any]], /, *args: Any, **kwargs: Any
 ) -> object:
-    """Run an `async def main` under asyncio."""
-    return asyncio.run(function(*args, **kwargs))
+    """Run an `async def main` under asyncio, on a loop on which sleeping takes no time.
+
+    asyncio must be the one written in Python, see docs/asyncio.md; with the one in C, which can't
+    move, time passes as it does.
+    """
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if asyncio.Task.__module__ == "asyncio.tasks":
+        from hetmig.testing import virtual_time
+
+        factory = virtual_time.VirtualLoop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(function(*args, **kwargs))
 
 
 _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., object]], ...] = (
