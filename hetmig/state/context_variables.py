@@ -17,7 +17,7 @@ from typing import Any
 
 from hetmig.errors import NotMigratable
 from hetmig.state import rebuild
-from hetmig.state.module_globals import Place, here, places
+from hetmig.state.module_globals import Place, here, place_of
 
 __all__ = [
     "current",
@@ -56,14 +56,13 @@ def current() -> Context:
 
 def reducer_of_variables() -> Callable[[Any, ContextVar[Any]], Reduced]:
     """How a variable is taken apart: by name if its module has it, else by value."""
-    known = places(ContextVar)
     of_decimal = decimal_variable() if "decimal" in sys.modules else None
 
     def reduce(pickler: Any, variable: ContextVar[Any]) -> Reduced:
         if variable is of_decimal:
             return decimal_variable, ()
         whole = variable.name, _default(variable)
-        place = known.get(id(variable))
+        place = place_of(variable)
         return (new_variable, whole) if place is None else (variable_of_module, (*place, *whole))
 
     return reduce

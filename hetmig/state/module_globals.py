@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from hetmig.state.namespaces import by_reference
 
-__all__ = ["Place", "here", "places"]
+__all__ = ["Place", "here", "place_of"]
 
 T = TypeVar("T")
 
@@ -23,8 +23,27 @@ class Place(NamedTuple):
     name: str
 
 
-def places(cls: type) -> dict[int, Place]:
-    """Identity -> place of each object of exactly this type in modules that travel by name."""
+_searches: dict[type, tuple[tuple[int, int], dict[int, Place]]] = {}
+
+
+def place_of(value: object) -> Place | None:
+    """The place of this very object, in a module that travels by name; None if it has none."""
+    cls = type(value)
+    found = _places(cls).get(id(value))
+    return found if found is not None and here(found, cls) is value else None
+
+
+def _places(cls: type) -> dict[int, Place]:
+    """Identity -> place of each object of exactly this type, when modules last became more."""
+    namespaces = [getattr(module, "__dict__", ()) for module in list(sys.modules.values())]
+    extent = len(namespaces), sum(map(len, namespaces))
+    known = _searches.get(cls)
+    if known is None or known[0] != extent:
+        known = _searches[cls] = extent, _search(cls)
+    return known[1]
+
+
+def _search(cls: type) -> dict[int, Place]:
     found: dict[int, Place] = {}
     for module_name, module in list(sys.modules.items()):
         namespace = getattr(module, "__dict__", None)

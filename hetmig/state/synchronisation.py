@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hetmig.errors import NotMigratable
-from hetmig.state.module_globals import Place, here, places
+from hetmig.state.module_globals import Place, here, place_of
 from hetmig.state.threads import others
 
 __all__ = [
@@ -47,13 +47,12 @@ _OWN_WAY = ("__reduce__", "__reduce_ex__")
 
 def reducer_of_locks(cls: type) -> Callable[[Any, Any], Reduced]:
     """How a lock of this type is taken apart.  Locks of importable modules travel by name."""
-    known = places(cls)
     state_of = _lock_state if cls is LOCK else _rlock_state
     by_name, by_value = (lock_of_module, new_lock) if cls is LOCK else (rlock_of_module, new_rlock)
 
     def reduce(pickler: Any, lock: Any) -> Reduced:
         state = state_of(lock)
-        place = known.get(id(lock))
+        place = place_of(lock)
         return (by_value, (state,)) if place is None else (by_name, (*place, state))
 
     return reduce

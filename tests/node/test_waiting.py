@@ -22,7 +22,7 @@ def test_a_sleeper_sleeps_on_elsewhere(nodes: Nodes, wait_for: WaitFor) -> None:
     assert hop.wait_s < 1
     where, slept = task.result(TIMEOUT)
     assert where == "b"
-    assert 2.0 <= slept - hop.freeze_s < 4.0
+    assert 1.95 <= slept - hop.freeze_s < 4.0  # two clocks, and the time the freeze is counted from
 
 
 def test_a_sleeper_sleeps_on_after_many_moves(nodes: Nodes, wait_for: WaitFor) -> None:
