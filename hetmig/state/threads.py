@@ -20,6 +20,9 @@ Reduced = tuple[Any, ...]
 IGNORABLE = "_hetmig_ignorable"
 """The attribute which `hetmig.ignorable` sets."""
 
+_OF_MESSAGES = "zmq.utils.garbage"
+"""pyzmq's own thread, which frees the memory of messages that hetmig has sent."""
+
 _LIVE = "it runs on in this process"
 _TASK = ("_target", "_args", "_kwargs")
 _NAME = "_name", "_daemonic"
@@ -42,6 +45,8 @@ def others(*, ignorable: bool) -> list[str]:
         if thread.ident is not None:
             known.add(thread.ident)
         if thread.ident == me or thread.name.startswith("hetmig-"):
+            continue
+        if type(thread).__module__ == _OF_MESSAGES:
             continue
         if isinstance(thread, threading._DummyThread) and thread.ident not in frames:
             continue  # one that C code had started; nobody notes its end
