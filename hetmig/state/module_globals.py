@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple, TypeVar
 
+import cloudpickle
+
 from hetmig.state.namespaces import by_reference
 
 __all__ = ["Place", "here", "place_of"]
@@ -23,7 +25,8 @@ class Place(NamedTuple):
     name: str
 
 
-_searches: dict[type, tuple[tuple[int, int], dict[int, Place]]] = {}
+_Extent = tuple[int, int, frozenset[str]]
+_searches: dict[type, tuple[_Extent, dict[int, Place]]] = {}
 
 
 def place_of(value: object) -> Place | None:
@@ -36,7 +39,8 @@ def place_of(value: object) -> Place | None:
 def _places(cls: type) -> dict[int, Place]:
     """Identity -> place of each object of exactly this type, when modules last became more."""
     namespaces = [getattr(module, "__dict__", ()) for module in list(sys.modules.values())]
-    extent = len(namespaces), sum(map(len, namespaces))
+    by_value = frozenset(cloudpickle.list_registry_pickle_by_value())
+    extent = len(namespaces), sum(map(len, namespaces)), by_value
     known = _searches.get(cls)
     if known is None or known[0] != extent:
         known = _searches[cls] = extent, _search(cls)

@@ -240,3 +240,24 @@ send(sys.argv[1], freeze_value([current(), token, Settings]))
         "print(level in context, decimal.getcontext().prec)\n"
     )
     assert elsewhere.run(arrived, path, tmp_path) == "5 9 1\nFalse 28\n"
+
+
+def test_a_variable_of_a_module_that_comes_to_travel_by_value(monkeypatch):
+    """Where it was found before, when its module still travelled by name, says nothing any more."""
+    import sys
+    from types import ModuleType
+
+    import cloudpickle
+
+    from hetmig.state.module_globals import place_of
+
+    module = ModuleType("module_of_a_variable")
+    module.variable = ContextVar("variable")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert place_of(module.variable) == (module.__name__, "variable")
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        assert place_of(module.variable) is None
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+    assert place_of(module.variable) == (module.__name__, "variable")
