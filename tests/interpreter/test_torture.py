@@ -44,6 +44,7 @@ REFUSALS = (
     "a class body can't move",
     "cannot travel: a frame or traceback",
     "logging.getLogger()",  # pytest's own handlers
+    "by their addresses",  # parts of the library, such as inspect.unwrap
     "made (",  # an object half-made, whose __reduce__ finds its parts missing
 )
 

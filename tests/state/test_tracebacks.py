@@ -51,4 +51,5 @@ def test_a_traceback_in_a_variable_is_still_the_exceptions_own():
     error = raised()
     _, extra = thaw(freeze([], {"error": error, "traceback": error.__traceback__}))
     assert extra["traceback"] is extra["error"].__traceback__
-    assert traceback.format_tb(extra["traceback"]) == traceback.format_tb(error.__traceback__)
+    places = [tuple(entry) for entry in traceback.extract_tb(error.__traceback__)]
+    assert [tuple(entry) for entry in traceback.extract_tb(extra["traceback"])] == places
