@@ -26,8 +26,12 @@ SECONDS = 900
 
 ATTENTION = 2
 """So many interpreters run their tests at the same time."""
-QUICK = "not slow and not exhaustive"
-EMULATED = ("-m", QUICK, "tests/interpreter", "tests/state/test_image.py")
+QUICK = "not slow and not exhaustive and not nightly"
+EMULATED = (
+    *("-m", QUICK, "--ignore=tests/interpreter/test_library.py"),
+    *("tests/interpreter", "tests/state/test_image.py", "tests/state/test_generators.py"),
+)
+LIGHTLY = {"HETMIG_RANDOM_PROGRAMS": "5", "HETMIG_TORTURE": "3"}
 NATIVE = ("tests/interpreter", "tests/state")
 # the first to wait for its turn waits for all before it
 patient = pytest.mark.timeout(SECONDS * len(OTHERS))
@@ -61,7 +65,7 @@ def test_the_tests_pass_in(name, runs):
 def _test_in(name: str) -> tuple[int, str]:
     python, environment = with_pytest(name)
     if name in EMULATED_CPUS:
-        return run_tests(python, environment | {"HETMIG_RANDOM_PROGRAMS": "10"}, *EMULATED)
+        return run_tests(python, environment | LIGHTLY, *EMULATED)
     return run_tests(python, environment, *NATIVE)
 
 

@@ -124,7 +124,7 @@ def usage():
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("run", [moves, generator_moves], ids=["frames", "generators"])
 @pytest.mark.parametrize(
-    "count", [5_000, pytest.param(50_000, marks=pytest.mark.exhaustive)], ids=["some", "all"]
+    "count", [5_000, pytest.param(50_000, marks=pytest.mark.nightly)], ids=["some", "all"]
 )
 def test_memory_and_descriptors_stay(run, count):
     run(1000)

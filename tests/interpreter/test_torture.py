@@ -31,9 +31,10 @@ CASES = [case for case in _cases() if not case.id.startswith("library.")]
 PLAIN = [case for case in CASES if not case.id.startswith("boundaries.")]
 
 # A case may have hundreds of safe points, and runs on many interpreters: by default some are tried,
-# spread over the whole run.  HETMIG_TORTURE=all tries them all, and moves all cases to and fro.
-ALL = os.environ.get("HETMIG_TORTURE") == "all"
-SAMPLE = None if ALL else 25
+# spread over the whole run.  HETMIG_TORTURE is how many, or "all", which moves all to and fro, too.
+TORTURE = os.environ.get("HETMIG_TORTURE", "25")
+ALL = TORTURE == "all"
+SAMPLE = None if ALL else int(TORTURE)
 HOPPING = ("loops", "calls", "exceptions", "generators")
 TO_AND_FRO = [case for case in CASES if ALL or case.id.partition(".")[0] in HOPPING]
 
@@ -67,7 +68,7 @@ def by_value():
 def test_moved_once_at_every_safe_point(module, case, by_value):
     by_value(module)
     report = torture(case, at_most=SAMPLE, seed=1)
-    assert report.migrated >= 2
+    assert report.migrated >= 1
     unexpected = [
         reason for reason in report.reasons if not any(known in reason for known in REFUSALS)
     ]

@@ -59,7 +59,7 @@ def test_moved_at_some_safe_points(program: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
+@pytest.mark.nightly
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_moved_at_every_safe_point(program: str) -> None:
     assert torture(program)["migrated"] >= 100
