@@ -11,6 +11,7 @@ import _queue
 import _thread
 import gc
 import re
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -65,8 +66,9 @@ def _lock_state(lock: Any) -> bool:
 
 
 def _rlock_state(lock: Any) -> int:
-    owner, count = (int(part) for part in re.findall(r"(?:owner|count)=(\d+)", repr(lock)))
-    if count and owner != threading.get_ident():
+    owner, count = (int(part) for part in re.findall(r"(?:owner|count)=(-?\d+)", repr(lock)))
+    # the owner is shown as a signed number
+    if count and (owner - threading.get_ident()) % (2 * sys.maxsize + 2):
         raise NotMigratable("the lock is held by another thread")
     return count
 
