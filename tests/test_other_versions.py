@@ -31,7 +31,7 @@ EMULATED = (
     *("-m", QUICK, "--ignore=tests/interpreter/test_library.py"),
     *("tests/interpreter", "tests/state/test_image.py", "tests/state/test_generators.py"),
 )
-LIGHTLY = {"HETMIG_RANDOM_PROGRAMS": "5", "HETMIG_TORTURE": "3"}
+LIGHTLY = {"HETMIG_RANDOM_PROGRAMS": "5", "HETMIG_TORTURE": "8"}
 NATIVE = ("tests/interpreter", "tests/state")
 # the first to wait for its turn waits for all before it
 patient = pytest.mark.timeout(SECONDS * len(OTHERS))
