@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MARK = "hetmig"
 _AT_MOST = 100
 _HEADING = "hetmig torture"
-_SETTINGS = frozenset({"where", "at_most", "seed", "modules", "seconds"})
+_SETTINGS = frozenset({"where", "at_most", "seed", "warm_up", "modules", "seconds"})
 
 _reports = pytest.StashKey["list[Report]"]()
 _unmoved = pytest.StashKey[list[str]]()
@@ -58,8 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        f"{_MARK}(where=, at_most=, seed=, modules=, seconds=, ping_pong=False, least=1): the test "
-        "can move; it is migrated at its safe points, and `least` so many moves must succeed",
+        f"{_MARK}(where=, at_most=, seed=, warm_up=, modules=, seconds=, ping_pong=False, "
+        "least=1): the test can move; it is migrated at its safe points, and `least` so many moves "
+        "must succeed",
     )
     config.stash[_reports] = []
     config.stash[_unmoved] = []

@@ -18,7 +18,14 @@ from hetmig.interpreter.activation import Activation, Resume
 from hetmig.interpreter.call_names import name_of_call
 from hetmig.interpreter.driving import driven
 from hetmig.interpreter.entries import Entry, called_directly
-from hetmig.interpreter.frames import Position, address_of, position, read_slots, read_stack
+from hetmig.interpreter.frames import (
+    Position,
+    address_of,
+    calling,
+    position,
+    read_slots,
+    read_stack,
+)
 from hetmig.interpreter.generators import GeneratorMemory, owner_of
 from hetmig.interpreter.layout import FrameMemory
 from hetmig.interpreter.through_c import called_through_c
@@ -103,6 +110,8 @@ def _read(frame: FrameType, inner: FrameType | None) -> Iterator[_Read]:
     where = position(frame)
     if where is None:
         raise NotMigratable("the frame is still being put back", frame=address_of(frame))
+    if inner is not None:
+        where = calling(where)
     memory = FrameMemory(frame)
     _require_movable(frame, where)
     point = where.point

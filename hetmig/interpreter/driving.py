@@ -12,7 +12,7 @@ from hetmig.interpreter import bridges, cpython
 from hetmig.interpreter.activation import Resume
 from hetmig.interpreter.awaitables import AWAITABLES, passes_to
 from hetmig.interpreter.entries import Entry, living, operands
-from hetmig.interpreter.frames import Position, position
+from hetmig.interpreter.frames import Position, calling, position
 from hetmig.interpreter.generators import address_of_owner
 from hetmig.interpreter.layout import FrameMemory, object_at, reference_count
 from hetmig.interpreter.stackmap import Point
@@ -32,7 +32,8 @@ def driven(where: Position, memory: FrameMemory, inner: FrameType) -> Entry | No
     """How the caller drives the generator whose frame `inner` is; None if that is not known."""
     generator = address_of_owner(inner)
     if cpython.PRECALL and where.point.name == "CALL":
-        where = where._replace(point=where.map.at(where.point.start - 2))  # a call is both of them
+        # a call is both of them, and to be made again it begins with the first
+        where = where._replace(point=where.map.at(where.point.start - 2))
     depth, references = len(where.point.before or ()), operands(where, memory)
     match where.point.name:
         case "FOR_ITER":
@@ -95,7 +96,7 @@ def _called(
         return Entry(Resume.AGAIN, len(references), offset=point.start)
     if step in ("throw", "close"):
         rest = bridges.thrown if step == "throw" else bridges.closed
-        call = where.map.at(point.end) if point.name == "PRECALL" else point
+        call = calling(where).point
         between = bridges.driver(rest, object_at(generator))
         return Entry(Resume.AFTER, below, offset=call.start, between=between)
     return None

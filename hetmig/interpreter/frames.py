@@ -13,7 +13,7 @@ from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position, original_unit
 from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
 
-__all__ = ["Position", "address_of", "position", "read_slots", "read_stack"]
+__all__ = ["Position", "address_of", "calling", "position", "read_slots", "read_stack"]
 
 
 class Position(NamedTuple):
@@ -47,6 +47,17 @@ def position(frame: FrameType) -> Position | None:
         return None
     map_ = stack_map(code)
     return Position(frame.f_code, code, map_, map_.at(offset))
+
+
+def calling(where: Position) -> Position:
+    """The same, for a frame that has called another one.
+
+    A PRECALL that was specialised for what it calls (of a hot loop's C functions) makes the whole
+    call, and goes on behind the CALL which follows it.
+    """
+    if where.point.name != "PRECALL":
+        return where
+    return where._replace(point=where.map.at(where.point.end))
 
 
 def read_slots(code: CodeType, memory: FrameMemory) -> list[object]:

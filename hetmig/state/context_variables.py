@@ -10,6 +10,7 @@ can only be made by setting the variable there: so it is made anew, in the new c
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
 from collections.abc import Callable
 from contextvars import Context, ContextVar, Token
@@ -157,7 +158,7 @@ def reduce_capsule(pickler: Any, capsule: Any) -> Any:
     """The settings of numpy, a pointer in a capsule; known where they are current."""
     if not repr(capsule).startswith('<capsule object "numpy.ufunc.extobj"'):
         return NotImplemented
-    from numpy._core import umath
+    umath = _numpy_umath()
 
     def settings() -> dict[str, Any]:
         umath._extobj_contextvar.set(capsule)
@@ -168,9 +169,12 @@ def reduce_capsule(pickler: Any, capsule: Any) -> Any:
 
 def numpy_settings(settings: dict[str, Any]) -> Any:
     """A capsule with these settings."""
-    from numpy._core import umath
+    return _numpy_umath()._make_extobj(**settings)
 
-    return umath._make_extobj(**settings)
+
+def _numpy_umath() -> Any:
+    # not an `import`: numpy need not be here, neither now nor where types are checked
+    return importlib.import_module("numpy._core.umath")
 
 
 # -- tokens

@@ -28,6 +28,7 @@ def torture(
     where: str = "here",
     at_most: int | None = None,
     seed: int = 0,
+    warm_up: int = 0,
     modules: Iterable[ModuleType | str] = (),
     seconds: float = 60,
     progress: bool | None = None,
@@ -48,9 +49,10 @@ def torture(
     requirements.  Elsewhere, a run may take `seconds`.
 
     With `at_most`, only so many safe points are used, spread over the run by a choice that hangs
-    on `seed`; the report says how many there were.  `modules` are modules whose data belongs to
-    the program, besides that of `function` itself.  `progress` tells whether to show on standard
-    error how far it is; by default only on a terminal.
+    on `seed`; the report says how many there were.  CPython rewrites code that runs often: after
+    `warm_up` more runs, safe points are those of a hot program.  `modules` are modules whose data
+    belongs to the program, besides that of `function` itself.  `progress` tells whether to show on
+    standard error how far it is; by default only on a terminal.
 
     Raises Difference for the first migrated run whose outcome differs, or that crashes; Unsteady
     if two unmigrated runs differ; NotMigratable for arguments that can't travel; and
@@ -60,6 +62,8 @@ def torture(
     program = Program(function, args, kwargs, modules)
     try:
         expected = checked(program)
+        for _ in range(warm_up):
+            _undisturbed(program)
         report = Report(program=program.name, where=where)
         wanted: frozenset[int] | None = None
         if at_most is not None:
