@@ -88,6 +88,7 @@ def freeze(stack: Sequence[Activation], extra: Mapping[str, Any] | None = None) 
     """
 
     def write(writer: _Writer) -> Image:
+        writer.introduce_constants()
         writer.runs(stack)
         names = writer.namespaces(stack)
         writer.dump(len(stack), "frames")
@@ -262,6 +263,10 @@ class _Writer:
         frame = frame_of(cast(Generator, value)) if type(value) in GENERATORS else None
         if frame is not None:
             self._file.write(self._pickler.introduce(frame.f_globals))
+
+    def introduce_constants(self) -> None:
+        """Before anything else of a program is written: what it may compare by identity."""
+        self._file.write(self._pickler.introduce_constants())
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
         """Write `value`, which the program calls `name`; the bytes it took."""

@@ -13,7 +13,7 @@ import cloudpickle
 
 from hetmig.state.namespaces import by_reference
 
-__all__ = ["Place", "here", "place_of"]
+__all__ = ["Place", "here", "place_of", "places_of_type"]
 
 T = TypeVar("T")
 
@@ -32,11 +32,11 @@ _searches: dict[type, tuple[_Extent, dict[int, Place]]] = {}
 def place_of(value: object) -> Place | None:
     """The place of this very object, in a module that travels by name; None if it has none."""
     cls = type(value)
-    found = _places(cls).get(id(value))
+    found = places_of_type(cls).get(id(value))
     return found if found is not None and here(found, cls) is value else None
 
 
-def _places(cls: type) -> dict[int, Place]:
+def places_of_type(cls: type) -> dict[int, Place]:
     """Identity -> place of each object of exactly this type, when modules last became more."""
     namespaces = [getattr(module, "__dict__", ()) for module in list(sys.modules.values())]
     by_value = frozenset(cloudpickle.list_registry_pickle_by_value())

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import cloudpickle
 
+from hetmig.state import constants
 from hetmig.state.code import attribute_names, submodules
 from hetmig.state.generators import Running
 from hetmig.state.namespaces import NamespaceOf, imported_as
@@ -178,6 +179,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.memo = {**MEMO, **known}
         self._known[id(namespace)] = namespace
         return introduction(name)
+
+    def introduce_constants(self) -> bytes:
+        """Before the first dump: know the constants that are compared by identity.
+
+        What is to be written.
+        """
+        known, written = constants.introduce(len(MEMO))
+        self.memo = {**MEMO, **known}
+        return written
 
     def place(self, code: CodeType) -> Reference | None:
         """How the destination finds code in its own modules, if it should."""

@@ -35,6 +35,7 @@ from hetmig.state import (
     context_variables,
     generators,
     iterators,
+    library_objects,
     rebuild,
     resources,
     singletons,
@@ -99,9 +100,10 @@ class Reducers(dict[type, "Reducer | None"]):
                 return named
             if base is not object and not _OWN_WAY.isdisjoint(vars(base)):
                 return None
+        of_library = library_objects.reducer_of(cls)
         if found := singletons.of_type(cls):
-            return functools.partial(_reduce_singleton, found)
-        return None
+            return functools.partial(_reduce_singleton, found, of_library)
+        return of_library
 
 
 def _reducer_of_asyncio(cls: type) -> Reducer | None:
@@ -124,10 +126,12 @@ def _reduce_random(pickler: Pickler, obj: Any) -> Any:
     return (getattr, (random, "_inst")) if obj is random._inst else NotImplemented
 
 
-def _reduce_singleton(known: dict[int, tuple[str, str]], pickler: Pickler, obj: Any) -> Any:
+def _reduce_singleton(
+    known: dict[int, tuple[str, str]], others: Reducer | None, pickler: Pickler, obj: Any
+) -> Any:
     place = known.get(id(obj))
     if place is None or not by_reference(place[0]):
-        return NotImplemented
+        return others(pickler, obj) if others else NotImplemented
     return getattr, (sys.modules[place[0]], place[1])
 
 

@@ -16,7 +16,7 @@ def of_type(cls: type) -> dict[int, tuple[str, str]]:
     """Identity of each sentinel of exactly this type -> (module, name).
 
     A sentinel has no state, or none but texts, its own name among them (`Shift = Action("Shift")`).
-    An object with other state travels by value, wherever it is also held.
+    For objects with other state see `library_objects`.
     """
     if cls is object:
         modules = _all_modules()

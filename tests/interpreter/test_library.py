@@ -6,7 +6,7 @@ import urllib.parse
 import cloudpickle
 import pytest
 
-from hetmig.testing import Difference, torture
+from hetmig.testing import torture
 from tests.cases import library
 
 # Most of their time they are in what C code has entered, or look at addresses.
@@ -75,7 +75,6 @@ def pickletools_mark():
     return mark is pickletools.markobject
 
 
-@pytest.mark.xfail(strict=True, raises=Difference, reason="it arrives as a copy")
 @pytest.mark.parametrize("program", [argparse_default, pickletools_mark])
 def test_what_a_module_knows_by_identity(program):
     """A text, and an object with state: `argparse` and `pickletools` go wrong by it."""
