@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from tests import interpreters
+from tests.other_versions import Beside
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a shell: what the tests start would ignore Ctrl-C as well.
@@ -26,6 +27,29 @@ hypothesis.settings.register_profile(
     print_blob=True,
 )
 hypothesis.settings.load_profile("hetmig")
+
+
+_BESIDE = pytest.StashKey[Beside]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the tests begin that other interpreters run: minutes each, beside those of this one."""
+    calls = [getattr(item, "callspec", None) for item in session.items]
+    names = [call.params["interpreter"] for call in calls if call and "interpreter" in call.params]
+    if names and not session.config.option.collectonly:
+        session.stash[_BESIDE] = Beside(names)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what was not waited for."""
+    if _BESIDE in session.stash:
+        session.stash[_BESIDE].close()
+
+
+@pytest.fixture
+def beside(request: pytest.FixtureRequest) -> Beside:
+    """The tests that other interpreters run."""
+    return request.session.stash[_BESIDE]
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ from hetmig.state import (
     containers,
     context_variables,
     generators,
+    instances,
     iterators,
     library_objects,
     rebuild,
@@ -100,10 +101,24 @@ class Reducers(dict[type, "Reducer | None"]):
                 return named
             if base is not object and not _OWN_WAY.isdisjoint(vars(base)):
                 return None
-        of_library = library_objects.reducer_of(cls)
-        if found := singletons.of_type(cls):
-            return functools.partial(_reduce_singleton, found, of_library)
-        return of_library
+        found = singletons.of_type(cls)
+        by_name = functools.partial(_reduce_singleton, found) if found else None
+        return _first_of(by_name, library_objects.reducer_of(cls), instances.reducer_of(cls))
+
+
+def _first_of(*reducers: Reducer | None) -> Reducer | None:
+    """What asks one after the other, until one knows the object."""
+    known = [reducer for reducer in reducers if reducer is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+
+    def reduce(pickler: Pickler, obj: Any) -> Any:
+        for reducer in known:
+            if (reduced := reducer(pickler, obj)) is not NotImplemented:
+                return reduced
+        return NotImplemented
+
+    return reduce
 
 
 def _reducer_of_asyncio(cls: type) -> Reducer | None:
@@ -126,12 +141,10 @@ def _reduce_random(pickler: Pickler, obj: Any) -> Any:
     return (getattr, (random, "_inst")) if obj is random._inst else NotImplemented
 
 
-def _reduce_singleton(
-    known: dict[int, tuple[str, str]], others: Reducer | None, pickler: Pickler, obj: Any
-) -> Any:
+def _reduce_singleton(known: dict[int, tuple[str, str]], pickler: Pickler, obj: Any) -> Any:
     place = known.get(id(obj))
     if place is None or not by_reference(place[0]):
-        return others(pickler, obj) if others else NotImplemented
+        return NotImplemented
     return getattr, (sys.modules[place[0]], place[1])
 
 

@@ -16,7 +16,11 @@ def keeps_its_state():
     try:
         for _ in range(3):
             pass
-        return held is calendar.c, calendar.c.getfirstweekday(), calendar.weekheader(2)
+        return (
+            held is calendar.c,
+            calendar.c.getfirstweekday(),
+            calendar.TextCalendar().firstweekday,
+        )
     finally:
         held.setfirstweekday(before)
 

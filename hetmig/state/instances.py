@@ -1,0 +1,71 @@
+"""Instances whose `__dict__` is held by somebody else, too: `names = vars(x)`.
+
+Pickle fills the dictionary of the new instance from a copy.  If that copy is also the value of a
+variable, what one of them is given later is missing in the other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import GetSetDescriptorType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hetmig.state.pickler import Pickler
+
+__all__ = ["reducer_of"]
+
+
+class _Plain:
+    pass
+
+
+def _references_if_alone() -> int:
+    held = vars(_Plain())
+    return sys.getrefcount(held)
+
+
+_ALONE = _references_if_alone() + 1
+"""The references to such a dictionary in `reduce`, if only its object has one besides."""
+
+
+def reducer_of(cls: type) -> Callable[[Pickler, Any], Any] | None:
+    """The reducer of a class that leaves its state to `object.__reduce_ex__`.
+
+    None if its instances have no dictionary.
+    """
+    descriptor = _dictionary(cls)
+    if descriptor is None or hasattr(cls, "__setstate__"):
+        return None
+
+    def reduce(pickler: Pickler, value: Any) -> Any:
+        # by the descriptor: `vars(value)` might run a `__getattribute__` of the program's
+        held = descriptor.__get__(value)
+        if sys.getrefcount(held) <= _ALONE:
+            return NotImplemented
+        constructor, arguments, state, items, pairs = value.__reduce_ex__(5)
+        if not (state is held or (isinstance(state, tuple) and state[0] is held)):
+            return NotImplemented
+        return constructor, arguments, state, items, pairs, fill
+
+    return reduce
+
+
+def _dictionary(cls: type) -> GetSetDescriptorType | None:
+    """The descriptor of its instances' `__dict__`, if they have one of the usual kind."""
+    for base in cls.__mro__:
+        if "__dict__" in vars(base):
+            found = vars(base)["__dict__"]
+            return found if isinstance(found, GetSetDescriptorType) else None
+    return None
+
+
+def fill(value: Any, state: Any) -> None:
+    """Make this very dictionary that of the instance."""
+    held, in_slots = state if isinstance(state, tuple) else (state, {})
+    descriptor = _dictionary(type(value))
+    assert descriptor is not None
+    descriptor.__set__(value, held)
+    for name, slot in (in_slots or {}).items():
+        object.__setattr__(value, name, slot)
