@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
-from hetmig.interpreter.prologue import Shape, assemble, is_packed, lasti_shift, with_state
+from hetmig.interpreter.prologue import Shape, assemble, is_packed, lasti_shift
 from hetmig.interpreter.stackmap import Slot, Slots, stack_map
 
 __all__ = ["assembled", "callable_code", "raised_at", "state_values"]
@@ -86,8 +86,8 @@ def callable_code(
     return function
 
 
-def assembled(code: CodeType, shape: Shape, state: list[object]) -> CodeType:
-    """The (cached) code that goes on with `code`, taking its state from the end of `state`."""
+def assembled(code: CodeType, shape: Shape) -> CodeType:
+    """The (cached) code that goes on with `code`; `with_state` lets it take its state."""
     # by identity: hashing a code object means hashing all it contains
     key = id(code), shape
     known = _cache.get(key)
@@ -95,4 +95,4 @@ def assembled(code: CodeType, shape: Shape, state: list[object]) -> CodeType:
         while len(_cache) >= _CACHE_SIZE:
             _cache.pop(next(iter(_cache)))
         known = _cache[key] = (code, assemble(code, shape))
-    return with_state(known[1], state.pop)
+    return known[1]

@@ -26,6 +26,7 @@ __all__ = [
     "GENERATORS",
     "GeneratorMemory",
     "address_of_owner",
+    "at_yield",
     "capture_suspended",
     "code_of",
     "frame_of",
@@ -262,7 +263,7 @@ def capture_suspended(generator: Generator) -> Activation | None:
     memory = FrameMemory(frame)
     if held.frame_state == new:
         return _not_begun(code_of(generator), frame, memory)
-    where = _at_yield(frame)
+    where = at_yield(frame)
     code = where.code
     if (reason := reason_to_stay(code, frame.f_globals)) is not None:
         raise NotMigratable(reason, frame=where.address)
@@ -292,7 +293,8 @@ def _not_begun(code: CodeType, frame: FrameType, memory: FrameMemory) -> Activat
     return Activation(code, frame.f_globals, 0, Resume.CREATED, slots, stack)
 
 
-def _at_yield(frame: FrameType) -> Position:
+def at_yield(frame: FrameType) -> Position:
+    """Where a suspended generator's frame stands.  Raises NotMigratable."""
     where = position(frame)
     if where is not None and where.point.name == "RESUME":  # behind the yield
         where = where._replace(point=where.map.at(where.point.start - 2))

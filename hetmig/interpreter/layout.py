@@ -8,7 +8,6 @@ A wrong offset would read garbage or crash the process, so nothing here is used 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import struct
@@ -21,7 +20,15 @@ from typing import Any
 from hetmig.errors import UnsupportedInterpreter
 from hetmig.interpreter import cpython
 
-__all__ = ["FrameLayout", "FrameMemory", "LayoutReport", "require", "self_check"]
+__all__ = [
+    "FrameLayout",
+    "FrameMemory",
+    "LayoutReport",
+    "reader",
+    "require",
+    "self_check",
+    "slots_offset",
+]
 
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 _TAG_BITS = 3
@@ -205,13 +212,9 @@ class FrameMemory:
 
     def objects(self, start: int, stop: int, null: object) -> list[object]:
         """The objects in `localsplus[start:stop]`, `null` for NULL.  No number may be there."""
-        if not cpython.TAGGED_REFERENCES:
-            array = (ctypes.py_object * (stop - start)).from_address(
-                self.address + self._layout.localsplus + start * _WORD
-            )
-            with contextlib.suppress(ValueError):  # one is NULL
-                found: list[Any] = array[:]
-                return found
+        found = reader(stop - start)(self.address + self._layout.localsplus + start * _WORD)
+        if found is not None:
+            return found
         return [object_at(word) if word else null for word in self.references(start, stop)]
 
     def store(self, index: int, value: tuple[object] | None) -> None:
@@ -237,6 +240,37 @@ class FrameMemory:
         """The number in `localsplus[index]`, where `references` says None."""
         slot = self.address + self._layout.localsplus + index * _WORD
         return ctypes.c_ssize_t.from_address(slot).value >> _TAG_SHIFT
+
+
+def slots_offset() -> int:
+    """Bytes from the interpreter's frame to its first local variable."""
+    return _layout().localsplus
+
+
+@functools.lru_cache(maxsize=256)
+def reader(count: int) -> Callable[[int], list[Any] | None]:
+    """What reads so many places of `localsplus` from their address on; None if one is empty.
+
+    Made once for each number: so it takes few steps.
+    """
+    objects, words = ctypes.py_object * count, ctypes.c_size_t * count
+
+    def read(address: int) -> list[Any] | None:
+        try:
+            found: list[Any] = objects.from_address(address)[:]
+        except ValueError:  # one is NULL
+            return None
+        return found
+
+    def read_tagged(address: int) -> list[Any] | None:
+        tagged = words.from_address(address)[:]
+        plain = [word & ~_TAG_BITS for word in tagged if word & _TAG_BITS != _TAGGED_INTEGER]
+        if len(plain) < count or not all(plain):
+            return None
+        copied = words(*plain)
+        return objects.from_buffer(copied)[:]
+
+    return read_tagged if cpython.TAGGED_REFERENCES else read
 
 
 @functools.cache

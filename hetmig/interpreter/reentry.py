@@ -17,7 +17,7 @@ from hetmig.errors import HetmigError
 from hetmig.interpreter import layout, revival
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
 from hetmig.interpreter.assembly import assembled, callable_code, raised_at, state_values
-from hetmig.interpreter.prologue import Shape
+from hetmig.interpreter.prologue import Shape, with_state
 
 __all__ = ["prepare", "resume"]
 
@@ -80,7 +80,7 @@ def _put_back(
         raised=raised_at(activation),
     )
     original = activation.code
-    code = assembled(original, shape, state)
+    code = with_state(assembled(original, shape), state.pop)
     free = activation.slots[len(activation.slots) - len(original.co_freevars) :]
     closure = tuple(cell for cell in free if isinstance(cell, CellType))
     if len(closure) != len(free):

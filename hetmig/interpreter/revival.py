@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
-from types import AsyncGeneratorType, CellType, CodeType
+from types import AsyncGeneratorType, CellType, CodeType, CoroutineType, GeneratorType
 from typing import Any
 
 from hetmig.errors import HetmigError
@@ -18,7 +18,7 @@ from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, 
 from hetmig.interpreter.assembly import assembled, callable_code, raised_at, state_values
 from hetmig.interpreter.generators import frame_of
 from hetmig.interpreter.layout import FrameMemory
-from hetmig.interpreter.prologue import Shape, state_of
+from hetmig.interpreter.prologue import Shape, state_of, with_state
 from hetmig.interpreter.stackmap import stack_map
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "new_generator",
     "outline",
     "prime",
+    "stand",
     "stands_at_value",
 ]
 
@@ -66,20 +67,21 @@ def new_generator(
     if resume != Resume.CREATED.value:
         # by identity: hashing a code object means hashing all it contains
         key = id(code), offset, resume, bound, nulls, inner, raised
-        known = _shapes.get(key)
+        known = _behind_prologues.get(key)
         if known is None:
-            while len(_shapes) >= _MOST_SHAPES:
-                _shapes.pop(next(iter(_shapes)), None)
+            while len(_behind_prologues) >= _MOST_KNOWN:
+                _behind_prologues.pop(next(iter(_behind_prologues)), None)
             shape = _shape(code, offset, Resume(resume), bound, nulls)
             shape = shape._replace(inner=inner, raised=raised)
-            known = _shapes[key] = code, shape
-        code = assembled(code, known[1], [])
+            known = _behind_prologues[key] = code, assembled(code, shape)
+        state: list[object] = []
+        code = with_state(known[1], state.pop)
     made: Generator = callable_code(code, namespace, _empty_cells(len(code.co_freevars)))()
     return made
 
 
-_MOST_SHAPES = 4096
-_shapes: dict[tuple[object, ...], tuple[CodeType, Shape]] = {}
+_MOST_KNOWN = 4096
+_behind_prologues: dict[tuple[object, ...], tuple[CodeType, CodeType]] = {}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -116,6 +118,20 @@ def fill(generator: Generator, activation: Activation, inner: object = None) -> 
         raise HetmigError("a generator that is to be filled was not made for that")
     state[:] = state_values(activation, frame.f_code, inner)
     return state
+
+
+def stand(
+    generator: GeneratorType[Any, Any, Any] | CoroutineType[Any, Any, Any],
+    held: tuple[object, ...],
+) -> None:
+    """Fill and prime a new generator with what `standing` found in another."""
+    if held:
+        live = generator.gi_code if isinstance(generator, GeneratorType) else generator.cr_code
+        state = state_of(live)
+        if state is None:
+            raise HetmigError("a generator that is to be filled was not made for that")
+        state.append(held)
+    generator.send(None)
 
 
 def _store(memory: FrameMemory, slots: Sequence[object]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import awaitables, generators, revival
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
+from hetmig.interpreter.standing import standing
 from hetmig.state import rebuild
 from hetmig.state.code import global_names
 from hetmig.state.namespaces import Unsent
@@ -51,22 +52,43 @@ def _reduce_generator(pickler: Pickler, generator: Generator) -> Reduced:
     running = pickler.running.outline(generator) if pickler.running is not None else None
     if running is not None:
         return rebuild.generator, _made_of(pickler, generator, *running)
+    if (reduced := _reduce_standing(pickler, generator)) is not None:
+        return reduced
     activation = generators.capture_suspended(generator)
     if isinstance(generator, AsyncGeneratorType) and generator.ag_running:
         pickler.awaiting.setdefault(id(generator), generator)
     if activation is None:
         code = generators.code_of(generator)
         return rebuild.closed_generator, (code, *_names(generator, code))
-    made = _made_of(pickler, generator, activation, revival.outline(activation))
     bound = [slot for slot in activation.slots if slot is not UNBOUND]
     stack = [value for value in activation.stack if value is not NULL]
     held: tuple[Any, ...] = bound, stack, activation.handled
     if pickler.namespaces == "referenced" and pickler.imported_as(activation.globals) is None:
         held = (*held, Unsent(activation.globals, global_names(activation.code)))
-    constructor: Callable[..., Generator] = rebuild.generator
-    if isinstance(generator, AsyncGeneratorType) and generators.has_finalizer(generator):
-        constructor = rebuild.looped_generator
+    outline = revival.outline(activation)
+    looped = isinstance(generator, AsyncGeneratorType) and generators.has_finalizer(generator)
+    constructor: Callable[..., Generator] = (
+        rebuild.looped_generator if looped else rebuild.generator
+    )
+    if not looped and (place := pickler.reference(activation.code, activation.globals)) is not None:
+        constructor = rebuild.referenced_generator
+        made: Reduced = *place, *outline, *_names(generator, activation.code)
+    else:
+        made = _made_of(pickler, generator, activation, outline)
     return constructor, made, held, None, None, rebuild.fill_generator
+
+
+def _reduce_standing(pickler: Pickler, generator: Generator) -> Reduced | None:
+    """The same for the usual one, of a module that the destination has; None for all others."""
+    found = standing(generator)
+    if found is None:
+        return None
+    code, namespace, offset, bound, depth, held = found
+    place = pickler.reference(code, namespace)
+    if place is None:
+        return None
+    made = *place, offset, bound, depth, *_names(generator, code)
+    return rebuild.standing_generator, made, held, None, None, rebuild.fill_standing
 
 
 def _made_of(

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CellType, ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from hetmig.errors import (
     FrameAddress,
@@ -24,8 +24,7 @@ from hetmig.errors import (
     SourceChanged,
     UnsupportedFormat,
 )
-from hetmig.interpreter.activation import UNBOUND, Activation, Generator, Resume
-from hetmig.interpreter.generators import GENERATORS, frame_of
+from hetmig.interpreter.activation import UNBOUND, Activation, Resume
 from hetmig.state import parcel, rebuild
 from hetmig.state.generators import Running, require_awaiters
 from hetmig.state.manifest import make_manifest
@@ -43,6 +42,7 @@ T = TypeVar("T")
 _USUAL_REMEDY = "drop it before a move, or give its class a __reduce__ method"
 # Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
 _ROOM = 4000
+_SHALLOW = 256
 # Ends a stream that has submodules to import behind it; a value alone ends in pickle's own mark.
 _MORE_THAN_A_VALUE = b"+"
 _MOST_BUFFERS = 1000  # beside the stream; parcels and messages are capped in their frames
@@ -131,7 +131,6 @@ def value_frames(value: object, name: str = "value") -> list[parcel.Buffer]:
     """The frames of the image of one value.  Raises `NotMigratable`."""
 
     def write(writer: _Writer) -> list[parcel.Buffer]:
-        writer.introduce(value)
         writer.dump(value, name)
         return writer.frames()
 
@@ -201,7 +200,12 @@ class _Room:
     """
 
     def __enter__(self) -> None:
-        depth = _depth()
+        try:
+            sys._getframe(_SHALLOW)
+        except ValueError:  # nearly always
+            depth = _SHALLOW
+        else:
+            depth = _depth()
         _one_limit.acquire()
         self._before = sys.getrecursionlimit()
         sys.setrecursionlimit(depth + _ROOM)
@@ -212,11 +216,11 @@ class _Room:
 
 
 def _depth() -> int:
-    """How deep this thread stands, or up to 256 more.  To walk the frames would make them all."""
-    low, high = 0, 256
+    """How deep this thread stands, or some more.  To walk the frames would make them all."""
+    low, high = 0, _SHALLOW
     while _stands(high):
         low, high = high, 2 * high
-    while high - low > 256:
+    while high - low > _SHALLOW:
         middle = (low + high) // 2
         low, high = (middle, high) if _stands(middle) else (low, middle)
     return high
@@ -256,13 +260,6 @@ class _Writer:
         )
         if strong is not None:
             self._pickler.weak = WeakTargets(strong)
-
-    def introduce(self, value: object) -> None:
-        """Before anything else is written: what can be said of this value beforehand."""
-        # the type, not the class it claims: that would ask what a weak proxy stands for
-        frame = frame_of(cast(Generator, value)) if type(value) in GENERATORS else None
-        if frame is not None:
-            self._file.write(self._pickler.introduce(frame.f_globals))
 
     def introduce_constants(self) -> None:
         """Before anything else of a program is written: what it may compare by identity."""

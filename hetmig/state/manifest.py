@@ -14,7 +14,7 @@ from hetmig.errors import UnsupportedFormat, VersionMismatch
 
 __all__ = ["check_python", "encoded", "make_manifest", "this_python", "value_manifest"]
 
-FORMAT = 2
+FORMAT = 3
 KINDS = ("frames", "call", "value", "script")
 
 

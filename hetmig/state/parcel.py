@@ -96,15 +96,16 @@ def seal(
 
 def seal_bytes(text: bytes, frames: Sequence[Buffer], key: bytes | None) -> bytes:
     """The same as one byte string, for a manifest that is encoded already."""
-    return join(_sealed(text, [_flat(frame) for frame in frames], key))
+    return join(_sealed(text, [f if type(f) is bytes else _flat(f) for f in frames], key))
 
 
 def _sealed(
-    text: bytes, views: Sequence[memoryview], key: bytes | None
+    text: bytes, flat: Sequence[bytes | memoryview], key: bytes | None
 ) -> list[bytes | memoryview]:
-    header = _HEAD.pack(MAGIC, FORMAT, len(views), len(text))
-    header += b"".join([_LENGTH.pack(view.nbytes) for view in views])
-    return [header, text, *views, _authentication(key, [header, text, *views])]
+    header = _HEAD.pack(MAGIC, FORMAT, len(flat), len(text))
+    wire = [header + b"".join([_LENGTH.pack(len(part)) for part in flat]), text, *flat]
+    wire.append(_authentication(key, wire))
+    return wire
 
 
 def open_sealed(
@@ -127,14 +128,13 @@ def open_bytes(
     Raises what `open_sealed` raises.  `read_manifest` decodes the manifest.
     """
     view = _flat(data)
-    header_size, lengths = _measured(view, limits)
-    sealed = view[:-_MAC_SIZE]
-    _require(_authentication(key, [sealed]), view[-_MAC_SIZE:])
-    text = bytes(sealed[header_size : header_size + lengths[0]])
+    position, (manifest_length, *lengths) = _measured(view, limits)
+    _require(_authentication(key, [view[:-_MAC_SIZE]]), view[-_MAC_SIZE:])
+    text = bytes(view[position : position + manifest_length])
     payload = []
-    position = header_size + lengths[0]
-    for length in lengths[1:]:
-        payload.append(sealed[position : position + length])
+    position += manifest_length
+    for length in lengths:
+        payload.append(view[position : position + length])
         position += length
     return text, payload
 
@@ -242,7 +242,9 @@ def _measured(view: memoryview, limits: Limits) -> tuple[int, list[int]]:
     """Lengths of the header, of the manifest and of each frame of a parcel in one piece."""
     count, manifest_length = _parse_head(view, limits)
     header_size = _HEAD.size + count * _LENGTH.size
-    lengths = _lengths(view[:header_size], count, manifest_length, limits)
+    if view.nbytes < header_size:
+        raise TruncatedParcel("the parcel ends within its header")
+    lengths = _stated(view, count, manifest_length, limits)
     stated = header_size + sum(lengths) + _MAC_SIZE
     if stated != view.nbytes:
         raise TruncatedParcel(f"the parcel should have {stated} bytes, it has {view.nbytes}")
@@ -271,12 +273,19 @@ def _lengths(header: memoryview, count: int, manifest_length: int, limits: Limit
     """Length of the manifest and of each payload frame, as the header states them."""
     if header.nbytes != _HEAD.size + count * _LENGTH.size:
         raise TruncatedParcel("the parcel's header does not have the length it states")
-    lengths = [manifest_length, *struct.unpack_from(f"!{count}Q", header, _HEAD.size)]
-    for length in lengths[1:]:
+    return _stated(header, count, manifest_length, limits)
+
+
+def _stated(head: memoryview, count: int, manifest_length: int, limits: Limits) -> list[int]:
+    lengths, total = [manifest_length], manifest_length
+    for index in range(count):
+        (length,) = _LENGTH.unpack_from(head, _HEAD.size + index * _LENGTH.size)
         if length > limits.frame_bytes:
             raise _too_large("bytes in one frame", length, limits.frame_bytes)
-    if sum(lengths) > limits.total_bytes:
-        raise _too_large("bytes", sum(lengths), limits.total_bytes)
+        lengths.append(length)
+        total += length
+    if total > limits.total_bytes:
+        raise _too_large("bytes", total, limits.total_bytes)
     return lengths
 
 

@@ -1,19 +1,20 @@
 """The pickler behind every parcel.
 
-What cloudpickle does is done by cloudpickle.  This pickler differs where a *running* program needs
-more than a submitted one: cells and namespaces keep their identity, whole modules can be the state
-of a task, exceptions keep their causes, iterators their place, and what would silently arrive as
-something else is refused by name.
+Plain data is pickle's, classes are cloudpickle's.  This pickler differs where a *running* program
+needs more than a submitted one: cells and namespaces keep their identity, whole modules can be the
+state of a task, exceptions keep their causes, iterators their place, and what would silently arrive
+as something else is refused by name.
 """
 
 from __future__ import annotations
 
 import copyreg
 import functools
+import io
 import pickle
 from collections.abc import Callable
 from types import CodeType, TracebackType
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import cloudpickle
 
@@ -24,10 +25,12 @@ from hetmig.state.namespaces import NamespaceOf, imported_as
 from hetmig.state.reducers import USUAL, Reducers
 from hetmig.state.references import Reference, reference
 from hetmig.state.tracebacks import Passed
-from hetmig.state.vocabulary import FIRST_FREE, MEMO, introduction
+from hetmig.state.vocabulary import MEMO
 from hetmig.state.weak import WeakTargets
 
 __all__ = ["OUT_OF_BAND", "Namespaces", "Pickler"]
+
+T = TypeVar("T")
 
 Namespaces = Literal["whole", "referenced"]
 
@@ -53,7 +56,28 @@ class _Tables:
 _tables = _Tables()
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no annotations
+class _AtFirstUse(Generic[T]):
+    """An attribute that is made when somebody asks for it: most dumps need few of them."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        made: T = self._make()
+        instance.__dict__[self._name] = made
+        return made
+
+
+_BEGUN = pickle.Pickler(io.BytesIO())
+_BEGUN.memo = MEMO
+_AT_THE_BEGINNING = _BEGUN.memo
+"""What all picklers know; quicker to take over than a dict."""
+
+
+class Pickler(pickle.Pickler):
     """Pickles the state of a task.  Several `dump` calls share one memo, hence identities.
 
     With `namespaces="whole"`, a namespace that is no importable module's is state of the task and
@@ -79,33 +103,29 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
-        self.memo = MEMO
+        # flat: a lookup in cloudpickle's ChainMap costs a microsecond per object
+        self.dispatch_table = _tables.flat()
+        self.memo = _AT_THE_BEGINNING
         self.namespaces = namespaces
         self.of_program = namespaces == "whole"
         self.last: object = None
         """The object reduced last; if a dump fails, it is the one that could not be."""
-        self._standins: dict[int, NamespaceOf] = {}
-        self._known: dict[int, dict[str, Any]] = {}
-        self._sent: dict[int, set[str]] = {}
-        self._passed: dict[int, Passed] = {}
         self.awaiting: dict[int, Any] = {}
         """Async generators in an `await`, by identity; None when what awaits them was met."""
         self._packages: set[str] = set()
         self._codes: list[CodeType] = []
-        self._homes: dict[int, tuple[CodeType, str | None]] = {}
-        self._imported: dict[int, str | None] = {}
 
-    @property
-    def dispatch_table(self) -> dict[type, Any]:
-        """The table of cloudpickle, flat: a lookup in a ChainMap costs a microsecond per object."""
-        return _tables.flat()
+    _for_classes = _AtFirstUse[Any](lambda: cloudpickle.Pickler(io.BytesIO()))
+    _standins = _AtFirstUse[dict[int, NamespaceOf]](dict)
+    _known = _AtFirstUse[dict[int, dict[str, Any]]](dict)
+    _sent = _AtFirstUse[dict[int, set[str]]](dict)
+    _passed = _AtFirstUse[dict[int, Passed]](dict)
+    _homes = _AtFirstUse[dict[int, tuple[CodeType, str | None]]](dict)
+    _imported = _AtFirstUse[dict[int, str | None]](dict)
 
     @functools.cached_property
     def _reducers(self) -> Reducers:
         return Reducers()
-
-    dump = pickle.Pickler.dump
-    """Without what cloudpickle makes of a RecursionError: hetmig's writer says it better."""
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what is not plain data; called by the C pickler."""
@@ -116,7 +136,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def reduce_class(self, cls: type) -> Any:
         """Let cloudpickle reduce a class."""
-        return super().reducer_override(cls)
+        return self._for_classes.reducer_override(cls)
 
     def namespace(self, namespace: dict[str, Any], *, empty: bool = False) -> object:
         """What to pickle so that it becomes this namespace; the same dict each time."""
@@ -167,18 +187,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             self._imported[key] = imported_as(namespace)
         return self._imported[key]
 
-    def introduce(self, namespace: dict[str, Any]) -> bytes:
-        """Before the first dump: know a module's namespace at once, which is quicker than later.
-
-        What is to be written; nothing if it is not that of a module to import.
-        """
+    def reference(self, code: CodeType, namespace: dict[str, Any]) -> Reference | None:
+        """How the destination finds code of a module in its own modules, if it should."""
         name = self.imported_as(namespace)
         if name is None:
-            return b""
-        known = {id(name): (FIRST_FREE, name), id(namespace): (FIRST_FREE + 1, namespace)}
-        self.memo = {**MEMO, **known}
-        self._known[id(namespace)] = namespace
-        return introduction(name)
+            return None
+        self.note_code(code)
+        return reference(code, name)
 
     def introduce_constants(self) -> bytes:
         """Before the first dump: know the constants that are compared by identity.

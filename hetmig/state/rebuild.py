@@ -68,7 +68,7 @@ class Assembly:
 
 
 class _Current(threading.local):
-    assembly: Assembly | None = None
+    within: assembling | None = None
 
 
 _current = _Current()
@@ -78,24 +78,32 @@ class assembling:
     """Thaw within this block; the namespace of the frozen `__main__` becomes that of `main`."""
 
     def __init__(self, main: ModuleType | None) -> None:
-        self._assembly = Assembly(main)
+        self._main = main
+        self._assembly: Assembly | None = None  # most need none
 
     def __enter__(self) -> None:
-        self._before, _current.assembly = _current.assembly, self._assembly
+        self._before, _current.within = _current.within, self
 
     def __exit__(self, *exception: object) -> None:
         try:
-            if exception[0] is None:
+            if self._assembly is not None and exception[0] is None:
                 for action in self._assembly.at_end:
                     action()
         finally:
-            _current.assembly = self._before
+            _current.within = self._before
+
+    @property
+    def assembly(self) -> Assembly:
+        """What the objects that are thawed in this block share."""
+        if self._assembly is None:
+            self._assembly = Assembly(self._main)
+        return self._assembly
 
 
 def _assembly() -> Assembly:
-    if _current.assembly is None:
+    if _current.within is None:
         raise RuntimeError("frozen state is thawed by hetmig.loads, not by pickle.loads")
-    return _current.assembly
+    return _current.within.assembly
 
 
 def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
@@ -258,6 +266,27 @@ def generator(
     elif not isinstance(made, AsyncGeneratorType):  # those are begun by what awaits them
         revival.prime(made)
     return _named(made, names)
+
+
+def referenced_generator(module_name: str, path: str, digest: bytes, *rest: Any) -> Generator:
+    """The same as `generator`, of code in a module here; see `referenced_code`."""
+    found = module(module_name)
+    return generator(references.resolve(found, path, digest), vars(found), *rest)
+
+
+def standing_generator(
+    module_name: str, path: str, digest: bytes, offset: int, bound: int, depth: int, *names: str
+) -> Generator:
+    """One which will stand at a `yield`, with nothing but plain values on its stack."""
+    found = module(module_name)
+    code = references.resolve(found, path, digest)
+    made = revival.new_generator(code, vars(found), offset, "yielded", bound, 1 << depth, False, ())
+    return _named(made, names) if names else made
+
+
+def fill_standing(made: Any, held: tuple[object, ...]) -> None:
+    """Give such a generator what it is to hold, and let it stand."""
+    revival.stand(made, held)
 
 
 def looped_generator(*outline: Any) -> Generator:

@@ -8,9 +8,7 @@ to it, and known in advance it is never taken for plain data.
 from __future__ import annotations
 
 import builtins
-import functools
 import itertools
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,7 +16,7 @@ from hetmig.interpreter.activation import NULL, UNBOUND
 from hetmig.state import rebuild
 from hetmig.state.iterators import sequences
 
-__all__ = ["FIRST_FREE", "MEMO", "PRELUDE", "introduction", "known_to_all"]
+__all__ = ["MEMO", "PRELUDE", "known_to_all"]
 
 _FUNCTIONS: tuple[Callable[..., object], ...] = (
     rebuild.code,
@@ -35,6 +33,9 @@ _FUNCTIONS: tuple[Callable[..., object], ...] = (
     rebuild.fill_class,
     rebuild.generator,
     rebuild.fill_generator,
+    rebuild.referenced_generator,
+    rebuild.standing_generator,
+    rebuild.fill_standing,
     rebuild.closed_generator,
     rebuild.new_exception,
     rebuild.fill_exception,
@@ -53,23 +54,9 @@ _KNOWN: tuple[object, ...] = (vars(builtins), NULL, UNBOUND, *_FUNCTIONS)
 MEMO = {id(value): (index, value) for index, value in enumerate(_KNOWN)}
 """The memo of a pickler that begins."""
 
-FIRST_FREE = len(_KNOWN)
-"""The first index that is free in both memos."""
 _TAKE = b"\x97\x940"  # NEXT_BUFFER, MEMOIZE, POP: the one way to hand an unpickler any object
 PRELUDE = b"\x80\x05" + _TAKE * len(_KNOWN)
 """Put before the stream, this fills the memo of the unpickler with the first of its buffers."""
-
-
-@functools.lru_cache(maxsize=256)
-def introduction(name: str) -> bytes:
-    """What to write before the first value, so that both memos know a module's namespace.
-
-    Its name is `FIRST_FREE` in the memo, and the namespace comes after that.
-    """
-    written = name.encode("utf-8", "surrogatepass")
-    index, _ = MEMO[id(rebuild.module_namespace)]
-    # BINGET, BINUNICODE, MEMOIZE, TUPLE1, REDUCE, MEMOIZE, POP
-    return b"h%cX%b%b\x94\x85R\x940" % (index, struct.pack("<I", len(written)), written)
 
 
 def known_to_all(buffers: Sequence[Any]) -> Iterable[object]:
