@@ -273,7 +273,7 @@ def capture_suspended(generator: Generator) -> Activation | None:
         frame.f_globals,
         where.point.start,
         Resume.YIELDED,
-        read_slots(code, memory),
+        read_slots(where, memory),
         stack,
         [*previous[1:], held.handled] if previous else [],
     )
@@ -289,7 +289,7 @@ def _not_begun(code: CodeType, frame: FrameType, memory: FrameMemory) -> Activat
     start = next(o for o in offsets if map_.at(o).name == "RETURN_GENERATOR")
     where = Position(code, code, map_, map_.at(start))
     stack, _ = read_stack(where, memory, len(where.point.before or ()))
-    slots = read_slots(code, memory)
+    slots = read_slots(where, memory)
     return Activation(code, frame.f_globals, 0, Resume.CREATED, slots, stack)
 
 

@@ -24,7 +24,7 @@ from hetmig.errors import (
     SourceChanged,
     UnsupportedFormat,
 )
-from hetmig.interpreter.activation import UNBOUND, Activation, Resume
+from hetmig.interpreter.activation import UNBOUND, Activation
 from hetmig.state import parcel, rebuild
 from hetmig.state.generators import Running, require_awaiters
 from hetmig.state.manifest import make_manifest
@@ -42,7 +42,7 @@ T = TypeVar("T")
 _USUAL_REMEDY = "drop it before a move, or give its class a __reduce__ method"
 # Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
 _ROOM = 4000
-_SHALLOW = 256
+_LOW = 1000  # as Python begins with
 # Ends a stream that has submodules to import behind it; a value alone ends in pickle's own mark.
 _MORE_THAN_A_VALUE = b"+"
 _MOST_BUFFERS = 1000  # beside the stream; parcels and messages are capped in their frames
@@ -199,15 +199,10 @@ class _Room:
     """
 
     def __enter__(self) -> None:
-        try:
-            sys._getframe(_SHALLOW)
-        except ValueError:  # nearly always
-            depth = _SHALLOW
-        else:
-            depth = _depth()
         _one_limit.acquire()
-        self._before = sys.getrecursionlimit()
-        sys.setrecursionlimit(depth + _ROOM)
+        before = self._before = sys.getrecursionlimit()
+        # nobody stands deeper than the limit allows: as long as it is low, that says enough
+        sys.setrecursionlimit((before if before <= _LOW else _depth()) + _ROOM)
 
     def __exit__(self, *exception: object) -> None:
         sys.setrecursionlimit(self._before)
@@ -216,10 +211,10 @@ class _Room:
 
 def _depth() -> int:
     """How deep this thread stands, or some more.  To walk the frames would make them all."""
-    low, high = 0, _SHALLOW
+    low, high = 0, 256
     while _stands(high):
         low, high = high, 2 * high
-    while high - low > _SHALLOW:
+    while high - low > 256:
         middle = (low + high) // 2
         low, high = (middle, high) if _stands(middle) else (low, middle)
     return high
@@ -359,11 +354,12 @@ class _Writer:
         """Write one frame; its description."""
         where = activation.address
         namespace = activation.namespace
+        resume = activation.resume.value
         head = (
             self._pickler.home(activation.code, activation.globals),
             activation.globals,
             activation.offset,
-            activation.resume.value,
+            resume,
             len(activation.slots),
             len(activation.stack),
             activation.generator,
@@ -373,21 +369,21 @@ class _Writer:
         self.dump(head, "code", where)
         if namespace is not None:
             self.dump(namespace, "namespace", where)
-        variables = [
-            self.variable(name, value, where)
-            for name, value in zip(activation.slot_names, activation.slots, strict=True)
-        ]
+        bound = []
+        for variable, value in zip(activation.slot_names, activation.slots, strict=True):
+            described = self.variable(variable, value, where)
+            if value is not UNBOUND:
+                bound.append(described)
         stack = [self.variable("a temporary value", value, where) for value in activation.stack]
         if activation.handled:
             self.dump(activation.handled, "exception being handled", where)
         own = names.pop(id(activation.globals), [])
-        bound = [
-            described
-            for described, value in zip(variables, activation.slots, strict=True)
-            if value is not UNBOUND
-        ]
         return {
-            **_place(activation, where),
+            "function": where.function,
+            "file": where.file,
+            "line": where.line,
+            "offset": activation.offset,
+            "resume": resume,
             "variables": own if namespace is activation.globals else bound,
             "globals": [] if namespace is activation.globals else own,
             "stack": [{"type": item["type"], "bytes": item["bytes"]} for item in stack],
@@ -405,16 +401,6 @@ class _Writer:
             self._file.write(_MORE_THAN_A_VALUE)
         # Not getbuffer(): a view of it in a reference cycle crashes the collector of CPython 3.12.
         return [self._file.getvalue(), *self._buffers]
-
-
-def _place(activation: Activation, where: FrameAddress) -> dict[str, Any]:
-    return {
-        "function": where.function,
-        "file": where.file,
-        "line": where.line,
-        "offset": activation.offset,
-        "resume": activation.resume.value,
-    }
 
 
 def _content_type(value: object) -> str:
@@ -485,7 +471,7 @@ class _Reader:
             globals=namespace,
             namespace=self.load("namespace") if named else None,
             offset=offset,
-            resume=Resume(resume),
+            resume=rebuild.RESUMES[resume],
             slots=[],
             stack=[],
             generator=generator,
