@@ -23,8 +23,7 @@ from hetmig.interpreter.frames import (
     address_of,
     calling,
     position,
-    read_slots,
-    read_stack,
+    read_frame,
 )
 from hetmig.interpreter.generators import GeneratorMemory, owner_of
 from hetmig.interpreter.layout import FrameMemory
@@ -105,7 +104,8 @@ def _assign_handled(section: Sequence[_Read], innermost: BaseException | None) -
     flat = [previous for _, per_frame in section for previous in per_frame]
     own = iter([*flat[1:], innermost])
     for activation, per_frame in section:
-        activation.handled = [next(own) for _ in per_frame]
+        if per_frame:
+            activation.handled = [next(own) for _ in per_frame]
 
 
 def _read(
@@ -127,13 +127,12 @@ def _read(
         entered = _entry(where, memory, inner, callee)
     if entered.between is not None:
         yield entered.between, []
-    slots = read_slots(where, memory)
-    if where.code.co_argcount and (reason := reason_of_its_object(where.code, slots[0])):
-        raise NotMigratable(reason, frame=where.address)
     if entered.offset is not None:
         point = where.map.at(entered.offset)
         where = where._replace(point=point)
-    stack, previous = read_stack(where, memory, entered.kept)
+    slots, stack, previous = read_frame(where, memory, entered.kept)
+    if where.code.co_argcount and (reason := reason_of_its_object(where.code, slots[0])):
+        raise NotMigratable(reason, frame=where.address)
     namespace = None
     if not where.code.co_flags & inspect.CO_OPTIMIZED:
         namespace = frame.f_globals

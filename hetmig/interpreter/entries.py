@@ -12,6 +12,7 @@ may run, it is stale.
 
 from __future__ import annotations
 
+import functools
 import gc
 from types import CellType, FrameType
 from typing import NamedTuple
@@ -63,8 +64,14 @@ def called_directly(
     if point.name not in _RESULT_IS_CALLEES or (point.name == "LOAD_ATTR" and point.argument & 1):
         return None
     if callee.entered_from(memory) or _is_star_call_of(where, memory, inner, callee):
-        return Entry(Resume.AFTER, point.below_call)
+        return _returning(point.below_call)
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def _returning(kept: int) -> Entry:
+    """The caller goes on with what the inner frame returns."""
+    return Entry(Resume.AFTER, kept)
 
 
 def _is_star_call_of(

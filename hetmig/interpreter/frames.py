@@ -12,7 +12,7 @@ from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position, original_unit
 from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
 
-__all__ = ["Position", "address_of", "calling", "position", "read_slots", "read_stack"]
+__all__ = ["Position", "address_of", "calling", "position", "read_frame"]
 
 
 class Position(NamedTuple):
@@ -73,12 +73,24 @@ def calling(where: Position) -> Position:
     return where._replace(point=where.map.at(where.point.end))
 
 
-def read_slots(where: Position, memory: FrameMemory) -> list[object]:
+def _read_slots(where: Position, memory: FrameMemory) -> list[object]:
     """Locals and cells, in the order of `slot_names`."""
     return memory.objects(0, where.map.slots, UNBOUND)
 
 
-def read_stack(
+def read_frame(
+    where: Position, memory: FrameMemory, depth: int
+) -> tuple[list[object], list[object], list[BaseException | None]]:
+    """Locals and cells, the lowest `depth` places of the stack, and what its handlers' slots hold."""
+    base, kinds = where.map.slots, where.point.before or ()
+    if kinds[:depth].count(Slot.VALUE) == depth:
+        found = memory.plain(0, base + depth)
+        if found is not None:
+            return found[:base], found[base:], []
+    return _read_slots(where, memory), *_read_stack(where, memory, depth)
+
+
+def _read_stack(
     where: Position, memory: FrameMemory, depth: int
 ) -> tuple[list[object], list[BaseException | None]]:
     """The value stack's lowest `depth` places, and what its handlers' slots hold."""
@@ -86,10 +98,6 @@ def read_stack(
         return [], []
     kinds, base = where.point.before, where.map.slots
     assert kinds is not None
-    if kinds[:depth].count(Slot.VALUE) == depth:
-        plain = memory.plain(base, base + depth)
-        if plain is not None:
-            return plain, []
     values: list[object] = []
     previous: list[BaseException | None] = []
     for kind, reference in zip(kinds, memory.references(base, base + depth), strict=False):

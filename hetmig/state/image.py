@@ -257,22 +257,23 @@ class _Writer:
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
         """Write `value`, which the program calls `name`; the bytes it took."""
-        start, beside = self._file.tell(), len(self._buffers)
-        self._pickler.last = value
+        file, buffers, pickler = self._file, self._buffers, self._pickler
+        start, beside = file.tell(), len(buffers)
+        pickler.last = value
         try:
-            self._pickler.dump(value)
+            pickler.dump(value)
         except Exception as error:
-            explained = _explained(error, value, self._pickler.last, name, frame)
-            self._pickler.clear_memo()  # whoever keeps the error is not to keep all that it reached
+            explained = _explained(error, value, pickler.last, name, frame)
+            pickler.clear_memo()  # whoever keeps the error is not to keep all that it reached
             try:
                 raise explained from error.with_traceback(None)
             finally:
                 del explained  # or the error's traceback, this frame and the error are a cycle
-        if self._pickler.weak is not None:
-            self._pickler.weak.name((value, name, frame))
-        size = self._file.tell() - start
-        if len(self._buffers) > beside:
-            size += sum(memoryview(buffer).nbytes for buffer in self._buffers[beside:])
+        if pickler.weak is not None:
+            pickler.weak.name((value, name, frame))
+        size = file.tell() - start
+        if len(buffers) > beside:
+            size += sum(memoryview(buffer).nbytes for buffer in buffers[beside:])
         return size
 
     def settled(self) -> bool:
@@ -476,7 +477,9 @@ class _Reader:
             stack=[],
             generator=generator,
         )
-        names = (*activation.slot_names, *["a temporary value"] * slots)[:slots]
+        names = activation.slot_names
+        if len(names) != slots:
+            names = (*names, *["a temporary value"] * slots)[:slots]
         activation.slots = [self.load(name, activation) for name in names]
         activation.stack = [self.load("a temporary value", activation) for _ in range(depth)]
         if handles:

@@ -101,7 +101,7 @@ class Pickler(pickle.Pickler):
         namespaces: Namespaces = "referenced",
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
     ) -> None:
-        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        super().__init__(file, 5, True, buffer_callback)  # named arguments take longer
         # flat: a lookup in cloudpickle's ChainMap costs a microsecond per object
         self.dispatch_table = _tables.flat()
         self.memo = _AT_THE_BEGINNING
