@@ -81,7 +81,7 @@ def _read_slots(where: Position, memory: FrameMemory) -> list[object]:
 def read_frame(
     where: Position, memory: FrameMemory, depth: int
 ) -> tuple[list[object], list[object], list[BaseException | None]]:
-    """Locals and cells, the lowest `depth` places of the stack, and what its handlers' slots hold."""
+    """Locals and cells, the stack's lowest `depth` places, and what its handlers' slots hold."""
     base, kinds = where.map.slots, where.point.before or ()
     if kinds[:depth].count(Slot.VALUE) == depth:
         found = memory.plain(0, base + depth)

@@ -113,6 +113,7 @@ class Pickler(pickle.Pickler):
         """Async generators in an `await`, by identity; None when what awaits them was met."""
         self._packages: set[str] = set()
         self._codes: list[CodeType] = []
+        self._imported: dict[int, str | None] = {}
 
     _for_classes = _AtFirstUse[Any](lambda: cloudpickle.Pickler(io.BytesIO()))
     _standins = _AtFirstUse[dict[int, NamespaceOf]](dict)
@@ -120,7 +121,6 @@ class Pickler(pickle.Pickler):
     _sent = _AtFirstUse[dict[int, set[str]]](dict)
     _passed = _AtFirstUse[dict[int, Passed]](dict)
     _homes = _AtFirstUse[dict[int, tuple[CodeType, str | None]]](dict)
-    _imported = _AtFirstUse[dict[int, str | None]](dict)
 
     @functools.cached_property
     def _reducers(self) -> Reducers:
