@@ -101,4 +101,16 @@ class Activation:
     @property
     def address(self) -> FrameAddress:
         """Function, file and line, for messages."""
-        return FrameAddress(self.code.co_qualname, self.code.co_filename, self.lineno)
+        key = id(self.code), self.offset
+        known = _addresses.get(key)
+        if known is None:
+            while len(_addresses) >= _MOST_KNOWN:
+                _addresses.pop(next(iter(_addresses)), None)
+            found = FrameAddress(self.code.co_qualname, self.code.co_filename, self.lineno)
+            known = _addresses[key] = self.code, found
+        return known[1]
+
+
+_MOST_KNOWN = 4096
+_addresses: dict[tuple[int, int], tuple[CodeType, FrameAddress]] = {}
+"""By the identity of the code, which is kept here: hashing it means hashing all it contains."""

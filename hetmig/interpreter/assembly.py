@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
-from hetmig.interpreter.prologue import Shape, assemble, is_packed, lasti_shift
+from hetmig.interpreter.prologue import Shape, assemble, lasti_shift, takes_all_at_once
 from hetmig.interpreter.stackmap import Slot, Slots, stack_map
 
 __all__ = ["assembled", "callable_code", "raised_at", "state_values"]
 
 _CACHE_SIZE = 4096
-_cache: dict[tuple[int, Shape], tuple[CodeType, CodeType]] = {}
+_cache: dict[tuple[object, ...], tuple[CodeType, CodeType]] = {}
 
 
 def state_values(activation: Activation, code: CodeType, inner: object) -> list[object]:
@@ -22,18 +22,19 @@ def state_values(activation: Activation, code: CodeType, inner: object) -> list[
 
     `inner` is the frame that was called, or stands for the result of the call.
     """
-    original = activation.code
-    kinds = stack_map(original).at(activation.offset).before or ()
+    original, slots = activation.code, activation.slots
     in_generator = activation.generator is not None or activation.resume is Resume.YIELDED
-    count = len(activation.slots) - (0 if in_generator else len(original.co_freevars))
-    bound = [slot for slot in activation.slots[:count] if slot is not UNBOUND]
+    if original.co_freevars and not in_generator:
+        slots = slots[: -len(original.co_freevars)]
+    bound = [slot for slot in slots if slot is not UNBOUND]
     values: list[object] = []
-    if is_packed(kinds, [value is NULL for value in activation.stack]):
+    if takes_all_at_once(code):
         if bound or activation.stack:
             values.append((*bound, *reversed(activation.stack)))
     else:
         if bound:
             values.append(tuple(bound))
+        kinds = stack_map(original).at(activation.offset).before or ()
         values.extend(_one_by_one(activation, kinds, lasti_shift(code)))
     if activation.resume is Resume.AFTER:
         values.append(inner)
@@ -89,7 +90,7 @@ def callable_code(
 def assembled(code: CodeType, shape: Shape) -> CodeType:
     """The (cached) code that goes on with `code`; `with_state` lets it take its state."""
     # by identity: hashing a code object means hashing all it contains
-    key = id(code), shape
+    key = id(code), id(shape.resume), shape[2:], shape.offset  # members hash in Python
     known = _cache.get(key)
     if known is None:
         while len(_cache) >= _CACHE_SIZE:

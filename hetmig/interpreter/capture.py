@@ -23,8 +23,7 @@ from hetmig.interpreter.frames import (
     address_of,
     calling,
     position,
-    read_slots,
-    read_stack,
+    read_frame,
 )
 from hetmig.interpreter.generators import GeneratorMemory, owner_of
 from hetmig.interpreter.layout import FrameMemory
@@ -52,11 +51,14 @@ def capture(
     current = sys.exception()
     read: list[_Read] = []
     inner, outer = callee, frame
+    entered = FrameMemory(inner) if inner is not None else None
     while outer is not root:
-        read.extend(_read(outer, inner))
-        if outer.f_back is None:
+        memory = FrameMemory(outer)
+        read.extend(_read(outer, memory, inner, entered))
+        back = outer.f_back
+        if back is None:
             raise NotMigratable("this code does not run inside a task", frame=address_of(outer))
-        inner, outer = outer, outer.f_back
+        inner, entered, outer = outer, memory, back
     read.reverse()
     if read[0][0].code.co_name == "__del__":
         # run when the frame of the task's own function goes, whose result is on its way already
@@ -102,34 +104,35 @@ def _assign_handled(section: Sequence[_Read], innermost: BaseException | None) -
     flat = [previous for _, per_frame in section for previous in per_frame]
     own = iter([*flat[1:], innermost])
     for activation, per_frame in section:
-        activation.handled = [next(own) for _ in per_frame]
+        if per_frame:
+            activation.handled = [next(own) for _ in per_frame]
 
 
-def _read(frame: FrameType, inner: FrameType | None) -> Iterator[_Read]:
+def _read(
+    frame: FrameType, memory: FrameMemory, inner: FrameType | None, callee: FrameMemory | None
+) -> Iterator[_Read]:
     """The activation of `frame`; before it, that of whatever stands for C code between the two."""
     where = position(frame)
     if where is None:
         raise NotMigratable("the frame is still being put back", frame=address_of(frame))
     if inner is not None:
         where = calling(where)
-    memory = FrameMemory(frame)
     _require_movable(frame, where)
     point = where.point
     if point.before is None:
         raise NotMigratable("this instruction should be out of reach", frame=where.address)
-    if inner is None:
+    if inner is None or callee is None:
         entered = Entry(Resume.AGAIN, len(point.before))
     else:
-        entered = _entry(where, memory, inner)
+        entered = _entry(where, memory, inner, callee)
     if entered.between is not None:
         yield entered.between, []
-    slots = read_slots(where.code, memory)
-    if where.code.co_argcount and (reason := reason_of_its_object(where.code, slots[0])):
-        raise NotMigratable(reason, frame=where.address)
     if entered.offset is not None:
         point = where.map.at(entered.offset)
         where = where._replace(point=point)
-    stack, previous = read_stack(where, memory, entered.kept)
+    slots, stack, previous = read_frame(where, memory, entered.kept)
+    if where.code.co_argcount and (reason := reason_of_its_object(where.code, slots[0])):
+        raise NotMigratable(reason, frame=where.address)
     namespace = None
     if not where.code.co_flags & inspect.CO_OPTIMIZED:
         namespace = frame.f_globals
@@ -149,12 +152,13 @@ def _read(frame: FrameType, inner: FrameType | None) -> Iterator[_Read]:
     yield activation, previous
 
 
-def _entry(where: Position, memory: FrameMemory, inner: FrameType) -> Entry:
+def _entry(where: Position, memory: FrameMemory, inner: FrameType, callee: FrameMemory) -> Entry:
     """How the frame at `where` came to call `inner`.  Raises NotMigratable."""
-    if FrameMemory(inner).owner == cpython.FRAME_OWNED_BY_GENERATOR:
+    if callee.owner == cpython.FRAME_OWNED_BY_GENERATOR:
         entered = driven(where, memory, inner)
     else:
-        entered = called_directly(where, memory, inner) or called_through_c(where, memory, inner)
+        entered = called_directly(where, memory, inner, callee)
+        entered = entered or called_through_c(where, memory, callee)
     if entered is None:
         name = name_of_call(where)
         raise NotMigratable(

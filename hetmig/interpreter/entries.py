@@ -12,12 +12,13 @@ may run, it is stale.
 
 from __future__ import annotations
 
+import functools
 import gc
 from types import CellType, FrameType
 from typing import NamedTuple
 
 from hetmig.interpreter import cpython
-from hetmig.interpreter.activation import Activation, Resume, slot_names
+from hetmig.interpreter.activation import Activation, Resume
 from hetmig.interpreter.frames import Position
 from hetmig.interpreter.layout import FrameMemory, object_at
 
@@ -40,7 +41,7 @@ class Entry(NamedTuple):
 
 def operands(where: Position, memory: FrameMemory) -> list[int | None]:
     """The addresses on the value stack before the current instruction, bottom first."""
-    base = len(slot_names(where.code))
+    base = where.map.slots
     return memory.references(base, base + len(where.point.before or ()))
 
 
@@ -55,15 +56,22 @@ _CALLED_BY_STAR_CALL = frozenset(
 )
 
 
-def called_directly(where: Position, memory: FrameMemory, inner: FrameType) -> Entry | None:
+def called_directly(
+    where: Position, memory: FrameMemory, inner: FrameType, callee: FrameMemory
+) -> Entry | None:
     """The entry, if `inner`'s return value is exactly what the current instruction leaves."""
-    callee = FrameMemory(inner)
     point = where.point
     if point.name not in _RESULT_IS_CALLEES or (point.name == "LOAD_ATTR" and point.argument & 1):
         return None
     if callee.entered_from(memory) or _is_star_call_of(where, memory, inner, callee):
-        return Entry(Resume.AFTER, point.below_call)
+        return _returning(point.below_call)
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def _returning(kept: int) -> Entry:
+    """The caller goes on with what the inner frame returns."""
+    return Entry(Resume.AFTER, kept)
 
 
 def _is_star_call_of(
@@ -77,7 +85,7 @@ def _is_star_call_of(
     """
     if not cpython.STAR_CALL_ENTERS_THROUGH_C or where.point.name != "CALL_FUNCTION_EX":
         return False
-    base = len(slot_names(where.code))
+    base = where.map.slots
     slot = base + where.point.below_call + 1  # (NULL, callable, args, kwargs)
     if memory.references(slot, slot + 1) != [callee.function]:
         return False

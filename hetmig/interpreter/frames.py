@@ -7,13 +7,12 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from hetmig.errors import FrameAddress, NotMigratable
-from hetmig.interpreter import cpython
-from hetmig.interpreter.activation import NULL, UNBOUND, slot_names
+from hetmig.interpreter.activation import NULL, UNBOUND
 from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position, original_unit
 from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
 
-__all__ = ["Position", "address_of", "calling", "position", "read_slots", "read_stack"]
+__all__ = ["Position", "address_of", "calling", "position", "read_frame"]
 
 
 class Position(NamedTuple):
@@ -42,11 +41,25 @@ def address_of(frame: FrameType) -> FrameAddress:
 
 def position(frame: FrameType) -> Position | None:
     """Where a live frame stands; None while it is still being re-entered."""
-    code, offset = original_position(frame.f_code, frame.f_lasti)
+    live, last = frame.f_code, frame.f_lasti
+    known = _positions.get((id(live), last))
+    if known is not None:
+        return known
+    code, offset = original_position(live, last)
     if offset is None or offset < 0:
         return None
     map_ = stack_map(code)
-    return Position(frame.f_code, code, map_, map_.at(offset))
+    found = Position(live, code, map_, map_.at(offset))
+    if live is code:  # what is behind a prologue is there once, and not to be kept
+        while len(_positions) >= _MOST_KNOWN:
+            _positions.pop(next(iter(_positions)), None)
+        _positions[id(live), last] = found
+    return found
+
+
+_MOST_KNOWN = 4096
+_positions: dict[tuple[int, int], Position] = {}
+"""By the identity of the code, which is kept here, and the position in it."""
 
 
 def calling(where: Position) -> Position:
@@ -60,21 +73,31 @@ def calling(where: Position) -> Position:
     return where._replace(point=where.map.at(where.point.end))
 
 
-def read_slots(code: CodeType, memory: FrameMemory) -> list[object]:
+def _read_slots(where: Position, memory: FrameMemory) -> list[object]:
     """Locals and cells, in the order of `slot_names`."""
-    return memory.objects(0, len(slot_names(code)), UNBOUND)
+    return memory.objects(0, where.map.slots, UNBOUND)
 
 
-def read_stack(
+def read_frame(
+    where: Position, memory: FrameMemory, depth: int
+) -> tuple[list[object], list[object], list[BaseException | None]]:
+    """Locals and cells, the stack's lowest `depth` places, and what its handlers' slots hold."""
+    base, kinds = where.map.slots, where.point.before or ()
+    if kinds[:depth].count(Slot.VALUE) == depth:
+        found = memory.plain(0, base + depth)
+        if found is not None:
+            return found[:base], found[base:], []
+    return _read_slots(where, memory), *_read_stack(where, memory, depth)
+
+
+def _read_stack(
     where: Position, memory: FrameMemory, depth: int
 ) -> tuple[list[object], list[BaseException | None]]:
     """The value stack's lowest `depth` places, and what its handlers' slots hold."""
     if not depth:
         return [], []
-    kinds, base = where.point.before, len(slot_names(where.code))
+    kinds, base = where.point.before, where.map.slots
     assert kinds is not None
-    if not cpython.TAGGED_REFERENCES and kinds[:depth].count(Slot.VALUE) == depth:
-        return memory.objects(base, base + depth, NULL), []
     values: list[object] = []
     previous: list[BaseException | None] = []
     for kind, reference in zip(kinds, memory.references(base, base + depth), strict=False):

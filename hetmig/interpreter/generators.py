@@ -16,7 +16,7 @@ from typing import Any
 from hetmig.errors import NotMigratable, UnsupportedInterpreter
 from hetmig.interpreter import cpython, layout
 from hetmig.interpreter.activation import Activation, Generator, Resume
-from hetmig.interpreter.frames import Position, address_of, position, read_slots, read_stack
+from hetmig.interpreter.frames import Position, address_of, position, read_frame
 from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position
 from hetmig.interpreter.stackmap import stack_map
@@ -267,13 +267,13 @@ def capture_suspended(generator: Generator) -> Activation | None:
     code = where.code
     if (reason := reason_to_stay(code, frame.f_globals)) is not None:
         raise NotMigratable(reason, frame=where.address)
-    stack, previous = read_stack(where, memory, len(where.point.before or ()) - 1)
+    slots, stack, previous = read_frame(where, memory, len(where.point.before or ()) - 1)
     return Activation(
         code,
         frame.f_globals,
         where.point.start,
         Resume.YIELDED,
-        read_slots(code, memory),
+        slots,
         stack,
         [*previous[1:], held.handled] if previous else [],
     )
@@ -288,8 +288,7 @@ def _not_begun(code: CodeType, frame: FrameType, memory: FrameMemory) -> Activat
     offsets = range(0, len(code.co_code), 2)
     start = next(o for o in offsets if map_.at(o).name == "RETURN_GENERATOR")
     where = Position(code, code, map_, map_.at(start))
-    stack, _ = read_stack(where, memory, len(where.point.before or ()))
-    slots = read_slots(code, memory)
+    slots, stack, _ = read_frame(where, memory, len(where.point.before or ()))
     return Activation(code, frame.f_globals, 0, Resume.CREATED, slots, stack)
 
 

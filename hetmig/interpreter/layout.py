@@ -150,8 +150,28 @@ def _layout() -> FrameLayout:
     return _published_offsets() if cpython.PUBLISHED_OFFSETS else _declared_offsets()
 
 
-def _word(address: int) -> int:
-    return ctypes.c_void_p.from_address(address).value or 0
+@functools.cache
+def _parts() -> tuple[type[ctypes.Structure], int]:
+    """The structure of a frame, as far as anybody asks for it, and where its variables begin."""
+    offsets = {name: at for name, at in vars(_layout()).items() if at is not None}
+    slots = offsets.pop("localsplus")
+    fields = [(f"_{name}", _part(name, at)) for name, at in offsets.items()]
+    body = {"_anonymous_": [name for name, _ in fields], "_fields_": fields}
+    head = type("_Head", (ctypes.Union,), body)
+    if any(getattr(head, name).offset != at for name, at in offsets.items()):
+        raise UnsupportedInterpreter("a part of a frame is where nothing of its size can be")
+    return head, slots
+
+
+def _part(name: str, at: int) -> type[ctypes.Structure]:
+    kind = ctypes.c_ubyte if name in ("owner", "is_entry") else ctypes.c_void_p
+    fields = [(f"before_{name}", ctypes.c_char * at), (name, kind)]
+    return type("_Part", (ctypes.Structure,), {"_fields_": fields})
+
+
+_word_at = ctypes.c_void_p.from_address
+_BEHIND_F_BACK = object.__basicsize__ + _WORD
+"""PyFrameObject: object head, f_back, f_frame."""
 
 
 class FrameMemory:
@@ -160,59 +180,64 @@ class FrameMemory:
     Valid only while the frame is suspended under the caller: keep none of the addresses.
     """
 
+    __slots__ = ("_head", "_slots", "address")
+
     def __init__(self, frame: FrameType) -> None:
-        self._layout = _layout()
-        # PyFrameObject: object head, f_back, f_frame
-        self.address = _word(id(frame) + object.__basicsize__ + _WORD)
+        head, slots = _parts()
+        self.address: int = _word_at(id(frame) + _BEHIND_F_BACK).value or 0
+        self._head: Any = head.from_address(self.address)
+        self._slots = self.address + slots
 
     @property
     def executable(self) -> int:
         """Address of the code object."""
-        return _word(self.address + self._layout.executable) & ~_TAG_BITS
+        return (self._head.executable or 0) & ~_TAG_BITS
 
     @property
     def function(self) -> int:
         """Address of the function object."""
-        return _word(self.address + self._layout.function) & ~_TAG_BITS
+        return (self._head.function or 0) & ~_TAG_BITS
 
     @property
     def namespace(self) -> int:
         """Address of the dict that unoptimised code (a module, a class body) stores names in."""
-        return _word(self.address + self._layout.locals)
+        return self._head.locals or 0
 
     @property
     def previous(self) -> int:
         """Address of the interpreter frame this one returns to."""
-        return _word(self.address + self._layout.previous)
+        return self._head.previous or 0
 
     @property
     def owner(self) -> int:
         """Who holds the frame's memory (enum _frameowner)."""
-        return ctypes.c_ubyte.from_address(self.address + self._layout.owner).value
+        owner: int = self._head.owner
+        return owner
 
     def entered_from(self, caller: FrameMemory) -> bool:
         """Whether the interpreter itself went from `caller` to this frame, without C between."""
-        flag = self._layout.is_entry
-        if flag is not None and ctypes.c_bool.from_address(self.address + flag).value:
+        if cpython.ENTRY_FLAG and self._head.is_entry:
             return False
-        return self.previous == caller.address
+        return bool(self._head.previous == caller.address)
 
     def references(self, start: int, stop: int) -> list[int | None]:
         """Addresses of the objects in `localsplus[start:stop]`; 0 for NULL, None for a number.
 
         A tagged integer (no object at all) is never to be followed.
         """
-        array = (ctypes.c_size_t * (stop - start)).from_address(
-            self.address + self._layout.localsplus + start * _WORD
-        )
+        array = (ctypes.c_size_t * (stop - start)).from_address(self._slots + start * _WORD)
         words = array[:]
         if not cpython.TAGGED_REFERENCES:
             return list(words)
         return [None if w & _TAG_BITS == _TAGGED_INTEGER else w & ~_TAG_BITS for w in words]
 
+    def plain(self, start: int, stop: int) -> list[object] | None:
+        """The objects in `localsplus[start:stop]`; None if one of them is NULL or a number."""
+        return reader(stop - start)(self._slots + start * _WORD)
+
     def objects(self, start: int, stop: int, null: object) -> list[object]:
         """The objects in `localsplus[start:stop]`, `null` for NULL.  No number may be there."""
-        found = reader(stop - start)(self.address + self._layout.localsplus + start * _WORD)
+        found = self.plain(start, stop)
         if found is not None:
             return found
         return [object_at(word) if word else null for word in self.references(start, stop)]
@@ -222,7 +247,7 @@ class FrameMemory:
 
         Only for the frame of a generator that has not begun and which nobody else knows of.
         """
-        slot = ctypes.c_size_t.from_address(self.address + self._layout.localsplus + index * _WORD)
+        slot = ctypes.c_size_t.from_address(self._slots + index * _WORD)
         before = slot.value
         if value is None:
             slot.value = _null_word()
@@ -238,13 +263,13 @@ class FrameMemory:
 
     def number(self, index: int) -> int:
         """The number in `localsplus[index]`, where `references` says None."""
-        slot = self.address + self._layout.localsplus + index * _WORD
-        return ctypes.c_ssize_t.from_address(slot).value >> _TAG_SHIFT
+        slot = ctypes.c_ssize_t.from_address(self._slots + index * _WORD)
+        return slot.value >> _TAG_SHIFT
 
 
 def slots_offset() -> int:
     """Bytes from the interpreter's frame to its first local variable."""
-    return _layout().localsplus
+    return _parts()[1]
 
 
 @functools.lru_cache(maxsize=256)
@@ -282,7 +307,7 @@ def _null_word() -> int:
         yield value
 
     memory = FrameMemory(known().gi_frame)
-    return ctypes.c_size_t.from_address(memory.address + memory._layout.localsplus).value
+    return ctypes.c_size_t.from_address(memory._slots).value
 
 
 def reference_count(address: int) -> int:

@@ -34,6 +34,7 @@ __all__ = [
     "original_position",
     "original_unit",
     "state_of",
+    "takes_all_at_once",
     "with_state",
 ]
 
@@ -73,6 +74,8 @@ class Prologue:
     """Where in the prologue the inner frame is called, in bytes; empty if there is none."""
     raised: Mapping[int, int]
     """Where the prologue raises, and what of the original that stands for; in code units."""
+    packed: bool
+    """Whether it takes locals and stack as one tuple."""
 
 
 class Place(NamedTuple):
@@ -186,7 +189,8 @@ def assemble(code: CodeType, shape: Shape) -> CodeType:
         writer.emit("PUSH_NULL")
     _jump(writer, _target(map_, point, shape.resume))
     head = _head(writer, map_, point, inner_call)
-    prologue = Prologue(code, writer.size, shape.offset, inner_call, writer.raised)
+    packed = is_packed(point.before or (), shape.nulls)
+    prologue = Prologue(code, writer.size, shape.offset, inner_call, writer.raised, packed)
     return code.replace(
         co_code=head.co_code + code.co_code,
         co_linetable=head.co_linetable + code.co_linetable,
@@ -288,6 +292,12 @@ def _restore(writer: _Writer, map_: StackMap, shape: Shape) -> int:
 def is_packed(kinds: Slots, nulls: Sequence[bool]) -> bool:
     """Whether locals and stack are taken as one tuple: there is nothing special on the stack."""
     return not any(nulls) and all(kind is Slot.VALUE for kind in kinds[: len(nulls)])
+
+
+def takes_all_at_once(code: CodeType) -> bool:
+    """Whether a re-entry code takes locals and stack as one tuple."""
+    prologue = _prologue_of(code)
+    return prologue is not None and prologue.packed
 
 
 def _argument_count(code: CodeType) -> int:

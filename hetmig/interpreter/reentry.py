@@ -71,19 +71,22 @@ def _put_back(
     if activation.generator is not None:
         return None, revival.fill(activation.generator, activation, inner)
     state: list[object] = []
-    shape = Shape(
-        offset=activation.offset,
-        resume=activation.resume,
-        inner=inner is not None,
-        bound=tuple(slot is not UNBOUND for slot in activation.slots),
-        nulls=tuple(value is NULL for value in activation.stack),
-        raised=raised_at(activation),
-    )
     original = activation.code
+    shape = Shape(
+        activation.offset,
+        activation.resume,
+        inner is not None,
+        tuple([slot is not UNBOUND for slot in activation.slots]),
+        tuple([value is NULL for value in activation.stack]),
+        False,
+        raised_at(activation),
+    )
     code = with_state(assembled(original, shape), state.pop)
-    free = activation.slots[len(activation.slots) - len(original.co_freevars) :]
-    closure = tuple(cell for cell in free if isinstance(cell, CellType))
-    if len(closure) != len(free):
-        raise HetmigError(f"{activation.address} has a free variable without its cell")
+    closure: tuple[CellType, ...] = ()
+    if original.co_freevars:
+        free = activation.slots[-len(original.co_freevars) :]
+        closure = tuple(cell for cell in free if isinstance(cell, CellType))
+        if len(closure) != len(free):
+            raise HetmigError(f"{activation.address} has a free variable without its cell")
     state[:] = state_values(activation, code, inner)
     return callable_code(code, activation.globals, closure), state

@@ -64,24 +64,30 @@ def new_generator(
     The further arguments are those of `outline`.  One that is suspended waits to be filled and
     primed; one that runs on waits to be primed, then filled, then driven.
     """
-    if resume != Resume.CREATED.value:
-        # by identity: hashing a code object means hashing all it contains
-        key = id(code), offset, resume, bound, nulls, inner, raised
-        known = _behind_prologues.get(key)
-        if known is None:
-            while len(_behind_prologues) >= _MOST_KNOWN:
-                _behind_prologues.pop(next(iter(_behind_prologues)), None)
-            shape = _shape(code, offset, Resume(resume), bound, nulls)
-            shape = shape._replace(inner=inner, raised=raised)
-            known = _behind_prologues[key] = code, assembled(code, shape)
-        state: list[object] = []
-        code = with_state(known[1], state.pop)
-    made: Generator = callable_code(code, namespace, _empty_cells(len(code.co_freevars)))()
-    return made
+    if resume == _CREATED:
+        return _called(code, namespace)
+    # by identity: hashing a code object means hashing all it contains
+    key = id(code), offset, resume, bound, nulls, inner, raised
+    known = _behind_prologues.get(key)
+    if known is None:
+        while len(_behind_prologues) >= _MOST_KNOWN:
+            _behind_prologues.pop(next(iter(_behind_prologues)), None)
+        shape = _shape(code, offset, Resume(resume), bound, nulls)
+        shape = shape._replace(inner=inner, raised=raised)
+        known = _behind_prologues[key] = code, assembled(code, shape)
+    state: list[object] = []
+    return _called(with_state(known[1], state.pop), namespace)
 
 
+_CREATED = Resume.CREATED.value
 _MOST_KNOWN = 4096
 _behind_prologues: dict[tuple[object, ...], tuple[CodeType, CodeType]] = {}
+
+
+def _called(code: CodeType, namespace: dict[str, Any]) -> Generator:
+    cells = _empty_cells(len(code.co_freevars)) if code.co_freevars else None
+    made: Generator = callable_code(code, namespace, cells)()
+    return made
 
 
 @functools.lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ are the few that move such special slots about.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
@@ -17,6 +18,7 @@ from bytecode import ConcreteBytecode, ConcreteInstr
 
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython
+from hetmig.interpreter.activation import slot_names
 
 __all__ = ["Handler", "Point", "Slot", "Slots", "StackMap", "stack_map"]
 
@@ -62,7 +64,7 @@ class Point:
         """Whether this call-like instruction drops the result (the setters)."""
         return self.name.startswith(("STORE_", "DELETE_"))
 
-    @property
+    @functools.cached_property
     def below_call(self) -> int:
         """How many slots lie below the operands of this call-like instruction.
 
@@ -100,6 +102,8 @@ class StackMap:
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
+        self.slots = len(slot_names(code))
+        """How many variables lie below the value stack."""
         concrete = ConcreteBytecode.from_code(code)
         self.handlers = [
             Handler(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, TypeAlias
 
-from hetmig.interpreter.activation import NULL, UNBOUND, Generator, slot_names
+from hetmig.interpreter.activation import NULL, UNBOUND, Generator
 from hetmig.interpreter.generators import at_yield, require
 from hetmig.interpreter.layout import FrameMemory, reader, slots_offset
 from hetmig.interpreter.prologue import is_packed
@@ -25,16 +25,13 @@ Standing: TypeAlias = tuple[CodeType, dict[str, Any], int, int, int, tuple[objec
 many places of the stack are in use; and what the prologue takes: what the slots hold, and the stack
 from its top to its bottom.  (A tuple, for the sake of speed.)"""
 
-_Place: TypeAlias = tuple[
-    CodeType, int, int, int, bool, Callable[[int], list[Any] | None], CodeType
-]
+_Place: TypeAlias = tuple[CodeType, int, int, int, bool, Callable[[int], list[Any] | None]]
 """What can be said of a `yield` beforehand: the compiler's code and the offset in it, the number of
-slots and of values on the stack, whether all is as usual, and what reads them.  The code which the
-generator executes comes last; it is kept, so that its identity stays its own."""
+slots and of values on the stack, whether all is as usual, and what reads them."""
 
 _MOST_KNOWN = 4096
 _places: dict[tuple[int, int], _Place] = {}
-"""By the identity of the code that the generator executes, and the position in it."""
+"""By the identity of the compiler's code, and the position in it."""
 
 
 def standing(generator: Generator) -> Standing | None:
@@ -49,9 +46,8 @@ def standing(generator: Generator) -> Standing | None:
         frame = generator.cr_frame
     if frame is None:
         return None
-    key = id(frame.f_code), frame.f_lasti
-    place = _places.get(key) or _learn(key, frame)
-    code, offset, slots, depth, usual, read, _ = place
+    place = _places.get((id(frame.f_code), frame.f_lasti)) or _learn(frame)
+    code, offset, slots, depth, usual, read = place
     namespace = frame.f_globals
     if not usual or reason_to_stay(code, namespace) is not None:
         return None
@@ -74,15 +70,20 @@ def _with_gaps(place: _Place, frame: FrameType) -> Standing | None:
     return code, frame.f_globals, offset, bound, depth, held
 
 
-def _learn(key: tuple[int, int], frame: FrameType) -> _Place:
+def _learn(frame: FrameType) -> _Place:
     where = at_yield(frame)
+    own = where.live is where.code
+    # what is behind a prologue is there once: it is not to be kept, but stands at the same place
+    key = id(where.code), frame.f_lasti if own else where.point.start
+    if (known := _places.get(key)) is not None:
+        return known
     kinds = (where.point.before or ())[:-1]
-    slots, depth = len(slot_names(where.code)), len(kinds)
+    slots, depth = where.map.slots, len(kinds)
     usual = is_packed(kinds, (False,) * depth)
     while len(_places) >= _MOST_KNOWN:
         _places.pop(next(iter(_places)), None)
     read = reader(slots + depth)
-    place = where.code, where.point.start, slots, depth, usual, read, frame.f_code
+    place = where.code, where.point.start, slots, depth, usual, read
     _places[key] = place
     return place
 

@@ -13,7 +13,7 @@ import functools
 import gc
 import types
 from collections.abc import Callable, Mapping
-from types import CellType, CodeType, FrameType, FunctionType, MethodType
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from hetmig.interpreter import bridges, cpython
@@ -64,12 +64,11 @@ class _Call(NamedTuple):
         return Entry(Resume.AFTER, self.where.point.below_call)
 
 
-def called_through_c(where: Position, memory: FrameMemory, inner: FrameType) -> Entry | None:
-    """How the caller goes on once `inner` has returned; None if that is not known."""
+def called_through_c(where: Position, memory: FrameMemory, callee: FrameMemory) -> Entry | None:
+    """How the caller goes on once the other frame has returned; None if that is not known."""
     rule = _RULES.get(where.point.name)
     if rule is None:
         return None
-    callee = FrameMemory(inner)
     function = object_at(callee.function)
     if not isinstance(function, FunctionType):
         return None

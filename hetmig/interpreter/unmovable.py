@@ -37,6 +37,10 @@ def reason_to_stay(code: CodeType, namespace: Mapping[str, Any]) -> str | None:
     return None
 
 
+_lookup = type.__getattribute__  # runs no metaclass of the program's
+_REDUCE_EX, _REDUCE = object.__reduce_ex__, object.__reduce__
+
+
 def reason_of_its_object(code: CodeType, first: object) -> str | None:
     """Why a method can't move while it runs on `first`; None if it can.
 
@@ -48,10 +52,13 @@ def reason_of_its_object(code: CodeType, first: object) -> str | None:
             first = first.cell_contents
         except ValueError:
             return None
-    for base in type(first).__mro__:
+    cls = type(first)
+    if _lookup(cls, "__reduce_ex__") is _REDUCE_EX and _lookup(cls, "__reduce__") is _REDUCE:
+        return None
+    for base in cls.__mro__:
         for name in ("__reduce_ex__", "__reduce__"):
             if name in vars(base):
-                return _reason_of(code, type(first), vars(base)[name])
+                return _reason_of(code, cls, vars(base)[name])
     return None
 
 

@@ -24,7 +24,7 @@ from hetmig.errors import (
     SourceChanged,
     UnsupportedFormat,
 )
-from hetmig.interpreter.activation import UNBOUND, Activation, Resume
+from hetmig.interpreter.activation import UNBOUND, Activation
 from hetmig.state import parcel, rebuild
 from hetmig.state.generators import Running, require_awaiters
 from hetmig.state.manifest import make_manifest
@@ -42,7 +42,7 @@ T = TypeVar("T")
 _USUAL_REMEDY = "drop it before a move, or give its class a __reduce__ method"
 # Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
 _ROOM = 4000
-_SHALLOW = 256
+_LOW = 1000  # as Python begins with
 # Ends a stream that has submodules to import behind it; a value alone ends in pickle's own mark.
 _MORE_THAN_A_VALUE = b"+"
 _MOST_BUFFERS = 1000  # beside the stream; parcels and messages are capped in their frames
@@ -200,15 +200,10 @@ class _Room:
     """
 
     def __enter__(self) -> None:
-        try:
-            sys._getframe(_SHALLOW)
-        except ValueError:  # nearly always
-            depth = _SHALLOW
-        else:
-            depth = _depth()
         _one_limit.acquire()
-        self._before = sys.getrecursionlimit()
-        sys.setrecursionlimit(depth + _ROOM)
+        before = self._before = sys.getrecursionlimit()
+        # nobody stands deeper than the limit allows: as long as it is low, that says enough
+        sys.setrecursionlimit((before if before <= _LOW else _depth()) + _ROOM)
 
     def __exit__(self, *exception: object) -> None:
         sys.setrecursionlimit(self._before)
@@ -217,10 +212,10 @@ class _Room:
 
 def _depth() -> int:
     """How deep this thread stands, or some more.  To walk the frames would make them all."""
-    low, high = 0, _SHALLOW
+    low, high = 0, 256
     while _stands(high):
         low, high = high, 2 * high
-    while high - low > _SHALLOW:
+    while high - low > 256:
         middle = (low + high) // 2
         low, high = (middle, high) if _stands(middle) else (low, middle)
     return high
@@ -267,22 +262,23 @@ class _Writer:
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
         """Write `value`, which the program calls `name`; the bytes it took."""
-        start, beside = self._file.tell(), len(self._buffers)
-        self._pickler.last = value
+        file, buffers, pickler = self._file, self._buffers, self._pickler
+        start, beside = file.tell(), len(buffers)
+        pickler.last = value
         try:
-            self._pickler.dump(value)
+            pickler.dump(value)
         except Exception as error:
-            explained = _explained(error, value, self._pickler.last, name, frame)
-            self._pickler.clear_memo()  # whoever keeps the error is not to keep all that it reached
+            explained = _explained(error, value, pickler.last, name, frame)
+            pickler.clear_memo()  # whoever keeps the error is not to keep all that it reached
             try:
                 raise explained from error.with_traceback(None)
             finally:
                 del explained  # or the error's traceback, this frame and the error are a cycle
-        if self._pickler.weak is not None:
-            self._pickler.weak.name((value, name, frame))
-        size = self._file.tell() - start
-        if len(self._buffers) > beside:
-            size += sum(memoryview(buffer).nbytes for buffer in self._buffers[beside:])
+        if pickler.weak is not None:
+            pickler.weak.name((value, name, frame))
+        size = file.tell() - start
+        if len(buffers) > beside:
+            size += sum(memoryview(buffer).nbytes for buffer in buffers[beside:])
         return size
 
     def settled(self) -> bool:
@@ -364,11 +360,12 @@ class _Writer:
         """Write one frame; its description."""
         where = activation.address
         namespace = activation.namespace
+        resume = activation.resume.value
         head = (
             self._pickler.home(activation.code, activation.globals),
             activation.globals,
             activation.offset,
-            activation.resume.value,
+            resume,
             len(activation.slots),
             len(activation.stack),
             activation.generator,
@@ -378,21 +375,21 @@ class _Writer:
         self.dump(head, "code", where)
         if namespace is not None:
             self.dump(namespace, "namespace", where)
-        variables = [
-            self.variable(name, value, where)
-            for name, value in zip(activation.slot_names, activation.slots, strict=True)
-        ]
+        bound = []
+        for variable, value in zip(activation.slot_names, activation.slots, strict=True):
+            described = self.variable(variable, value, where)
+            if value is not UNBOUND:
+                bound.append(described)
         stack = [self.variable("a temporary value", value, where) for value in activation.stack]
         if activation.handled:
             self.dump(activation.handled, "exception being handled", where)
         own = names.pop(id(activation.globals), [])
-        bound = [
-            described
-            for described, value in zip(variables, activation.slots, strict=True)
-            if value is not UNBOUND
-        ]
         return {
-            **_place(activation, where),
+            "function": where.function,
+            "file": where.file,
+            "line": where.line,
+            "offset": activation.offset,
+            "resume": resume,
             "variables": own if namespace is activation.globals else bound,
             "globals": [] if namespace is activation.globals else own,
             "stack": [{"type": item["type"], "bytes": item["bytes"]} for item in stack],
@@ -410,16 +407,6 @@ class _Writer:
             self._file.write(_MORE_THAN_A_VALUE)
         # Not getbuffer(): a view of it in a reference cycle crashes the collector of CPython 3.12.
         return [self._file.getvalue(), *self._buffers]
-
-
-def _place(activation: Activation, where: FrameAddress) -> dict[str, Any]:
-    return {
-        "function": where.function,
-        "file": where.file,
-        "line": where.line,
-        "offset": activation.offset,
-        "resume": activation.resume.value,
-    }
 
 
 def _content_type(value: object) -> str:
@@ -490,12 +477,14 @@ class _Reader:
             globals=namespace,
             namespace=self.load("namespace") if named else None,
             offset=offset,
-            resume=Resume(resume),
+            resume=rebuild.RESUMES[resume],
             slots=[],
             stack=[],
             generator=generator,
         )
-        names = (*activation.slot_names, *["a temporary value"] * slots)[:slots]
+        names = activation.slot_names
+        if len(names) != slots:
+            names = (*names, *["a temporary value"] * slots)[:slots]
         activation.slots = [self.load(name, activation) for name in names]
         activation.stack = [self.load("a temporary value", activation) for _ in range(depth)]
         if handles:

@@ -218,7 +218,8 @@ def _read_exactly(file: BinaryIO, length: int) -> bytearray:
 
 
 def _flat(frame: Buffer) -> memoryview:
-    return memoryview(frame).cast("B")
+    view = memoryview(frame)
+    return view if type(frame) is bytes else view.cast("B")
 
 
 def _authentication(key: bytes | None, parts: Sequence[Buffer]) -> bytes:

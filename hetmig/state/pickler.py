@@ -102,7 +102,7 @@ class Pickler(pickle.Pickler):
         namespaces: Namespaces = "referenced",
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
     ) -> None:
-        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        super().__init__(file, 5, True, buffer_callback)  # named arguments take longer
         # flat: a lookup in cloudpickle's ChainMap costs a microsecond per object
         self.dispatch_table = _tables.flat()
         self.memo = _AT_THE_BEGINNING
@@ -114,6 +114,7 @@ class Pickler(pickle.Pickler):
         """Async generators in an `await`, by identity; None when what awaits them was met."""
         self._packages: set[str] = set()
         self._codes: list[CodeType] = []
+        self._imported: dict[int, str | None] = {}
 
     _for_classes = _AtFirstUse[Any](lambda: cloudpickle.Pickler(io.BytesIO()))
     _standins = _AtFirstUse[dict[int, NamespaceOf]](dict)
@@ -121,7 +122,6 @@ class Pickler(pickle.Pickler):
     _sent = _AtFirstUse[dict[int, set[str]]](dict)
     _passed = _AtFirstUse[dict[int, Passed]](dict)
     _homes = _AtFirstUse[dict[int, tuple[CodeType, str | None]]](dict)
-    _imported = _AtFirstUse[dict[int, str | None]](dict)
 
     @functools.cached_property
     def _reducers(self) -> Reducers:

@@ -234,7 +234,8 @@ def cached_property(function: Callable[[Any], Any]) -> Any:
 # -- generators
 
 
-_RESUMES = {how.value: how for how in Resume}
+RESUMES = {how.value: how for how in Resume}
+"""The members of `Resume` by their values; to call `Resume` takes longer."""
 
 
 class Hollow(NamedTuple):
@@ -259,7 +260,7 @@ def generator(
 ) -> Generator:
     """A generator that holds nothing yet; see `revival.new_generator`."""
     made = revival.new_generator(code, namespace, offset, resume, bound, nulls, inner, raised)
-    how = _RESUMES[resume]
+    how = RESUMES[resume]
     if how in (Resume.CREATED, Resume.YIELDED):
         form = Activation(code, namespace, offset, how, [], [])
         _assembly().hollow[id(made)] = Hollow(made, form, bound, nulls)

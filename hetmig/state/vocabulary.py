@@ -41,6 +41,7 @@ _FUNCTIONS: tuple[Callable[..., object], ...] = (
     rebuild.fill_exception,
     rebuild.traceback,
     sequences.positioned,
+    dict,
     getattr,
     iter,
     enumerate,
