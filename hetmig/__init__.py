@@ -76,7 +76,13 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'hetmig' has no attribute {name!r}")
     import importlib
 
-    value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    try:
+        value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != "zmq":
+            raise
+        message = f"pyzmq is not installed here: hetmig.{name} needs it, dumps and loads do not"
+        raise HetmigError(message) from None
     return value
 
 

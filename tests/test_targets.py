@@ -18,7 +18,14 @@ import pytest
 from hetmig.errors import TargetUnavailable
 from hetmig.targets import TARGETS, available, debian, find_interpreter, interpreters, make, store
 from hetmig.targets.__main__ import main
-from hetmig.targets.recipes import ARCHITECTURES, WHEELS, DebianPython, LocalPython
+from hetmig.targets.recipes import (
+    ARCHITECTURES,
+    WHEELS,
+    DebianPython,
+    LocalPython,
+    PyodidePython,
+    WindowsPython,
+)
 from tests.interpreters import FREE_THREADED, ROOT, RUNNING, VERSIONS
 
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="there is no apt-get here")
@@ -42,18 +49,26 @@ EXPECTED = {
     "i386": ("i686", "little", 4),
     "amd64-3.14": ("x86_64", "little", 8),
     "amd64-3.15": ("x86_64", "little", 8),
+    "windows": ("AMD64", "little", 8),
+    "pyodide-3.11": ("wasm32", "little", 4),
+    "pyodide-3.14": ("wasm32", "little", 4),
 }
+WITHOUT_ZEROMQ = [name for name in EXPECTED if name.startswith("pyodide")]
 
 INTRODUCE = """
 import json, os, platform, struct, subprocess, sys
 child = [sys.executable, "-c", "import platform; print(platform.machine())"]
+if sys.platform == "emscripten":
+    started = platform.machine()  # it has no processes
+else:
+    started = subprocess.run(child, capture_output=True, text=True).stdout.strip()
 print(json.dumps({
     "machine": platform.machine(),
     "order": sys.byteorder,
     "pointer": struct.calcsize("P"),
     "version": "%d.%d" % sys.version_info[:2],
     "executable": sys.executable,
-    "child": subprocess.run(child, capture_output=True, text=True).stdout.strip(),
+    "child": started,
     "home": os.environ.get("PYTHONHOME"),
     "arguments": sys.argv[1:],
 }))
@@ -70,6 +85,8 @@ def test_a_target_is_what_it_says(foreign, name):
     environment = dict(os.environ, PYTHONHOME="/nowhere")
     answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     told = json.loads(answer.stdout)
+    if name == "windows":
+        python = f"Z:{python.parent.parent}/windows/python.exe".replace("/", "\\")
     assert told == {
         "machine": machine,
         "order": order,
@@ -90,7 +107,38 @@ def test_a_target_imports_what_it_is_given_and_passes_on_how_it_ended(foreign, n
     environment = dict(os.environ, PYTHONPATH=str(tmp_path))
     assert subprocess.run([python, "-c", "import carried"], env=environment).returncode == 37
     suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    assert subprocess.run([python, "-c", suicide]).returncode == -9
+    if name == "windows":
+        suicide = "import os; os.abort()"
+    elif name in WITHOUT_ZEROMQ:  # nor signals between processes: a crash looks like one
+        suicide = "import ctypes; ctypes.c_int.from_address(-16).value"
+    ended = subprocess.run([python, "-c", suicide], stderr=subprocess.DEVNULL).returncode
+    assert ended == {"windows": 3}.get(name, -6 if name in WITHOUT_ZEROMQ else -9)
+
+
+@pytest.mark.foreign
+@pytest.mark.parametrize("name", WITHOUT_ZEROMQ)
+def test_hetmig_needs_zeromq_only_for_nodes(foreign, name):
+    program = """
+import hetmig, sys
+assert hetmig.loads(hetmig.dumps({"one": [1]})) == {"one": [1]}
+try:
+    hetmig.connect
+except hetmig.HetmigError as error:
+    print(error)
+"""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    command = [foreign(name), "-c", program]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert "pyzmq is not installed here: hetmig.connect needs it" in answer.stdout, answer.stderr
+
+
+@pytest.mark.foreign
+def test_windows_starts_whatever_its_streams_are(foreign, tmp_path):
+    """CPython under wine does not start with a regular file: the wrapper puts pipes in between."""
+    program = "import sys; print('out'); print('error', file=sys.stderr)"
+    with open(tmp_path / "out", "wb") as out, open(tmp_path / "error", "wb") as error:
+        command = [foreign("windows"), "-c", program]
+        assert subprocess.run(command, stdout=out, stderr=error).returncode == 0
 
 
 @pytest.mark.foreign
@@ -117,8 +165,13 @@ def test_the_table_agrees_with_itself():
         assert target.about
         if isinstance(target, DebianPython):
             assert target.architecture in ARCHITECTURES
-        else:
+        elif isinstance(target, LocalPython):
             assert name == target.version
+        elif isinstance(target, PyodidePython):
+            assert name == f"pyodide-{target.version}"
+        else:
+            assert isinstance(target, WindowsPython)
+            assert len(bytes.fromhex(target.digest)) == 32
     local = [name for name, target in TARGETS.items() if isinstance(target, LocalPython)]
     assert tuple(local) == (*VERSIONS, FREE_THREADED)
 

@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from hetmig.errors import TargetUnavailable
-from hetmig.targets import TARGETS, DebianPython, available, make
+from hetmig.targets import TARGETS, available, make
+from hetmig.targets.recipes import DebianPython, PyodidePython, Target, WindowsPython
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,9 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show() -> None:
     for name, target in TARGETS.items():
-        source = f"Debian {target.suite}" if isinstance(target, DebianPython) else "local"
         place = available(name) or "-"
-        print(f"{name:11} CPython {target.version}  {target.about:27} {source:16} {place}")
+        print(
+            f"{name:12} CPython {target.version:5}  {target.about:27} {_source(target):16} {place}"
+        )
+
+
+def _source(target: Target) -> str:
+    if isinstance(target, DebianPython):
+        return f"Debian {target.suite}"
+    if isinstance(target, PyodidePython):
+        return f"npm {target.release}"
+    return "PyPI, wine" if isinstance(target, WindowsPython) else "local"
 
 
 def _made(name: str) -> bool:
