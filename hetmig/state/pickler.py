@@ -20,6 +20,7 @@ import cloudpickle
 from hetmig.state.code import attribute_names, submodules
 from hetmig.state.generators import Running
 from hetmig.state.namespaces import NamespaceOf, imported_as
+from hetmig.state.native.tensors import Memory
 from hetmig.state.reducers import USUAL, Reducers
 from hetmig.state.references import Reference, reference
 from hetmig.state.tracebacks import Passed
@@ -75,12 +76,17 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         file: Any,
         *,
         namespaces: Namespaces = "referenced",
+        portable: bool = False,
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
         self.memo = MEMO
         self.namespaces = namespaces
         self.of_program = namespaces == "whole"
+        self.portable = portable
+        """Whether every version of Python is to read it: no bytecode then."""
+        self.pinned = False
+        """Whether something was pickled that only this minor version of Python can read."""
         self.last: object = None
         """The object reduced last; if a dump fails, it is the one that could not be."""
         self._standins: dict[int, NamespaceOf] = {}
@@ -91,7 +97,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         """Async generators in an `await`, by identity; None when what awaits them was met."""
         self._packages: set[str] = set()
         self._codes: list[CodeType] = []
-        self._homes: dict[int, tuple[CodeType, str | None]] = {}
+        self._homes: dict[int, tuple[CodeType, str | None, dict[str, Any]]] = {}
         self._imported: dict[int, str | None] = {}
 
     @property
@@ -102,6 +108,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     @functools.cached_property
     def _reducers(self) -> Reducers:
         return Reducers()
+
+    @functools.cached_property
+    def memory(self) -> Memory:
+        """Whose memory the arrays show which were met."""
+        return Memory()
 
     dump = pickle.Pickler.dump
     """Without what cloudpickle makes of a RecursionError: hetmig's writer says it better."""
@@ -156,7 +167,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         Without it code travels as bytes.
         """
         if id(code) not in self._homes:
-            self._homes[id(code)] = code, self.imported_as(namespace)
+            self._homes[id(code)] = code, self.imported_as(namespace), namespace
         return code
 
     def imported_as(self, namespace: dict[str, Any]) -> str | None:
@@ -181,8 +192,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def place(self, code: CodeType) -> Reference | None:
         """How the destination finds code in its own modules, if it should."""
-        _, name = self._homes.get(id(code), (code, None))
+        name, _ = self.home_of(code)
         return None if name is None else reference(code, name)
+
+    def home_of(self, code: CodeType) -> tuple[str | None, dict[str, Any]]:
+        """What `home` noted: the module that may be its source, and the namespace it runs in."""
+        _, name, namespace = self._homes.get(id(code), (code, None, {}))
+        return name, namespace
 
     def note_code(self, code: CodeType) -> None:
         """Remember code that travels."""
