@@ -40,16 +40,19 @@ sys.path[:0] = ["Z:" + entry for entry in _given]
 """
 
 # With a regular file as a standard stream CPython does not start ("Invalid handle"): pipes do.
+# Wine's server stays for some seconds: started here, it does not hold the streams of who calls.
+# Windows' services and desktop are of no use to a program without windows.
 _WRAPPER = """\
 #!/bin/sh
 # CPython {version} for Windows, made by hetmig.targets
 unset DISPLAY PYTHONHOME
-export WINEPREFIX={prefix} WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml='
+export WINEPREFIX={prefix} WINEDEBUG=-all WINEDLLOVERRIDES='mscoree,mshtml{services}='
 export LD_LIBRARY_PATH={libraries}
 scratch=$(mktemp -d)
 if [ -f /dev/fd/1 ]; then mkfifo "$scratch/1"; cat "$scratch/1" & exec >"$scratch/1"; fi
 if [ -f /dev/fd/2 ]; then mkfifo "$scratch/2"; cat "$scratch/2" >&2 & exec 2>"$scratch/2"; fi
 rm -rf "$scratch"
+{server} </dev/null >/dev/null 2>&1
 exec {command} "$@"
 """
 
@@ -73,18 +76,21 @@ def build(target: WindowsPython, directory: Path) -> Path:
     (windows / "site" / "sitecustomize.py").write_text(_SITE)
     name = "python" + target.version.replace(".", "")
     (windows / f"{name}._pth").write_text(f"{name}.zip\n.\nsite\nimport site\n")
-    wine = root / "usr" / "lib" / "wine" / "wine64"
+    programs = root / "usr" / "lib" / "wine"
     wrapper = directory / "bin" / "python"
     wrapper.parent.mkdir()
-    wrapper.write_text(
-        _WRAPPER.format(
-            version=target.version,
-            prefix=shlex.quote(str(directory / "prefix")),  # wine makes it at the first start
-            libraries=shlex.quote(str(root / "usr" / "lib" / "x86_64-linux-gnu")),
-            command=shlex.join([str(wine), str(windows / "python.exe")]),
-        )
+    wrapper.touch(0o755)
+    text = _WRAPPER.format(
+        version=target.version,
+        prefix=shlex.quote(str(directory / "prefix")),
+        libraries=shlex.quote(str(root / "usr" / "lib" / "x86_64-linux-gnu")),
+        server=shlex.quote(str(programs / "wineserver64")),
+        command=shlex.join([str(programs / "wine64"), str(windows / "python.exe")]),
+        services="{services}",
     )
-    wrapper.chmod(0o755)
+    wrapper.write_text(text.replace("{services}", ""))
+    run("the first start", [wrapper, "-c", ""], timeout=180)  # it sets Windows up
+    wrapper.write_text(text.replace("{services}", ",explorer.exe,services.exe"))
     return wrapper
 
 
