@@ -156,9 +156,10 @@ class Preemptor:
         self._deadline = time.monotonic() + deadline
         self._settled.clear()
         if self._keeper is None:
-            self._keeper = threading.Thread(target=self._keep_time, name="hetmig-preemptor")
-            self._keeper.daemon = True
-            self._keeper.start()
+            keeper = threading.Thread(target=self._keep_time, name="hetmig-preemptor", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no threads here: whoever asks must signal
+                keeper.start()
+                self._keeper = keeper
         self._asked.set()
 
     def cancel(self) -> None:
