@@ -5,6 +5,9 @@
     hetmig.progress(done, total, note)  in a task: how far it is
     hetmig.ignorable(thread)            in a task: that thread may stay behind
     hetmig.here()                       in a task: the name of the node it is on
+    with hetmig.pinned(reason):         in a task: it does not move while it is in this block
+    hetmig.open(path, mode)             a file that is opened again where the task goes
+    hetmig.register(Type, freeze=, thaw=)       how objects of a type travel
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
         .submit(function, *args)        a Task: result, migrate, where, journey, progress ...
@@ -29,12 +32,15 @@ from hetmig.errors import (
     VersionMismatch,
 )
 from hetmig.state.copying import register as _register_copying
+from hetmig.state.pins import pinned
 from hetmig.task import here, ignorable, migratable, migrate, progress
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
     from hetmig.journey import Hop
+    from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
+    from hetmig.state.registry import register
 
 __all__ = [
     "HetmigError",
@@ -55,7 +61,10 @@ __all__ = [
     "loads",
     "migratable",
     "migrate",
+    "open",
+    "pinned",
     "progress",
+    "register",
 ]
 
 _register_copying()
@@ -68,6 +77,8 @@ _LAZY = {
     "connect": "hetmig.client",
     "dumps": "hetmig.state.pickling",
     "loads": "hetmig.state.pickling",
+    "open": "hetmig.state.files",
+    "register": "hetmig.state.registry",
 }
 
 

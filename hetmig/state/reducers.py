@@ -46,6 +46,7 @@ from hetmig.state import (
 )
 from hetmig.state.classes import with_slots
 from hetmig.state.closed import reduce_closed
+from hetmig.state.files import reduce_file
 from hetmig.state.code import freeze_code, global_names
 from hetmig.state.namespaces import (
     NamespaceOf,
@@ -124,8 +125,8 @@ def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
     for name in _STREAMS:
         if obj is getattr(sys, name) or obj is getattr(sys, f"__{name}__"):
             return getattr, (sys, name)
-    if closed := reduce_closed(obj):
-        return closed
+    if carried := reduce_file(obj) or reduce_closed(obj):
+        return carried
     raise NotMigratable(reason[0])
 
 
