@@ -24,7 +24,7 @@ from hetmig.errors import (
 )
 from hetmig.interpreter.activation import UNBOUND, Activation, Generator, Resume
 from hetmig.interpreter.generators import GENERATORS, frame_of
-from hetmig.state import parcel, rebuild
+from hetmig.state import parcel, portable_frames, rebuild
 from hetmig.state.generators import Running, require_awaiters
 from hetmig.state.manifest import is_portable, make_manifest
 from hetmig.state.namespaces import is_module_namespace, portable_items
@@ -32,6 +32,7 @@ from hetmig.state.native.tensors import Memory
 from hetmig.state.paths import find_path
 from hetmig.state.pickler import OUT_OF_BAND, Namespaces, Pickler
 from hetmig.state.pins import require_unpinned
+from hetmig.state.portable_frames import Held, Outline, activation_of
 from hetmig.state.resources import remedy, type_name
 from hetmig.state.room import Room
 from hetmig.state.vocabulary import PRELUDE, known_to_all
@@ -191,7 +192,7 @@ def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
     """
     if image.kind not in ("frames", "call"):
         return thaw_value(image.frames, main=main)
-    reader = _Reader(image.frames)
+    reader = _Reader(image.frames, image.portable)
     with Room(), rebuild.assembling(main):
         value = reader.stack() if image.kind == "frames" else reader.call()
         reader.import_submodules()
@@ -376,31 +377,21 @@ class _Writer:
         """Write one frame; its description."""
         where = activation.address
         namespace = activation.namespace
-        head = (
-            self._pickler.home(activation.code, activation.globals),
-            activation.globals,
-            activation.offset,
-            activation.resume.value,
-            len(activation.slots),
-            len(activation.stack),
-            activation.generator,
-            namespace is not None,
-            bool(activation.handled),
-        )
+        head, own_names, held = self._parts(activation)
         self.dump(head, "code", where)
         if namespace is not None:
             self.dump(namespace, "namespace", where)
         variables = [
             self.variable(name, value, where)
-            for name, value in zip(activation.slot_names, activation.slots, strict=True)
+            for name, value in zip(own_names, held.variables, strict=True)
         ]
-        stack = [self.variable("a temporary value", value, where) for value in activation.stack]
-        if activation.handled:
-            self.dump(activation.handled, "exception being handled", where)
+        stack = [self.variable("a temporary value", value, where) for value in held.stack]
+        if held.handled:
+            self.dump(held.handled, "exception being handled", where)
         own = names.pop(id(activation.globals), [])
         bound = [
             described
-            for described, value in zip(variables, activation.slots, strict=True)
+            for described, value in zip(variables, held.variables, strict=True)
             if value is not UNBOUND
         ]
         return {
@@ -409,6 +400,19 @@ class _Writer:
             "globals": [] if namespace is activation.globals else own,
             "stack": [{"type": item["type"], "bytes": item["bytes"]} for item in stack],
         }
+
+    def _parts(self, activation: Activation) -> tuple[tuple[Any, ...], Sequence[str], Held]:
+        """Where a frame stands; the names of its variables; what it holds."""
+        namespace = activation.globals
+        code = self._pickler.home(activation.code, namespace)
+        rest = activation.generator, activation.namespace is not None
+        if self._pickler.portable:
+            outline, held = portable_frames.taken_apart(self._pickler, activation)
+            return (code, namespace, tuple(outline), *rest), outline.names, held
+        slots, stack, handled = activation.slots, activation.stack, activation.handled
+        place = activation.offset, activation.resume.value, len(slots), len(stack)
+        head = code, namespace, *place, *rest, bool(handled)
+        return head, activation.slot_names, Held(slots, stack, handled)
 
     def image(self, kind: str, description: list[dict[str, Any]]) -> Image:
         """What was written."""
@@ -461,19 +465,20 @@ def _explained(
 class _Reader:
     """Reads one image."""
 
-    def __init__(self, frames: Sequence[parcel.Buffer]) -> None:
+    def __init__(self, frames: Sequence[parcel.Buffer], portable: bool = False) -> None:
         stream, *buffers = frames
+        self._portable = portable
         self._more = stream[-1:] == _MORE_THAN_A_VALUE
         self._unpickler = pickle.Unpickler(
             io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(buffers)
         )
 
-    def load(self, name: str, frame: Activation | None = None) -> Any:
+    def load(self, name: str, frame: FrameAddress | None = None) -> Any:
         """Read the next value, which the program calls `name`."""
         try:
             return self._unpickler.load()
         except Exception as error:
-            raise _refused(error, name, frame.address if frame else None) from error
+            raise _refused(error, name, frame) from error
 
     def import_submodules(self) -> None:
         """Import what was named at the end, if anything."""
@@ -496,23 +501,33 @@ class _Reader:
         return stack, extra
 
     def _activation(self) -> Activation:
+        if self._portable:
+            return self._portable_activation()
         code, namespace, offset, resume, slots, depth, generator, named, handles = self.load("code")
-        activation = Activation(
-            code=code,
-            globals=namespace,
-            namespace=self.load("namespace") if named else None,
-            offset=offset,
-            resume=Resume(resume),
-            slots=[],
-            stack=[],
-            generator=generator,
-        )
-        names = (*activation.slot_names, *["a temporary value"] * slots)[:slots]
-        activation.slots = [self.load(name, activation) for name in names]
-        activation.stack = [self.load("a temporary value", activation) for _ in range(depth)]
-        if handles:
-            activation.handled = self.load("exception being handled", activation)
-        return activation
+        local = self.load("namespace") if named else None
+        made = Activation(code, namespace, offset, Resume(resume), [], [])
+        names = (*made.slot_names, *["a temporary value"] * slots)[:slots]
+        made.slots, made.stack, made.handled = self._held(names, depth, handles, made.address)
+        made.namespace, made.generator = local, generator
+        return made
+
+    def _portable_activation(self) -> Activation:
+        code, namespace, place, generator, named = self.load("code")
+        local = self.load("namespace") if named else None
+        outline = Outline(*place)
+        where = FrameAddress(code.co_qualname, code.co_filename, code.co_firstlineno)
+        held = self._held(outline.names, outline.depth, bool(outline.handled), where)
+        try:
+            return activation_of(code, namespace, outline, held, local=local, generator=generator)
+        except NotMigratable as error:
+            raise _refused(error, "the frame", where) from error
+
+    def _held(self, names: Sequence[str], depth: int, handles: bool, where: FrameAddress) -> Held:
+        """What a frame holds."""
+        variables = [self.load(name, where) for name in names]
+        stack = [self.load("a temporary value", where) for _ in range(depth)]
+        handled = self.load("exception being handled", where) if handles else []
+        return Held(variables, stack, handled)
 
     def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """The function and its arguments."""

@@ -82,12 +82,32 @@ class Scopes(list[Scope]):
         elif isinstance(scope.node, ast.stmt):
             chosen = [line.rstrip() for line in self._lines[scope.first_line - 1 : last]]
         else:
-            pieces = [line.encode() for line in self._lines[first - 1 : last]]
-            pieces[-1] = pieces[-1][:end]
-            pieces[0] = pieces[0][start:]
-            chosen = [piece.decode("utf-8", "replace") for piece in pieces]
+            chosen = self._expression(first, last, start, end)
         text = "\n".join(chosen).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, digest_size=_DIGEST_SIZE).digest()
+
+    def alone(self, number: int) -> str:
+        """A text that has nothing but this scope, at the very lines and columns."""
+        first, last, start, end = self[number].span
+        if first is None or last is None or start is None:
+            return "\n".join(self._lines)
+        if isinstance(self[number].node, ast.stmt):
+            first = self[number].first_line
+            before = [""] * (first - 1)
+            if start:
+                before[-1] = "if 1:"
+            return "\n".join([*before, *self._lines[first - 1 : last], ""])
+        lines = self._expression(first, last, start, end)
+        if start:
+            lines[0] = "(" + " " * (start - 1) + lines[0]
+            lines[-1] += ")"
+        return "\n".join([*[""] * (first - 1), *lines, ""])
+
+    def _expression(self, first: int, last: int, start: int | None, end: int | None) -> list[str]:
+        pieces = [line.encode() for line in self._lines[first - 1 : last]]
+        pieces[-1] = pieces[-1][:end]
+        pieces[0] = pieces[0][start:]
+        return [piece.decode("utf-8", "replace") for piece in pieces]
 
     def alike(self, kind: str, path: tuple[str, ...], digest: bytes) -> list[int]:
         """The scopes of this kind in this place whose text has this digest."""

@@ -24,6 +24,7 @@ else:
 
 __all__ = [
     "evaluated_annotations",
+    "is_by_place",
     "reduce_class",
     "reduce_code",
     "reduce_forward_reference",
@@ -39,17 +40,22 @@ def reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
     name, namespace = pickler.home_of(code)
     located = sources.locate(code, namespace)
     scope = located.source.scopes[located.number]
-    module = sys.modules.get(name) if name is not None else None
-    if (
-        isinstance(module, ModuleType)
-        and scope.kind != "Module"
-        and references.is_source_of(module, name or "", code)
-    ):
+    if is_by_place(name, code, located):
         digest = located.source.scopes.digest(located.number)
         alike = located.source.scopes.alike(scope.kind, scope.path, digest)
         which = alike.index(located.number), len(alike)
         return recompiled.code_of_module, (name, scope.kind, scope.path, digest, *which)
     return recompiled.code, (located.source, located.number, scope.kind, scope.name)
+
+
+def is_by_place(name: str | None, code: CodeType, located: sources.Located) -> bool:
+    """Whether code is what the destination's own import of the module `name` makes, too."""
+    module = sys.modules.get(name) if name is not None else None
+    return (
+        isinstance(module, ModuleType)
+        and located.source.scopes[located.number].kind != "Module"
+        and references.is_source_of(module, name or "", code)
+    )
 
 
 def reduce_source(pickler: Pickler, source: sources.Source) -> Reduced:

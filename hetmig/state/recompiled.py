@@ -13,7 +13,9 @@ from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from hetmig.errors import NotMigratable, SourceChanged
-from hetmig.state import generated, rebuild, references, sources
+from hetmig.interpreter import revival
+from hetmig.interpreter.activation import Generator, Resume
+from hetmig.state import generated, portable_frames, rebuild, references, sources
 
 __all__ = ["code", "code_of_module", "fill_class", "fill_function", "function", "new_class"]
 
@@ -110,6 +112,41 @@ def function(
 def fill_function(function: FunctionType, state: dict[str, Any]) -> None:
     """Give a function its attributes, and its namespace what it refers to there."""
     rebuild.fill_function(function, state)
+
+
+def generator(
+    code: CodeType,
+    namespace: dict[str, Any],
+    outline: tuple[Any, ...],
+    inner: bool,
+    looped: bool,
+    names: tuple[str, str],
+) -> Generator:
+    """A generator that holds nothing yet; see `portable_frames`."""
+    known = portable_frames.Outline(*outline)
+    form = portable_frames.form_of(code, namespace, known)
+    make = rebuild.looped_generator if looped else rebuild.generator
+    made = make(code, namespace, *revival.outline(form, inner), *names)
+    if form.resume in (Resume.CREATED, Resume.YIELDED):
+        rebuild.outlines()[id(made)] = known, form  # until it is filled
+    return made
+
+
+def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
+    """Give a generator what it is to hold, and let it stand where the original stood.
+
+    `held`: its variables, its stack and the exceptions being handled, and what its code refers to
+    in its namespace, if that travels by value.
+    """
+    rebuild.form_of(made)
+    outline, form = rebuild.outlines().pop(id(made))
+    variables, stack, handled, *names = held
+    form.globals.update(*names)
+    values = portable_frames.Held(variables, stack, handled)
+    filled = portable_frames.activation_of(form.code, form.globals, outline, values)
+    if not portable_frames.same_form(form, filled):
+        raise NotMigratable("where this generator stands depends on what it holds")
+    rebuild.complete_generator(made, filled)
 
 
 def forward_reference(name: str, options: dict[str, Any]) -> Any:
