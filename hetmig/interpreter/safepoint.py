@@ -166,6 +166,15 @@ class Preemptor:
         """Stop looking."""
         self._settled.set()
 
+    def offer(self, frame: FrameType) -> None:
+        """The program itself comes by, in its main thread, and says that this is a safe point."""
+        if self._late or not self.pending or not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._use(frame)
+        finally:
+            self._turn.release()
+
     def close(self) -> None:
         """Stop looking for good, and end the thread that keeps the time."""
         self._closed = True

@@ -103,6 +103,8 @@ def sealed(
     about["events"] = want(header, "events", int)
     description, kind = want(header, "description", list), want(header, "kind", str)
     manifest = make_manifest(kind, description, len(frozen.payload), about)
+    if "manifest" in header:  # it was frozen elsewhere, by a Python of its own
+        manifest = {**want(header, "manifest", dict), "task": about}
     return seal(manifest, frozen.payload, key)
 
 

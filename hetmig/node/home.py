@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hetmig.errors import HetmigError, TaskLost
+from hetmig.errors import HetmigError, NoSuchObject, TaskLost
 from hetmig.node.protocol import Buffer, describe_error, want
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import seal
@@ -53,7 +53,8 @@ class Record:
         self.submitted = time.time()
         self.place = place
         self.epoch: int = about["epoch"]
-        self.state = "running"
+        self.what: str = about.get("what", "task")
+        self.state = "kept" if self.what == "object" else "running"
         self.progress: list[Any] | None = None
         self.hops: dict[int, dict[str, Any]] = {}
         self.outcome: Outcome | None = None
@@ -74,6 +75,7 @@ class Record:
         return {
             "id": self.id,
             "name": self.about["name"],
+            "what": self.what,
             "state": self.state,
             "node": self.place["name"],
             "endpoint": self.place["endpoint"],
@@ -260,6 +262,8 @@ class Home:
                 record.progress = want(header, "progress", list)
                 record.touch()
             case "cancelled":
-                record.fail("cancelled", TaskLost("the task was cancelled"))
+                if record.what == "object":
+                    record.fail("deleted", NoSuchObject("the object was deleted"))
+                record.fail("cancelled", TaskLost(f"the {record.what} was cancelled"))
             case "lost" if epoch >= record.epoch:
                 record.fail("lost", TaskLost(want(header, "reason", str)))
