@@ -34,6 +34,15 @@ __all__ = [
 
 Reduced = tuple[Any, ...]
 
+_OF_ANNOTATIONS = (
+    "__annotate_func__",
+    "__annotations_cache__",
+    "__annotate__",
+    "__classdictcell__",
+    "__conditional_annotations__",
+)
+"""By these a class evaluates its annotations when they are asked for, in some versions."""
+
 
 def reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
     """A code object as a reference, or as a source and a place in it.  Raises NotMigratable."""
@@ -116,7 +125,7 @@ def evaluated_annotations(owner: Any) -> dict[str, Any]:
 def reduce_class(pickler: Pickler, cls: type, reduced: Reduced) -> Reduced:
     """What cloudpickle makes of a class, without what depends on the version."""
     constructor, arguments, (space, slots), _, _, setter = reduced
-    for name in ("__annotate_func__", "__annotations_cache__", "__annotate__"):
+    for name in _OF_ANNOTATIONS:
         space.pop(name, None)
     if annotations := evaluated_annotations(cls):
         space["__annotations__"] = annotations

@@ -123,14 +123,20 @@ def locate(code: CodeType, namespace: dict[str, Any] | None = None) -> Located:
     known = _located.get(id(code))
     if known is not None and known[0]() is code:
         return known[1]
-    flags, tried = code.co_flags & _FUTURES, False
+    flags, tried = code.co_flags & _FUTURES, []
     for text in _texts(code, namespace or {}):
-        tried = True
         candidate = source(text, code.co_filename, flags, sys.flags.optimize)
         with contextlib.suppress(SyntaxError, ValueError):
             index = candidate.find(code)
             if index is not None:
                 return remember(code, Located(candidate, index))
+            tried.append(candidate)
+    name = code.co_name, code.co_firstlineno
+    if tried and not any((s.name, s.first_line) == name for one in tried for s in one.scopes):
+        raise NotMigratable(
+            f"{code.co_qualname} ({code.co_filename}) is nothing that its source names: this "
+            "version of Python has made it, for annotations or type parameters, say"
+        )
     if tried:
         raise NotMigratable(
             f"{code.co_filename} gives other code for {code.co_qualname} than runs here: it has "
