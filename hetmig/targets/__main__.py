@@ -7,7 +7,6 @@ import sys
 
 from hetmig.errors import TargetUnavailable
 from hetmig.targets import TARGETS, available, make
-from hetmig.targets.recipes import DebianPython, PyodidePython, Target, WindowsPython
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,18 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show() -> None:
     for name, target in TARGETS.items():
-        place = available(name) or "-"
-        print(
-            f"{name:12} CPython {target.version:5}  {target.about:27} {_source(target):16} {place}"
-        )
-
-
-def _source(target: Target) -> str:
-    if isinstance(target, DebianPython):
-        return f"Debian {target.suite}"
-    if isinstance(target, PyodidePython):
-        return f"npm {target.release}"
-    return "PyPI, wine" if isinstance(target, WindowsPython) else "local"
+        python = available(name) or "-"
+        print(f"{name:12} {target.version:5}  {target.about:27} {target.origin:46} {python}")
 
 
 def _made(name: str) -> bool:

@@ -72,6 +72,11 @@ class DebianPython:
         """What apt-get is asked for."""
         return f"python{self.version}", "python3-zmq"
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return f"Debian {self.suite}"
+
 
 @dataclass(frozen=True)
 class LocalPython:
@@ -88,6 +93,11 @@ class LocalPython:
         """The version is the name."""
         return self.name
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return "local"
+
 
 @dataclass(frozen=True)
 class PyodidePython:
@@ -98,6 +108,11 @@ class PyodidePython:
     release: str
     """Of Pyodide."""
     about: str = "WebAssembly, 32 bits"
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return f"npm's pyodide {self.release}"
 
 
 @dataclass(frozen=True)
@@ -110,6 +125,11 @@ class WindowsPython:
     package: str
     digest: str
     about: str = "Windows on x86-64"
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return f"{self.package}, wine of Debian {self.suite}"
 
 
 Target = DebianPython | LocalPython | PyodidePython | WindowsPython

@@ -9,16 +9,15 @@ import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import tests.cases
 from hetmig.testing.outcomes import Outcome
 from hetmig.testing.programs import Frozen
 from tests.matrix.site import Departures
-from tests.matrix.sites import Died, Site
+from tests.matrix.sites import Died, Late, Site
 
 ATTENTION = 2
 """So many interpreters work at the same time."""
@@ -35,6 +34,8 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    """What did not come to its end in time, for whatever reason."""
 
 
 @dataclass
@@ -46,6 +47,12 @@ class Results:
     """By site: the cases that do not run there even if nobody moves them, and why."""
     about: dict[str, str] = field(default_factory=dict)
     """By site: which Python it is."""
+
+    def describe(self, site: Site, left: dict[Case, Departures]) -> None:
+        """Note what is to be said of a site."""
+        self.about[site.name] = "CPython {version}, {machine}, {system}".format(**site.about)
+        found = {case: each.why_not for case, each in left.items() if each.expected is None}
+        self.not_run[site.name] = {title(case): why for case, why in found.items()}
 
 
 def cases(share: int = 1) -> list[Case]:
@@ -62,64 +69,65 @@ def _cases() -> Iterator[Case]:
 
 
 def run(
-    names: Sequence[str],
+    sites: Sequence[Site],
     chosen: Sequence[Case],
     points: int,
-    pairs: Iterable[tuple[str, str]] | None = None,
+    wanted: Callable[[str, str], bool] = lambda here, there: here != there,
+    *,
+    fresh: bool = True,
 ) -> Results:
-    """Freeze each case at so many safe points at each site, and let it go on at all others.
+    """Freeze each case at so many safe points at each site, and let it go on at others.
 
-    `pairs` are the ordered pairs that are wanted; all by default.  Raises TargetUnavailable.
+    `wanted` tells for two names whether programs go from one to the other.  With `fresh`, they
+    arrive in interpreters in which none of them has ever run.
     """
-    wanted = set(pairs) if pairs is not None else {(a, b) for a in names for b in names if a != b}
-    sites = {name: Site(name) for name in names}
+    names = [site.name for site in sites]
     results = Results()
     with ThreadPoolExecutor(ATTENTION) as pool:
-        left = dict(
-            zip(names, pool.map(lambda n: _leave(sites[n], chosen, points), names), strict=True)
-        )
-        for name in names:
-            about = sites[name].about
-            results.about[name] = f"{about['version']}, {about['machine']}, {about['system']}"
-            results.not_run[name] = {
-                title(case): found.why_not
-                for case, found in left[name].items()
-                if found.expected is None
+        everything = pool.map(lambda site: _leave(site, chosen, points, fresh), sites)
+        left = dict(zip(names, everything, strict=True))
+        for site in sites:
+            results.describe(site, left[site.name])
+
+        def receive(there: Site) -> dict[tuple[str, str], Tally]:
+            found = {
+                (here.name, there.name): _go(here, there, left)
+                for here in sites
+                if wanted(here.name, there.name)
             }
+            if fresh:
+                there.close()
+            return found
 
-        def receive(there: str) -> dict[tuple[str, str], Tally]:
-            with closing(sites[there]) as site:
-                return {
-                    (here, there): _go(here, site, left, sites[here].minor == site.minor)
-                    for here in names
-                    if (here, there) in wanted
-                }
-
-        for tallies in pool.map(receive, names):
+        for tallies in pool.map(receive, sites):
             results.pairs.update(tallies)
     return results
 
 
-def _leave(site: Site, chosen: Sequence[Case], points: int) -> dict[Case, Departures]:
+def _leave(site: Site, chosen: Sequence[Case], points: int, fresh: bool) -> dict[Case, Departures]:
     left = {}
-    with closing(site):
-        for case in chosen:
-            number = zlib.crc32(repr(case).encode())
-            try:
-                # half of the cases as a script's, whose module travels, too
-                left[case] = site.ask("depart", *case, points, number, bool(number % 2))
-            except Died as error:
-                left[case] = Departures(why_not=f"died: {error}")
+    for case in chosen:
+        number = zlib.crc32(repr(case).encode())
+        try:
+            # half of the cases as a script's, whose module travels, too
+            left[case] = site.ask("depart", *case, points, number, bool(number % 2))
+        except Died as error:
+            left[case] = Departures(why_not=f"died: {error}")
+        except Late as error:
+            left[case] = Departures(why_not=str(error))
+    if fresh:
+        site.close()
     print(f"{site.name}: {len(left)} cases", file=sys.stderr, flush=True)
     return left
 
 
-def _go(here: str, site: Site, left: dict[str, dict[Case, Departures]], native: bool) -> Tally:
+def _go(here: Site, site: Site, left: dict[str, dict[Case, Departures]]) -> Tally:
     tally = Tally()
-    for case, departures in left[here].items():
+    native = here.minor == site.minor
+    for case, departures in left[here.name].items():
         if departures.expected is None:
             if departures.why_not.startswith("died"):
-                tally.signals.append(f"{title(case)} at {here}: {departures.why_not}")
+                tally.signals.append(f"{title(case)} at {here.name}: {departures.why_not}")
             continue
         there = left[site.name][case].expected
         for moved in departures.native if native else departures.portable:
@@ -127,7 +135,7 @@ def _go(here: str, site: Site, left: dict[str, dict[Case, Departures]], native: 
                 tally.refused[short(moved)] += 1
             else:
                 _arrive(case, moved, site, (departures.expected, there), tally)
-    print(f"{here} -> {site.name}: {summary(tally)}", file=sys.stderr, flush=True)
+    print(f"{here.name} -> {site.name}: {summary(tally)}", file=sys.stderr, flush=True)
     return tally
 
 
@@ -138,6 +146,9 @@ def _arrive(
         ended = site.ask("arrive", moved)
     except Died as error:
         tally.signals.append(f"{title(case)}, moved at {moved.where}: {error}")
+        return
+    except Late as error:
+        tally.late.append(f"{title(case)}, moved at {moved.where}: {error}")
         return
     if isinstance(ended, str):
         tally.refused[short(ended)] += 1
@@ -183,5 +194,5 @@ def summary(tally: Tally) -> str:
     refused = sum(tally.refused.values())
     return (
         f"{tally.migrated} migrated, {refused} refused, "
-        f"{len(tally.wrong)} wrong, {len(tally.signals)} signals"
+        f"{len(tally.wrong)} wrong, {len(tally.signals)} signals, {len(tally.late)} late"
     )

@@ -96,35 +96,39 @@ def arrive(moved: Frozen) -> Outcome | str:
         return outcome(run, arguments=lambda: extra["arguments"], recorder=output)
 
 
-def relay(moved: Frozen, portable: bool) -> tuple[Outcome, Frozen | None, list[str]] | str:
+def relay(
+    moved: Frozen,
+) -> tuple[Outcome, Frozen | None, Frozen | None, list[str]] | str:
     """Like `arrive`, and freeze the program at its next safe point while it goes on to its end.
 
-    The first safe point is the one that it has come from.
+    The first safe point is the one that it has come from.  It is frozen in both forms, at the
+    first place that allows one of them.
     """
     try:
         run, extra = thaw(moved.image)
     except NotMigratable as error:
         return error.reason
     around = Surroundings(extra["modules"], extra["ambient"])
-    next_: Frozen | None = None
+    found: list[Frozen | None] = [None, None]
     refused: list[str] = []
     passed = 0
 
     def visit(stop: Stop) -> None:
-        nonlocal next_, passed
+        nonlocal passed
         passed += 1
-        if passed == 1 or next_ is not None:
+        if passed == 1 or any(found):
             return
-        try:
-            image = frozen(stop, extra["arguments"], around, portable=portable)
-        except NotMigratable as error:
-            refused.append(error.reason)
-        else:
-            next_ = Frozen(stop.where, image, output.getvalue())
+        for portable in (False, True):
+            try:
+                image = frozen(stop, extra["arguments"], around, portable=portable)
+            except NotMigratable as error:
+                refused.append(error.reason)
+            else:
+                found[portable] = Frozen(stop.where, image, output.getvalue())
 
     with visiting(visit), recording(moved.written) as output:
         ended = outcome(lambda: above(run), arguments=lambda: extra["arguments"], recorder=output)
-    return ended, next_, refused
+    return ended, found[0], found[1], refused
 
 
 def main() -> None:

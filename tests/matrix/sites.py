@@ -15,7 +15,7 @@ from hetmig import targets
 from hetmig.testing.worker import receive, send
 from tests.interpreters import ROOT, RUNNING
 
-SECONDS = 120
+SECONDS = 200
 """So long one job may take: an emulated CPU is slow."""
 
 _BOOT = """
@@ -30,6 +30,10 @@ main()
 
 class Died(Exception):
     """An interpreter ended in the middle of a job."""
+
+
+class Late(Exception):
+    """An interpreter took too long for a job, and was ended."""
 
 
 class Site:
@@ -51,11 +55,12 @@ class Site:
         return ".".join(self.about["version"].split(".")[:2])
 
     def ask(self, *job: Any) -> Any:
-        """Have a job done.  Raises Died if it ends the interpreter."""
+        """Have a job done.  Raises Died if it ends the interpreter, and Late."""
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
-        watch = threading.Timer(SECONDS, process.kill)
+        late = threading.Event()
+        watch = threading.Timer(SECONDS, lambda: (late.set(), process.kill()))
         watch.start()
         try:
             send(process.stdin, job)
@@ -63,6 +68,8 @@ class Site:
         except (EOFError, BrokenPipeError):
             code, said = process.wait(), self._said()
             self.close()
+            if late.is_set():
+                raise Late(f"no end after {SECONDS} s") from None
             raise Died(f"ended with {code}: {said}") from None
         finally:
             watch.cancel()
