@@ -72,7 +72,10 @@ class Places:
         self._is_expression = code.co_name == "<genexpr>"
         made = (point.start for point in self._points if point.name == "RETURN_GENERATOR")
         self._made = next(made, -1)
+        self.annotates = any(point.name == "SETUP_ANNOTATIONS" for point in self._points)
+        """Whether it begins with making `__annotations__`."""
         self._later: dict[tuple[int, int], int] = {}
+        self._next_events: dict[int, set[tuple[str, int]]] = {}
         self.by_name: dict[Name, list[Place]] = defaultdict(list)
         for place in self._all():
             self.by_name[place.name].append(place)
@@ -278,6 +281,11 @@ class Places:
 
     def _ahead(self, start: int) -> set[tuple[str, int]]:
         """The next events after an instruction, each with its own start (-1: the end)."""
+        if start not in self._next_events:
+            self._next_events[start] = self._look_ahead(start)
+        return self._next_events[start]
+
+    def _look_ahead(self, start: int) -> set[tuple[str, int]]:
         found: set[tuple[str, int]] = set()
         seen: set[int] = set()
         todo = [target for target, _ in successors(self._map.at(start))]

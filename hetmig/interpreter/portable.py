@@ -97,6 +97,7 @@ def from_portable(portable: PortableActivation, source: str) -> Activation:
         place = choose(places, portable.point, entries)
         variables, entries = _first_iterator(portable, place, entries)
         slots = _slots(code, portable, variables)
+        _set_up_annotations(places, portable)
         stack = fill(places.roles, place.labels, entries, _maker(code, slots, portable.globals))
         if sum(label.role == "previous" for label in place.labels) != len(portable.handled):
             raise NotMigratable("other exceptions are being handled there")
@@ -257,9 +258,20 @@ def _slots(
     """The variables in this version's order.  Raises NotMigratable for one that has no place."""
     names = slot_names(code)
     for name, value in variables.items():
-        if name not in names and not (name in portable.point.cells and _is_empty(value)):
+        dispensable = name == _ANNOTATIONS or (name in portable.point.cells and _is_empty(value))
+        if name not in names and not dispensable:
             raise NotMigratable(f"this Python has no variable {name!r} here", variable=name)
     return list(_slot_values(code, names, portable.point.cells, variables))
+
+
+_ANNOTATIONS = "__conditional_annotations__"
+"""The cell in which newer versions note which annotations of a module were reached."""
+
+
+def _set_up_annotations(places: Places, portable: PortableActivation) -> None:
+    """What older versions do first of all in a module with annotations, and newer ones never."""
+    if portable.namespace is not None and portable.point.kind != "start" and places.annotates:
+        portable.namespace.setdefault("__annotations__", {})
 
 
 def _slot_values(
@@ -269,8 +281,10 @@ def _slot_values(
     for name in names:
         value = variables.get(name, UNBOUND)
         if name in shared and name not in cells:
-            if name in free or name == "__conditional_annotations__":
+            if name in free:
                 raise NotMigratable(f"this Python shares the variable {name!r}", variable=name)
+            if name == _ANNOTATIONS:
+                value = set()
             # a comprehension of its own, there, shares it no more once it has ended
             yield CellType() if value is UNBOUND else CellType(value)
         elif name in cells and name not in shared:

@@ -55,7 +55,7 @@ class Syntax:
         if moved is not None:
             self._moved[moved].append(found)
         if isinstance(node, ast.stmt):
-            for line in range(_first_line(node), (node.end_lineno or node.lineno) + 1):
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                 self._statements[line].append(found)
 
     def node_at(self, position: Position, *preferred: type[ast.AST]) -> str:
@@ -64,10 +64,10 @@ class Syntax:
         Of several, the first of the preferred types, or the outermost.
         """
         found = [*self._at.get(position, ()), *self._moved.get(position, ())]
-        for one in found:
-            if isinstance(one.node, preferred):
-                return one.path
-        return next((one.path for one in found if isinstance(one.node, ast.expr)), "")
+        wanted: tuple[type[ast.AST], ...] = preferred
+        paths = [path for path, node in found if isinstance(node, wanted)]
+        paths += [path for path, node in found if isinstance(node, ast.expr)]
+        return next(iter(paths), "")
 
     def is_a(self, position: Position, *types: type[ast.AST]) -> bool:
         """Whether a node of one of these types is at exactly this position."""
@@ -144,10 +144,6 @@ def _walk(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 def _position(node: ast.AST) -> Position:
     return (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)  # type: ignore[attr-defined]
-
-
-def _first_line(node: ast.stmt) -> int:
-    return node.lineno
 
 
 def _contains(outer: Position, inner: Position) -> bool:
