@@ -25,7 +25,7 @@ from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
 from hetmig.node.protocol import Buffer, Message
 from hetmig.state import image
-from hetmig.state.manifest import check_python, this_python
+from hetmig.state.manifest import check_python, same_minor, this_python
 from hetmig.state.parcel import Parcel, open_sealed, seal
 
 __all__ = ["Connection", "End", "Follower", "find_node"]
@@ -89,6 +89,11 @@ class Connection:
         about = {"role": "client", "python": this_python()}
         return await self.link.hello(about, timeout=timeout)
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the node is of another minor version of Python: it can't read our bytecode."""
+        return not same_minor(self.link.peer["python"], this_python())
+
     async def close(self) -> None:
         """Close the connection; the tasks go on."""
         for task in self._following:
@@ -141,7 +146,8 @@ class Connection:
 
     async def get(self, task: str, home: dict[str, Any], timeout: float) -> End:
         """Fetch an object, still frozen."""
-        _, parcel = await self.ask(protocol.GET, {"task": task, "home": home}, None, timeout)
+        header = {"task": task, "home": home, "timeout": timeout}
+        _, parcel = await self.ask(protocol.GET, header, None, timeout)
         if parcel is None:
             raise ProtocolError("the node's answer holds no object")
         return End(True, frozen=image.Image.of_parcel(parcel), manifest=parcel.manifest)

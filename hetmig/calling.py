@@ -78,6 +78,7 @@ class Caller:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # those who wait for the futures hear of it
 
     async def _deliver(self, number: int, method: str, frozen: Image) -> None:
         sender = self._sender

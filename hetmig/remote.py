@@ -19,7 +19,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from hetmig.errors import NotConnected
+from hetmig.errors import AlreadyThere, NotConnected
 from hetmig.journey import Hop
 from hetmig.node import protocol
 from hetmig.node.methods import STOP
@@ -85,7 +85,12 @@ class Reference:
         return summary
 
     def _moved(self, to: str, timeout: float) -> Hop:
-        told = self._ask(protocol.MOVE_OBJECT, {"to": to, "timeout": timeout}, 2 * timeout)
+        try:
+            told = self._ask(protocol.MOVE_OBJECT, {"to": to, "timeout": timeout}, 2 * timeout)
+        except AlreadyThere:
+            if journey := self.journey():
+                return journey[-1]
+            raise
         return Hop.from_json(told["hop"])
 
     def _header(self) -> dict[str, Any]:
@@ -121,13 +126,13 @@ class ObjectRef(Reference):
 
         Raises NoSuchObject, NodeUnreachable, and what `hetmig.loads` raises.
         """
-        header, inside = self._header(), _inside()
+        inside = _inside()
         if inside is not None:
-            return inside.fetch(protocol.GET, header, timeout)
+            return inside.fetch(protocol.GET, {**self._header(), "timeout": timeout}, timeout)
         return self._site().get(self, timeout)
 
     def move(self, to: str, timeout: float = _SECONDS) -> Hop:
-        """Move it to the node `to`, by name or endpoint.
+        """Move it to the node `to`, by name or endpoint; the move that brought it there.
 
         Raises MigrationRefused or NodeUnreachable with the reason; it then stays where it was.
         """

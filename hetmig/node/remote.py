@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import (
@@ -21,6 +21,7 @@ from hetmig.errors import (
     MailboxFull,
     NodeUnreachable,
     NoSuchObject,
+    ProtocolError,
 )
 from hetmig.node import protocol
 from hetmig.node.directory import certificate_of
@@ -43,6 +44,8 @@ _PATIENCE = 15.0
 """Seconds for which a request waits for an object that is between two nodes."""
 _INSISTENCE = 30.0
 """Seconds for which a task's calls are tried while the actor can't be reached."""
+_LAST_WORD = 0.5
+"""Seconds for an answer that was on its way when the home node heard of the end."""
 _PAUSE = 0.02
 _LONGEST_POLL = 5.0
 _ANSWER_SECONDS = 20.0
@@ -83,7 +86,7 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
             answer["header"], told = await _insist(node, kind, header, parcel)
         else:
             raise HetmigError(f"a task cannot ask for {kind!r}")
-    except HetmigError as error:
+    except Exception as error:  # whatever it is, the task waits for an answer
         answer["error"] = protocol.describe_error(error)
     answer["manifest"] = None if told is None else told.manifest
     runner.send(protocol.REPLY, answer, () if told is None else told.frames)
@@ -139,7 +142,8 @@ async def _call(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parc
         raise HetmigError(f"{hosted.id} is no actor: it has no methods that can be called")
     if not hosted.calls.is_open and hosted.has_begun:
         raise InMotion("the actor is between two nodes just now")
-    assert parcel is not None
+    if parcel is None:
+        raise ProtocolError("a call without arguments")
     about = {
         "method": want(header, "method", str),
         "manifest": {**parcel.manifest, "task": {}},
@@ -231,12 +235,29 @@ async def _elsewhere(node: Node, kind: str, header: dict[str, Any], parcel: Parc
             return {"task": record.summary()}, None
         if record.outcome is not None:
             return await _after_its_end(node, record, kind, header)
-        told = await _forward(node, _latest(record, hosted), kind, header, parcel)
+        forward = _forward(node, _latest(record, hosted), kind, header, parcel)
+        told = await _while_it_lives(record, forward)
         if kind == protocol.MOVE_OBJECT:
             record.hop(told[0]["hop"])
             record.arrived(told[0]["hop"]["epoch"], told[0]["hop"]["place"])
         return told
     return await _by_others(node, hosted, kind, header, parcel)
+
+
+async def _while_it_lives(record: Any, work: Coroutine[Any, Any, Told]) -> Told:
+    """The answer of the node that has it; but if that node dies, nobody waits for its answer."""
+    answer = asyncio.create_task(work)
+    try:
+        while not answer.done() and record.outcome is None:
+            change = asyncio.create_task(record.news(1 << 62, record.version, _LONGEST_POLL))
+            await asyncio.wait([answer, change], return_when=asyncio.FIRST_COMPLETED)
+            change.cancel()
+        await asyncio.wait([answer], timeout=_LAST_WORD)
+        if not answer.done():
+            raise _ended(record.id, record)
+        return answer.result()
+    finally:
+        answer.cancel()
 
 
 async def _by_others(

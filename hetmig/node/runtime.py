@@ -241,6 +241,7 @@ class Runtime:
                     replies.append(verdict)
         for reply in replies:
             self.desk.heard(reply)
+        self._again = verdict.header.get("again", "")
         if verdict.header.get("error") is None:
             return None
         error = protocol.rebuild_error(verdict.header.get("error"))
@@ -296,11 +297,12 @@ class Runtime:
         if not self._channel.lock.acquire(blocking=False):
             self._missed = True
             return False  # perhaps we interrupted the one who sends; the node will knock again
-        deadline, replies = None, []
+        heard, deadline, replies = 0, None, []
         try:
             while self._channel.arrives_within(patience):
                 patience = 0
                 message = self._channel.receive()
+                heard += 1
                 if message.kind == protocol.FREEZE:
                     deadline = self._asked_to_freeze(message)
                 elif message.kind == protocol.REPLY:
@@ -313,8 +315,9 @@ class Runtime:
             self.desk.heard(message)
         if deadline is not None:
             self.preemptor.begin(deadline)
-        sleeping.wake()
-        asynchronous.wake()
+        if heard:  # else who waits would wake himself, again and again
+            sleeping.wake()
+            asynchronous.wake()
         return True
 
     def _asked_to_freeze(self, message: Message) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+import sys
 import time
 from typing import Any
 
@@ -50,6 +50,7 @@ class Ledger:
         print(text)
 
     def wait_for(self, path: str) -> str | None:
+        print("waiting")
         while not os.path.exists(path):
             time.sleep(0.001)
         return hetmig.here()
@@ -64,8 +65,8 @@ class Ledger:
     def die(self) -> None:
         os.kill(os.getpid(), 9)
 
-    def guarded(self) -> object:
-        return threading.Lock()
+    def flags(self) -> object:
+        return sys.flags
 
     async def later(self, value: int) -> int:
         return value + 1
