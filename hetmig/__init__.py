@@ -90,7 +90,7 @@ def __getattr__(name: str) -> Any:
     try:
         value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
     except ModuleNotFoundError as error:
-        if error.name != "zmq":
+        if str(error.name).partition(".")[0] != "zmq":
             raise
         message = f"pyzmq is not installed here: hetmig.{name} needs it, dumps and loads do not"
         raise HetmigError(message) from None

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hetmig.state.manifest import same_minor
 from hetmig.testing.programs import Frozen
 from tests.matrix import traveller
 from tests.matrix.pairs import difference
@@ -33,7 +34,7 @@ def travel(sites: Sequence[Site]) -> Journey:
     made = Journey()
     here, (native, portable) = first, next(_both(begun.native, begun.portable))
     for there in itertools.cycle([*sites[1:], first]):
-        moved = native if here.minor == there.minor else portable
+        moved = native if same_minor(here.about, there.about) else portable
         if moved is None:
             made.refused.append(f"{here.name} to {there.name}: not frozen in a portable form")
             continue

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import tests.cases
+from hetmig.state.manifest import same_minor
 from hetmig.testing.outcomes import Outcome
 from hetmig.testing.programs import Frozen
 from tests.matrix.site import Departures
@@ -123,7 +124,7 @@ def _leave(site: Site, chosen: Sequence[Case], points: int, fresh: bool) -> dict
 
 def _go(here: Site, site: Site, left: dict[str, dict[Case, Departures]]) -> Tally:
     tally = Tally()
-    native = here.minor == site.minor
+    native = same_minor(here.about, site.about)
     for case, departures in left[here.name].items():
         if departures.expected is None:
             if departures.why_not.startswith("died"):
