@@ -7,15 +7,12 @@ import logging
 import os
 import secrets
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import zmq.asyncio
 
 from hetmig.calling import Caller
@@ -35,8 +32,6 @@ _REQUEST_SECONDS = 20.0
 _POLL_SECONDS = 5.0
 _GRACE_SECONDS = 30.0
 _AGAIN_SECONDS = 0.05
-_registry = threading.Lock()
-"""cloudpickle's registry of modules by value is global to the process."""
 
 
 @dataclass
@@ -267,17 +262,3 @@ def home_module(function: Callable[..., Any]) -> str | None:
     module = getattr(function, "__module__", None) or type(function).__module__
     top = str(module).partition(".")[0]
     return None if top == "__main__" or top not in sys.modules else top
-
-
-@contextmanager
-def by_value(module: str | None) -> Iterator[None]:
-    """Meanwhile, what belongs to this top-level module is pickled by value."""
-    if module is None or module in cloudpickle.list_registry_pickle_by_value():
-        yield
-        return
-    with _registry:
-        cloudpickle.register_pickle_by_value(sys.modules[module])
-        try:
-            yield
-        finally:
-            cloudpickle.unregister_pickle_by_value(sys.modules[module])

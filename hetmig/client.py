@@ -42,6 +42,7 @@ from hetmig.state.class_source import describe_class
 from hetmig.state.image import freeze_call, freeze_value
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel
+from hetmig.state.shipping import by_value
 from hetmig.submitted import RemoteTraceback, Task, TaskInfo, settle, task_info
 
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
@@ -128,8 +129,8 @@ class Nodes:
         module = aio.home_module(function)
         if module is not None and not self._call(self._connection.missing(module)):
             module = None
-        with aio.by_value(module):
-            frozen = freeze_call(function, args, kwargs)
+        with by_value(module):
+            frozen = freeze_call(function, args, kwargs, portable=self._connection.is_foreign)
         manifest = frozen.manifest(aio.describe_call(function))
         return self._submitted(manifest, frozen.frames)
 
@@ -138,7 +139,7 @@ class Nodes:
 
         Raises NotMigratable for what cannot travel, and if the node has no room; NodeUnreachable.
         """
-        frozen = freeze_value(obj, name="the object")
+        frozen = freeze_value(obj, name="the object", portable=self._connection.is_foreign)
         about = aio.describe_call(type(obj))
         manifest = frozen.manifest({**about, "what": "object"})
         told = self._call(self._connection.submit(manifest, frozen.frames, at, timeout))
@@ -167,8 +168,8 @@ class Nodes:
             raise TypeError(f"spawn makes an instance of a class, not of {cls!r}")
         module = aio.home_module(cls)
         known = module is None or not self._call(self._connection.missing(module))
-        with aio.by_value(None if known and not ship else module):
-            frozen = freeze_call(cls, args, kwargs)
+        with by_value(None if known and not ship else module):
+            frozen = freeze_call(cls, args, kwargs, portable=self._connection.is_foreign)
             described = describe_class(cls)
         about = {**aio.describe_call(cls), "what": "actor", "class": described}
         task = self._submitted(frozen.manifest(about), frozen.frames, at)
@@ -215,7 +216,8 @@ class Nodes:
         """
         path = os.fspath(file)
         text = Path(path).read_text(encoding="utf-8") if source is None else source
-        manifest = make_manifest("script", [], 1, aio.describe_script(path, argv))
+        about = aio.describe_script(path, argv)
+        manifest = make_manifest("script", [], 1, about, portable=True)
         return self._submitted(manifest, [text.encode()])
 
     def tasks(self) -> list[TaskInfo]:
@@ -299,7 +301,7 @@ class Nodes:
     def _call_actor(
         self, actor: Actor, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[Any]:
-        frozen = freeze_method(method, args, kwargs)
+        frozen = freeze_method(method, args, kwargs, self._connection.is_foreign)
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # what was sent is executed
 

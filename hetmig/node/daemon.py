@@ -38,7 +38,7 @@ from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
 from hetmig.node.watch import Watch
-from hetmig.state.manifest import check_python, make_manifest, this_python
+from hetmig.state.manifest import this_python
 from hetmig.state.parcel import write_file
 
 __all__ = ["Node"]
@@ -286,12 +286,10 @@ class Node:
 
     async def _reserve(self, message: Message) -> Reply:
         task = want(message.header, "task", str)
-        python = want(message.header, "python", dict)
         if (size := want(message.header, "bytes", int, None)) is not None:  # a passive object
             await self.moves.require_home(want(message.header, "home", dict))
             self.shelf({}, size).kill()
         else:
-            check_python({**make_manifest("value", [], 0), "python": python})
             await self.moves.require_home(want(message.header, "home", dict))
             runner = await self.reserved(task)
             self._reservations.hold(task, runner)

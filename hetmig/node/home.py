@@ -40,6 +40,7 @@ class Outcome:
     traceback: str = ""
     error: dict[str, Any] | None = None
     kind: str = "value"
+    portable: bool = False
     python: dict[str, Any] = field(default_factory=dict)
     frames: list[bytes] = field(default_factory=list)
 
@@ -134,7 +135,8 @@ class Record:
             texts = {"ok": outcome.ok, "traceback": outcome.traceback, "error": outcome.error}
             header["outcome"] = texts
             if outcome.frames:
-                manifest = make_manifest(outcome.kind, [], len(outcome.frames))
+                count, portable = len(outcome.frames), outcome.portable
+                manifest = make_manifest(outcome.kind, [], count, portable=portable)
                 manifest["python"] = outcome.python
                 payload += seal(manifest, outcome.frames, key)
         return header, payload
@@ -214,6 +216,7 @@ class Record:
             traceback=want(header, "traceback", str),
             error=want(header, "error", dict, None),
             kind=want(header, "kind", str, "value"),
+            portable=want(header, "portable", bool, False),
             python=want(header, "python", dict),
             frames=payload,
         )

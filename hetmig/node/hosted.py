@@ -27,11 +27,13 @@ from hetmig.node.protocol import Buffer, Message, describe_error, rebuild_error,
 from hetmig.node.services import Answer, Services
 from hetmig.node.shelf import Shelf
 from hetmig.node.staging import Staging
-from hetmig.state.manifest import check_python, this_python
+from hetmig.node.tries import Tries
+from hetmig.state.manifest import check_python, same_minor, this_python
 from hetmig.state.parcel import open_sealed
 
 __all__ = ["Hosted"]
 
+_OF_END = ("n", "ok", "traceback", "kind", "portable")
 _NUDGE_SECONDS = 0.5
 _SELF_MOVE_SECONDS = 30.0
 _SILENCE_SECONDS = 30.0
@@ -186,11 +188,19 @@ class Hosted:
             async with asyncio.timeout(timeout):
                 await self._begun.wait()
         async with self._moving:
-            self._require(State.RUNNING)
-            link, welcome = await self._node.prepare(target, self.id, timeout)
-            self._require(State.RUNNING)
-            frozen = await self._frozen(timeout)
-            return await self._hand_over(link, welcome, frozen, timeout, requested_by)
+            tries = Tries(timeout)
+            while True:
+                self._require(State.RUNNING)
+                link, welcome = await self._node.prepare(target, self.id, timeout)
+                self._require(State.RUNNING)
+                portable = not same_minor(welcome["python"], this_python())
+                frozen = await self._frozen(timeout, portable)
+                try:
+                    return await self._hand_over(link, welcome, frozen, timeout, requested_by)
+                except MigrationRefused as refusal:
+                    if not portable:
+                        raise
+                    await tries.next(refusal)
 
     def _require(self, state: State) -> None:
         if self.handoff.state is State.ENDED:
@@ -214,15 +224,19 @@ class Hosted:
             except HetmigError as error:
                 self._runner.send(protocol.GO_ON, {"error": describe_error(error)})
                 return
+            portable = want(frozen.header, "portable", bool, False)
+            if not portable and not same_minor(welcome["python"], this_python()):
+                self._runner.send(protocol.GO_ON, {"error": None, "again": "portable"})
+                return
             with contextlib.suppress(HetmigError):  # the task itself was told
                 await self._hand_over(link, welcome, frozen, _SELF_MOVE_SECONDS, "task")
 
-    async def _frozen(self, timeout: float) -> Message:
+    async def _frozen(self, timeout: float, portable: bool) -> Message:
         """The running task's frozen state.  Raises NotMigratable with what was in the way."""
         assert self._runner is not None
         self._freeze = Freeze()
         try:
-            return await self._freeze.of(self._runner, timeout)
+            return await self._freeze.of(self._runner, timeout, portable)
         finally:
             self._freeze = None
 
@@ -437,7 +451,7 @@ class Hosted:
         self.calls.end()
         self._fail_freeze(NotMigratable("the task has ended"))
         header = message.header if message else {"n": 1, "ok": False, "traceback": ""}
-        chosen = {item: header[item] for item in ("n", "ok", "traceback", "kind") if item in header}
+        chosen = {item: header[item] for item in _OF_END if item in header}
         payload = message.payload if message else []
         self._report(
             "end", payload, **chosen, hops=self.about["hops"], error=error, python=this_python()

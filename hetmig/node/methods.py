@@ -17,12 +17,15 @@ NOTHING, STOP = "", "."
 """What an actor can be told beside the names of its methods: to answer, and to end."""
 
 
-def freeze_method(method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Image:
+def freeze_method(
+    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], portable: bool = False
+) -> Image:
     """The image of a call: what the arguments are now is what arrives, whatever happens to them.
 
     Raises NotMigratable, naming the argument, or ParcelTooLarge.
     """
-    frozen = freeze_call(method, args, kwargs)  # type: ignore[arg-type]  # of that name, there
+    call: Any = method  # of that name, there
+    frozen = freeze_call(call, args, kwargs, portable=portable)
     frames: list[Buffer] = [bytes(frame) for frame in frozen.frames]
     limits = protocol.LIMITS
     largest = max(len(frame) for frame in frames)

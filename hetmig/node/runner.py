@@ -31,7 +31,7 @@ from hetmig.node.runtime import Runtime
 from hetmig.node.streams import Outlets
 from hetmig.state import image
 from hetmig.state.class_source import require_same_class
-from hetmig.state.manifest import check_python
+from hetmig.state.manifest import check_python, is_portable
 from hetmig.state.modules import OwnModules
 from hetmig.task import move
 
@@ -105,7 +105,7 @@ class Runner:
                 self.channel.send(protocol.DONE, header, payload)
             except ProtocolError as error:  # nothing was sent
                 result = image.freeze_value(TaskFailed(f"the result is too large: {error}"))
-                header |= {"ok": False, "kind": result.kind}
+                header |= {"ok": False, "kind": result.kind, "portable": result.portable}
                 self.channel.send(protocol.DONE, header, result.frames)
             while self.channel.receive().kind != protocol.BYE:
                 pass
@@ -140,9 +140,9 @@ class Runner:
         self.runtime.preemptor.cancel()
         threading._shutdown()  # type: ignore[attr-defined]  # waits for those that are no daemons
         atexit._run_exitfuncs()
-        ok, result = freeze_outcome(value, ok, text)
+        ok, result = freeze_outcome(value, ok, text, self.runtime.about.get("python"))
         self.runtime.flush()
-        header = {"ok": ok, "traceback": text, "kind": result.kind}
+        header = {"ok": ok, "traceback": text, "kind": result.kind, "portable": result.portable}
         return header, result.frames
 
 
@@ -179,7 +179,8 @@ def _build(message: Message, runtime: Runtime) -> Work:
     if manifest["kind"] == "script":
         runtime.enter(about["file"], bytes(message.payload[0]).decode(), about["directory"])
         return _script(*runtime.source, module)
-    frozen = image.Image(manifest["kind"], message.payload, manifest["frames"])
+    kind, description = manifest["kind"], manifest["frames"]
+    frozen = image.Image(kind, message.payload, description, is_portable(manifest))
     thawed: Any = image.thaw(frozen, main=module)
     if manifest["kind"] == "call":
         function, args, kwargs = thawed

@@ -75,6 +75,10 @@ class Runtime:
         """The context in which the task runs."""
         self._ambient = Ambient()
         self._modules: OwnModules | None = None
+        self._portable = False
+        """Whether the node asked for what every version of Python can read."""
+        self._again = ""
+        """In which form the node wants the frozen task that it just gave back."""
         self.desk = Desk(self.post, self.listen)
         self.servant: Servant | None = None
         """If the task is an actor."""
@@ -170,7 +174,11 @@ class Runtime:
             self.servant.between_calls()
         self._require_movable()
         stack = capture(caller, root=self._root_of(caller), callee=callee)
+        self._portable = False
         refusal = self._leave(self._freeze(stack), started, {"to": to})
+        if self._again == "portable":
+            self._portable = True
+            refusal = self._leave(self._freeze(stack), started, {"to": to})
         if refusal is not None:
             raise refusal
 
@@ -206,8 +214,8 @@ class Runtime:
             "desk": self.desk.state(),
         }
         if self.servant is None:
-            return image.freeze(stack, extra)
-        return self.servant.freeze(stack, extra)
+            return image.freeze(stack, extra, portable=self._portable)
+        return self.servant.freeze(stack, extra, self._portable)
 
     def _leave(
         self, frozen: image.Image, started: float, header: dict[str, Any]
@@ -219,7 +227,7 @@ class Runtime:
         """
         self.flush()
         header |= {"started": started, "events": self._events, "kind": frozen.kind}
-        header["description"] = frozen.description
+        header |= {"description": frozen.description, "portable": frozen.portable}
         replies: list[Message] = []
         with self._channel.lock:
             try:
@@ -323,6 +331,7 @@ class Runtime:
     def _asked_to_freeze(self, message: Message) -> float | None:
         """The time for finding a safe point; None if there is none any more."""
         self._request = message.header["request"]
+        self._portable = message.header["portable"]
         self._requests.begin()
         if self.ended:
             self._decline(self._request, NotMigratable("the task has just ended"))

@@ -83,10 +83,10 @@ class Servant:
             )
         return []
 
-    def freeze(self, stack: list[Any], extra: dict[str, Any]) -> image.Image:
+    def freeze(self, stack: list[Any], extra: dict[str, Any], portable: bool) -> image.Image:
         """The actor's image.  Raises NotMigratable, naming the attribute."""
         try:
-            return image.freeze(stack, {**extra, _PLACE: self.object})
+            return image.freeze(stack, {**extra, _PLACE: self.object}, portable=portable)
         except NotMigratable as error:
             path, name = f"extra['{_PLACE}']", "self"
             reason, variable = error.reason.replace(path, name), error.variable
@@ -104,7 +104,7 @@ class Servant:
                 value = self._result(name, call)
         except Exception as error:
             value, ok, text = error, False, traceback_text(error, _OURS)
-        ok, frozen = freeze_outcome(value, ok, text)
+        ok, frozen = freeze_outcome(value, ok, text, call.header["manifest"]["python"])
         header = {"ok": ok, "traceback": text, "manifest": frozen.manifest()}
         self._runtime.flush()
         try:

@@ -36,7 +36,7 @@ async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[st
     at = want(header, "at", str, None)
     if at is not None and node.directory.is_here(at):
         at = None
-    about = _record(node, want(parcel.manifest, "task", dict))
+    about = _record(node, parcel)
     if about["what"] != "object" and at is None:
         check_python(parcel.manifest)
     if node.draining and at is None:
@@ -55,12 +55,14 @@ async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[st
     return {"task": about["id"], "home": node.here}
 
 
-def _record(node: Node, wanted: dict[str, Any]) -> dict[str, Any]:
+def _record(node: Node, parcel: Parcel) -> dict[str, Any]:
+    wanted = want(parcel.manifest, "task", dict)
     about = {
         "id": want(wanted, "id", str),
         "name": want(wanted, "name", str),
         "what": want(wanted, "what", str, "task"),
         "class": want(wanted, "class", dict, None),
+        "python": want(parcel.manifest, "python", dict),
         "argv": want(wanted, "argv", list, None),
         "file": want(wanted, "file", str, ""),
         "directory": want(wanted, "directory", str, ""),
