@@ -11,6 +11,9 @@
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
         .submit(function, *args)        a Task: result, migrate, where, journey, progress ...
+        .put(obj, at=node)              an ObjectRef: get, move, where, delete
+        .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
+    hetmig.put, hetmig.spawn            the same, in a task
 
     hetmig.dumps(obj), loads(data)      any Python value as bytes, and back
 
@@ -38,17 +41,20 @@ from hetmig.task import here, ignorable, migratable, migrate, progress
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
     from hetmig.journey import Hop
+    from hetmig.remote import Actor, ObjectRef, put, spawn
     from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
     from hetmig.state.registry import register
 
 __all__ = [
+    "Actor",
     "HetmigError",
     "Hop",
     "MigrationRefused",
     "NodeUnreachable",
     "Nodes",
     "NotMigratable",
+    "ObjectRef",
     "Task",
     "TaskLost",
     "Unauthorized",
@@ -64,21 +70,27 @@ __all__ = [
     "open",
     "pinned",
     "progress",
+    "put",
     "register",
+    "spawn",
 ]
 
 _register_copying()
 
 # Loaded at first use: a runner needs neither, and it should start fast on a slow machine.
 _LAZY = {
+    "Actor": "hetmig.remote",
     "Hop": "hetmig.journey",
     "Nodes": "hetmig.client",
+    "ObjectRef": "hetmig.remote",
     "Task": "hetmig.client",
     "connect": "hetmig.client",
     "dumps": "hetmig.state.pickling",
     "loads": "hetmig.state.pickling",
     "open": "hetmig.state.files",
+    "put": "hetmig.remote",
     "register": "hetmig.state.registry",
+    "spawn": "hetmig.remote",
 }
 
 

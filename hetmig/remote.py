@@ -14,20 +14,24 @@ node, which knows where the object is.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from hetmig.errors import AlreadyThere, NotConnected
+from hetmig.errors import AlreadyThere, NotConnected, NotInTask
 from hetmig.journey import Hop
 from hetmig.node import protocol
-from hetmig.node.methods import STOP
+from hetmig.node.methods import NOTHING, STOP
+from hetmig.state.class_source import describe_class
+from hetmig.state.image import freeze_call, freeze_value
+from hetmig.state.shipping import by_value
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes
 
-__all__ = ["Actor", "ObjectRef", "Reference", "bound_to"]
+__all__ = ["Actor", "ObjectRef", "Reference", "bound_to", "put", "spawn"]
 
 _SECONDS = 60.0
 _GRACE_SECONDS = 30.0
@@ -177,6 +181,48 @@ class Actor(Reference):
     def stop(self) -> Any:
         """Let it end after the calls that were made before; the future of that."""
         return self.call(STOP)
+
+
+def put(obj: object, *, at: str | None = None, timeout: float = _SECONDS) -> ObjectRef:
+    """In a task: leave an object at a node, or at the one the task is on; as `nodes.put`.
+
+    The node the task is on is its home.  Raises NotInTask outside a task.
+    """
+    inside, about = _required_inside(), _new(type(obj), "object", None)
+    frozen = freeze_value(obj, name="the object")
+    told = inside.submit(frozen, about, {"at": at} if at else {}, timeout)
+    return ObjectRef(about["id"], about["name"], told["home"], None)
+
+
+def spawn(
+    cls: type, /, *args: Any, at: str | None = None, ship: bool = False, **kwargs: Any
+) -> Actor:
+    """In a task: make an actor at a node, or at the one the task is on; as `nodes.spawn`.
+
+    The node the task is on is its home.  Raises NotInTask outside a task, and ActorLost with what
+    its constructor raised.
+    """
+    inside = _required_inside()
+    module = cls.__module__.partition(".")[0]
+    with by_value(module if ship and module != "__main__" else None):
+        about = _new(cls, "actor", describe_class(cls))
+        frozen = freeze_call(cls, args, kwargs)
+    told = inside.submit(frozen, about, {"at": at} if at else {}, _SECONDS)
+    actor = Actor(about["id"], about["name"], told["home"], None)
+    actor.call(NOTHING).result(_SECONDS)
+    return actor
+
+
+def _new(cls: type, what: str, described: dict[str, Any] | None) -> dict[str, Any]:
+    about = {"id": secrets.token_hex(6), "name": cls.__qualname__, "argv": None, "file": ""}
+    return {**about, "what": what, "class": described}
+
+
+def _required_inside() -> Any:
+    inside = _inside()
+    if inside is None:
+        raise NotInTask("this is not a task: use the connection's nodes.put and nodes.spawn")
+    return inside
 
 
 class _Method:

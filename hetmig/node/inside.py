@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
 from typing import Any
 
 from hetmig.errors import HetmigError, RemoteTraceback
@@ -24,6 +25,7 @@ _LOOK_SECONDS = 0.25
 """Who waits looks so often for what has arrived, should nobody have woken him."""
 _OTHERS_SECONDS = 0.005
 _POLL_SECONDS = 5.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
 
 
 class Reply:
@@ -39,6 +41,22 @@ class Reply:
     def done(self) -> bool:
         """Whether the answer is here; asks nobody."""
         return self._outcome is not None or _desk().has_answer(self._task, self._call)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        import asyncio
+
+        question, pause = None, _SHORTEST_PAUSE
+        while not self.done():
+            if question is None:
+                question = _desk().poll(self._task, self._home, _POLL_SECONDS)
+            _desk().listen()
+            if _desk().is_answered(question):
+                _desk().told(self._task, question)
+                question = None
+            else:
+                yield from asyncio.sleep(pause).__await__()
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        return self.result(0)
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the method's result, at most `timeout` seconds (TimeoutError).

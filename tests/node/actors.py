@@ -41,7 +41,7 @@ class Ledger:
     def hold(self, path: str | None) -> None:
         """Hold what cannot move, or let go of it."""
         if path is not None:
-            self.file = open(path, "w")  # noqa: SIM115
+            self.file = open(path, "w")
         else:
             self.file.close()
             del self.file
@@ -84,6 +84,19 @@ def fetch(ref: ObjectRef, to: str) -> tuple[Any, str, str | None]:
     ref.move(to)
     assert ref.get() == first
     return first, ref.where(), hetmig.here()
+
+
+def makes_its_own(at: str) -> tuple[ObjectRef, Actor]:
+    """A task that leaves something at nodes."""
+    actor = hetmig.spawn(Ledger, "made by a task", at=at)
+    return hetmig.put({"left": [1, 2]}, at=at), actor
+
+
+async def awaits(actor: Actor, path: str) -> tuple[list[int], str | None, str | None]:
+    """A program with asyncio that waits for answers, and is moved meanwhile."""
+    numbers = [await actor.write("first"), await actor.write("second")]
+    print("waiting")
+    return numbers, await actor.wait_for(path), hetmig.here()
 
 
 def write_all(actor: Actor, name: str, count: int) -> list[int]:

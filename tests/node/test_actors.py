@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+import hetmig
 from hetmig.client import Nodes, RemoteTraceback, Task, connect
 from hetmig.errors import (
     ActorLost,
     MigrationRefused,
+    NotInTask,
     NotMigratable,
     SourceChanged,
     TaskFailed,
@@ -119,7 +121,7 @@ def test_it_moves_with_data_only(nodes: Nodes, ledger: Actor) -> None:
 
 
 def test_called_by_three_while_it_moves(nodes: Nodes, cluster: LocalNodes, ledger: Actor) -> None:
-    """Two clients, one of them at another node, and a task; each call is executed once, in order."""
+    """Two clients, one of them at another node, and a task: each call once, in order."""
     count = 150
     copies = pickle.dumps(ledger)
     told: dict[str, list[int]] = {}
@@ -233,6 +235,26 @@ def test_a_task_is_moved_while_it_waits_for_an_answer(
     assert task.migrate("c").destination == "c"
     signal.touch()
     assert task.result(TIMEOUT) == ("b", "c")
+
+
+def test_a_program_with_asyncio_awaits_answers(
+    nodes: Nodes, ledger: Actor, wait_for: WaitFor, tmp_path: Path
+) -> None:
+    signal = tmp_path / "signal"
+    task = nodes.submit(actors.awaits, ledger, str(signal))
+    wait_for(task, "waiting")
+    assert task.migrate("c").destination == "c"
+    signal.touch()
+    assert task.result(TIMEOUT) == ([1, 2], "b", "c")
+
+
+def test_a_task_makes_actors_and_objects(nodes: Nodes) -> None:
+    ref, actor = nodes.submit(actors.makes_its_own, "b").result(TIMEOUT)
+    assert (ref.where(), ref.get()) == ("b", {"left": [1, 2]})
+    assert actor.read().result(TIMEOUT) == ["made by a task"]
+    actor.delete()
+    with pytest.raises(NotInTask):
+        hetmig.put(1)
 
 
 def test_drain_takes_objects_and_actors_along() -> None:
