@@ -1,7 +1,7 @@
 """`hetmig.open`: a file that is opened again where the task goes, at the same place in it.
 
-For files which both machines have: on a shared file system, or as equal copies.  That they are equal
-is verified: the destination refuses a file of other content.  Other open files stay (see
+For files which both machines have: on a shared file system, or as equal copies.  That they are
+equal is verified: the destination refuses a file of other content.  Other open files stay (see
 `resources`): nobody can say how they were opened.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from hetmig.errors import NotMigratable
 
-__all__ = ["ReopeningFile", "ReopeningText", "fill_file", "open_again", "reduce_file"]
+__all__ = ["ReopeningText", "open", "open_again", "reduce_file"]
 
 _PIECE = 1 << 20
 _GOING = os.O_TRUNC | os.O_CREAT | os.O_EXCL
@@ -39,17 +39,12 @@ class Opened(NamedTuple):
 class ReopeningText(io.TextIOWrapper):
     """A text file that knows its place while it is iterated over, too."""
 
-    def __next__(self) -> str:
+    def __next__(self) -> str:  # type: ignore[override]  # bytes, says its other base
         # the iteration of the base class does not say where it is
         line = self.readline()
         if not line:
             raise StopIteration
         return line
-
-
-ReopeningFile = (
-    ReopeningText | io.BufferedReader | io.BufferedWriter | io.BufferedRandom | io.FileIO
-)
 
 
 def open(
@@ -77,17 +72,19 @@ def open(
 
 def _opened(opened: Opened, name: Any, encoding: Any, errors: Any, opener: Any) -> Any:
     mode, buffering = opened.mode, opened.buffering
+    open_: Any = builtins.open
+    file: Any
     if "b" in mode:
-        file = builtins.open(name, mode, buffering, encoding, errors, opened.newline, opener=opener)
+        file = open_(name, mode, buffering, encoding, errors, opened.newline, opener=opener)
+    elif buffering == 0:
+        raise ValueError("can't have unbuffered text I/O")
     else:
-        if buffering == 0:
-            raise ValueError("can't have unbuffered text I/O")
-        binary = builtins.open(name, f"{mode.replace('t', '')}b", max(buffering, -1) if
-                               buffering != 1 else -1, opener=opener)  # fmt: skip
-        encoding = io.text_encoding(encoding)
+        size = -1 if buffering == 1 else buffering
+        binary = open_(name, f"{mode.replace('t', '')}b", size, opener=opener)
         try:
             by_line = buffering == 1 or binary.isatty()
-            file = ReopeningText(binary, encoding, errors, opened.newline, by_line)
+            coding = io.text_encoding(encoding)
+            file = ReopeningText(binary, coding, errors, opened.newline, by_line)
         except BaseException:
             binary.close()
             raise

@@ -166,8 +166,9 @@ def require_portable(value: object, name: str) -> None:
 
 
 def _written(namespaces: Namespaces, write: Callable[[_Writer], T], portable: bool) -> T:
-    """What `write` makes with a writer; it is called twice if there are weak references, or arrays that
-    share memory.
+    """What `write` makes with a writer.
+
+    It is called twice if there are weak references, or arrays that share memory.
     """
     with Room():
         first = _Writer(namespaces, portable)

@@ -49,8 +49,8 @@ class pinned(contextlib.ContextDecorator):
         """Why the task stays."""
         why = f": {self._reason}" if self._reason else ""
         return NotMigratable(
-            f"the task is pinned by `with hetmig.pinned()` in {self._place}{why}; it can move as soon "
-            "as that block has ended"
+            f"the task is pinned by `with hetmig.pinned()` in {self._place}{why}; it can move as "
+            "soon as that block has ended"
         )
 
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import NotMigratable
 from hetmig.state import (
+    archives,
     containers,
     context_variables,
     generators,
@@ -46,8 +47,8 @@ from hetmig.state import (
 )
 from hetmig.state.classes import with_slots
 from hetmig.state.closed import reduce_closed
-from hetmig.state.files import reduce_file
 from hetmig.state.code import freeze_code, global_names
+from hetmig.state.files import reduce_file
 from hetmig.state.namespaces import (
     NamespaceOf,
     Unsent,
@@ -80,18 +81,18 @@ class Reducers(dict[type, "Reducer | None"]):
 
     def __init__(self) -> None:
         super().__init__(_REDUCERS)
+        for cls in registry.registrations():
+            self.pop(cls, None)
 
     @functools.cached_property
     def _refusals(self) -> dict[type, tuple[str, str]]:
         return resources.refusals()
 
     def __missing__(self, cls: type) -> Reducer | None:
-        self[cls] = reducer = self._decide(cls)
+        self[cls] = reducer = registry.reducer_of(cls) or self._decide(cls)
         return reducer
 
     def _decide(self, cls: type) -> Reducer | None:
-        if (of_user := registry.reducer_of(cls)) is not None:
-            return of_user
         if _LOOPS in sys.modules and (of_loop := _reducer_of_asyncio(cls)) is not None:
             return of_loop
         for root, reducer in _FAMILIES.items():
@@ -432,6 +433,7 @@ _DECIDED_AT_FIRST: dict[type, Callable[[], Reducer]] = {
 """These have to know what the modules of the process hold."""
 
 _BY_NAME: dict[tuple[str, str], Reducer] = {
+    **archives.BY_NAME,
     **native.BY_NAME,
     ("builtins", "PyCapsule"): context_variables.reduce_capsule,
     ("decimal", "ContextManager"): context_variables.reduce_local_context,
@@ -443,6 +445,8 @@ _FAMILIES: dict[type, Reducer] = {
     threading.Thread: threads.reduce_thread,
     weakref.ref: weak.reduce_reference,
     weakref.WeakSet: weak.reduce_weak_set,
+    weakref.WeakKeyDictionary: weak.reduce_weak_dict,
+    weakref.WeakValueDictionary: weak.reduce_weak_dict,
     weakref.finalize: weak.reduce_finalizer,
     type: _reduce_class,
     ModuleType: _reduce_module,

@@ -47,8 +47,8 @@ def register(
     The state may be anything that travels itself.  An object that several variables share is thawed
     once.  Its state must not lead back to it: leave such a way out, and set it in `thaw`.
     `freeze` is called while the task stands still, maybe more than once, and must leave the object
-    as it is.  `thaw` is called at the destination, which imports it or gets it along; what it raises
-    refuses the move.  With `subclasses`, objects of derived types are meant, too.
+    as it is.  `thaw` is called at the destination, which imports it or gets it along; what it
+    raises refuses the move.  With `subclasses`, objects of derived types are meant, too.
 
     The latest registration of a type counts, before the type's own `__reduce__`.
     """
@@ -95,8 +95,8 @@ class _Reducer:
         name = registration.cls.__qualname__
         if id(obj) in self._met:  # who has been written is in the memo, and never comes here again
             raise NotMigratable(
-                f"what was registered for {name} gives a state that leads back to the object: leave "
-                "that way out of the state, and set it in thaw"
+                f"what was registered for {name} gives a state that leads back to the object: "
+                "leave that way out of the state, and set it in thaw"
             )
         self._met[id(obj)] = obj
         try:
@@ -112,7 +112,8 @@ class _Reducer:
 
 def thawed(registration: Registration, state: object) -> Any:
     """The object with this state; what was registered for its type holds here, too."""
-    _known.get(registration.cls) or learn(registration)
+    if registration.cls not in _known:
+        learn(registration)
     try:
         return registration.thaw(state)
     except Exception as error:

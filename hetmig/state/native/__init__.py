@@ -1,7 +1,7 @@
 """Passive data whose bytes depend on the machine: translated, or refused by name; never wrong.
 
-`REDUCERS` are for objects of exactly these types, `BY_NAME` for those of modules which a program may
-not have loaded and for what is derived from them, `reducer_of` for all others.
+`REDUCERS` are for objects of exactly these types, `BY_NAME` for those of modules which a program
+may not have loaded and for what is derived from them, `reducer_of` for all others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REDUCERS: dict[type, Reducer] = {
     **named.REDUCERS,
 }
 
-BY_NAME: dict[tuple[str, str], Reducer] = {**arrays.BY_NAME, **tensors.BY_NAME}
+BY_NAME: dict[tuple[str, str], Reducer] = {**arrays.BY_NAME, **tensors.BY_NAME, **named.BY_NAME}
 
 
 def reducer_of(cls: type) -> Reducer | None:

@@ -6,6 +6,7 @@ import array
 import pickle
 import struct
 import sys
+import warnings
 from typing import Any
 
 from hetmig.errors import NotMigratable
@@ -33,10 +34,8 @@ def reduce_array(pickler: Any, obj: array.array[Any]) -> Any:
 
 
 def new_array(cls: type, code: str, size: int, order: str, data: Buffer) -> Any:
-    """An array of these numbers.  Raises NotMigratable if one doesn't fit, or the code is unknown."""
-    if code not in array.typecodes:
-        raise NotMigratable(f"array.array has no type code {code!r} in this Python")
-    made: Any = array.array.__new__(cls, code)
+    """An array of these numbers.  Raises NotMigratable if one doesn't fit, or of unknown code."""
+    made: Any = _empty(cls, code, size)
     kind = _KINDS[code]
     try:
         numbers = converted(data, Form(kind, size, order), Form(kind, made.itemsize))
@@ -44,6 +43,19 @@ def new_array(cls: type, code: str, size: int, order: str, data: Buffer) -> Any:
         raise NotMigratable(f"array.array({code!r}): {error.reason}") from None
     array.array.frombytes(made, numbers)
     return made
+
+
+def _empty(cls: type, code: str, size: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the type code, not of this use
+        # "u" and "w" are the same where the former has 4 bytes; no version has both for ever
+        other = {"u": "w", "w": "u"}.get(code, code)
+        for candidate in (code, other):
+            if candidate in array.typecodes:
+                made: Any = array.array.__new__(cls, candidate)
+                if candidate == code or made.itemsize == size:
+                    return made
+    raise NotMigratable(f"array.array has no type code {code!r} in this Python; use another one")
 
 
 def reduce_struct(pickler: Any, obj: struct.Struct) -> Any:
@@ -72,5 +84,9 @@ def means_the_same(form: str, size: int, order: str) -> bool:
     return struct.calcsize(form) == size and (order == sys.byteorder or single)
 
 
-REDUCERS = {array.array: reduce_array}
-BY_NAME = {("_struct", "Struct"): reduce_struct, ("array", "array"): reduce_array}
+REDUCERS: dict[type, Any] = {array.array: reduce_array}
+BY_NAME: dict[tuple[str, str], Any] = {
+    ("_struct", "Struct"): reduce_struct,
+    ("struct", "Struct"): reduce_struct,
+    ("array", "array"): reduce_array,
+}

@@ -18,12 +18,12 @@ from hetmig.state.native.numbers import Form, converted
 
 __all__ = ["fill_data", "member", "new_data", "reducer_of"]
 
-_FUNCTIONS: type = ctypes.CFUNCTYPE(None).__mro__[1]
-_POINTERS: tuple[type, ...] = (ctypes._Pointer, _FUNCTIONS)
+_FUNCTIONS: Any = ctypes.CFUNCTYPE(None).__mro__[1]
+_POINTERS: Any = (ctypes._Pointer, _FUNCTIONS)
 _SIMPLE_POINTERS = frozenset("zZPOX")
 _BASES: tuple[Any, ...] = (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._SimpleCData)
 
-_POINTER = "a pointer means nothing in another process"
+_POINTER = "a pointer means nothing in another process; hold what it points to"
 
 
 def reducer_of(cls: type) -> Callable[[Any, Any], Any] | None:
@@ -43,9 +43,13 @@ def _reduce(pickler: Any, obj: Any) -> Any:
         way = tuple(_way(base, type(obj), ctypes.addressof(obj) - ctypes.addressof(base)))
         return member, (base, way)
     if not obj._b_needsfree_:
-        raise NotMigratable("this ctypes object shows memory of something else: travel with a copy")
+        raise NotMigratable(
+            "this ctypes object shows memory of something else; make it with from_buffer_copy"
+        )
     if ctypes.sizeof(obj) != ctypes.sizeof(type(obj)):
-        raise NotMigratable("this ctypes object was given another size with ctypes.resize")
+        raise NotMigratable(
+            "this ctypes object was given another size by ctypes.resize; make another one"
+        )
     state = _content(obj), dict(getattr(obj, "__dict__", ())) or None
     return new_data, (type(obj),), state, None, None, fill_data
 
@@ -68,7 +72,7 @@ def fill_data(obj: Any, state: tuple[Any, dict[str, Any] | None]) -> None:
 
 def _way(base: Any, cls: type, offset: int) -> Iterator[str | int]:
     """The fields and indices that lead from `base` to the part of this type at that offset."""
-    kind = type(base)
+    kind: Any = type(base)
     while kind is not cls or offset:
         if issubclass(kind, ctypes.Array):
             kind = kind._type_
@@ -83,9 +87,9 @@ def _way(base: Any, cls: type, offset: int) -> Iterator[str | int]:
                 break
         else:
             raise NotMigratable(
-                f"{_POINTER}, nor does what it points to"
+                _POINTER
                 if _is_pointer(kind)
-                else "this ctypes object shows a part of another one in its own way"
+                else "this ctypes object shows a part of another one in its own way; make a copy"
             )
 
 
@@ -138,7 +142,7 @@ def _content(obj: Any) -> Any:
 
 def _value(obj: Any) -> Any:
     if obj._type_ == "g":
-        raise NotMigratable("the format of a long double depends on the machine")
+        raise NotMigratable("the format of a long double depends on the machine; use c_double")
     return obj.value
 
 
@@ -175,8 +179,8 @@ def _fill_union(union: Any, layout: Any, data: bytes) -> None:
     cls = type(union)
     if layout_of(cls) != layout:
         raise NotMigratable(
-            f"the union {cls.__name__} is laid out in another way on this machine, and which of its "
-            "fields is meant is not known: copy the field that counts"
+            f"the union {cls.__name__} is laid out in another way on this machine, and which of "
+            "its fields is meant is not known: copy the field that counts"
         )
     ctypes.memmove(ctypes.addressof(union), data, len(data))
 

@@ -1,7 +1,7 @@
 """The types of `ctypes`: what they mean on every machine, and how they are made again.
 
-An integer type keeps its size: `c_long` of 64 bits is `c_longlong` where `long` has 32.  `c_int64` is
-but another name of `c_long` on many machines, and whoever chose it meant the size.
+An integer type keeps its size: `c_long` of 64 bits is `c_longlong` where `long` has 32.  `c_int64`
+is but another name of `c_long` on many machines, and whoever chose it meant the size.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import operator
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+import cloudpickle
 
 from hetmig.errors import NotMigratable
 from hetmig.state.native.numbers import Form
@@ -47,6 +49,8 @@ class _Sample(ctypes.Structure):
 _FIELD: type = type(_Sample.x)
 _FIRST = ("_pack_", "_align_", "_layout_", "_anonymous_", "_fields_")
 """What is set on a class before all else, in this order."""
+_ORDER = "_hetmig_byte_order_"
+_set_state: Any = cloudpickle.cloudpickle._class_setstate
 _FUNCTION: type = ctypes.CFUNCTYPE(None).__mro__[1]
 _SWAPPED_NAMES = {"big": "__ctype_be__", "little": "__ctype_le__"}
 _SWAPPED = "__ctype_be__" if sys.byteorder == "little" else "__ctype_le__"
@@ -85,7 +89,10 @@ def layout_of(cls: Any) -> tuple[Any, ...]:
         bit_order = sys.byteorder if any(part[-1] is not None for part in parts) else ""
         return size, bit_order, parts
     if (form := form_of(cls)) is None:
-        raise NotMigratable("a pointer in a union, or a long double, means nothing elsewhere")
+        raise NotMigratable(
+            "a pointer in a union, or a long double, means nothing elsewhere; "
+            "copy the field that counts"
+        )
     return (form.kind, size, form.order if size > 1 else "")
 
 
@@ -104,7 +111,9 @@ def reduce_type(cls: Any) -> Any:
         swapped = "" if form.order == sys.byteorder else form.order
         return simple_type, (cls.__qualname__, form.kind, form.size, swapped)
     if _FUNCTION in cls.__mro__ and hasattr(cls, "_flags_"):
-        raise NotMigratable("a type of C functions belongs to this process")
+        raise NotMigratable(
+            "a type of C functions belongs to this process; make it where it is used"
+        )
     return None
 
 
@@ -129,24 +138,24 @@ def simple_type(name: str, kind: str, size: int, swapped: str) -> Any:
     return getattr(made, _SWAPPED_NAMES[swapped]) if swapped else made
 
 
-def complete_class(cls: type, parts: tuple[str, Any, Any]) -> None:
+def complete_class(cls: type, state: tuple[dict[str, Any], Any]) -> None:
     """Give a class its members.  Raises NotMigratable if its byte order may not be this one's."""
-    order, setter, state = parts
+    order = state[0].pop(_ORDER)
     if order and order != sys.byteorder:
         raise NotMigratable(
             f"whether {cls.__name__} means the byte order of the machine or always the source's is "
-            "not known: define it in a module which both sides import"
+            "not known; define it in a module which both sides import"
         )
-    setter(cls, state)
+    _set_state(cls, state)
 
 
 def with_fields(cls: Any, reduced: Any) -> Any:
     """How cloudpickle reduces a class, with what it does not know of structures and unions."""
     if type(cls) is type or not issubclass(cls, ctypes.Structure | ctypes.Union):
         return reduced
-    constructor, arguments, (attributes, slots), items, pairs, setter = reduced
+    constructor, arguments, (attributes, slots), items, pairs, _ = reduced
     kept = {name: value for name, value in attributes.items() if type(value) is not _FIELD}
     first = {name: kept.pop(name) for name in _FIRST if name in kept}
     explicit = hasattr(cls, "_swappedbytes_") or ctypes.sizeof(cls) < 2
-    state = ("" if explicit else sys.byteorder, setter, ({**first, **kept}, slots))
+    state = {_ORDER: "" if explicit else sys.byteorder, **first, **kept}, slots
     return constructor, arguments, state, items, pairs, complete_class

@@ -1,7 +1,7 @@
 """Objects with a hash of their own, which may lie in a set or dict that they refer to themselves.
 
-Such a set is rebuilt, and asks for the hash, before its element has got all its attributes.  So what
-a hash is usually made of, plain values, is given to the object first of all.
+Such a set is rebuilt, and asks for the hash, before its element has got all its attributes.  So
+what a hash is usually made of, plain values, is given to the object first of all.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
-__all__ = ["REDUCERS", "reduce_by_public_name"]
+from hetmig.errors import NotMigratable
+
+__all__ = ["BY_NAME", "REDUCERS", "reduce_by_public_name", "time_zone"]
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "_asyncio": ("asyncio",),
@@ -97,6 +99,29 @@ def _reduce_environment(pickler: Any, environment: Any) -> Any:
             return getattr, (os, name)
     return NotImplemented
 
+
+def _reduce_zone(pickler: Any, zone: Any) -> Any:
+    if type(zone).__module__ != "zoneinfo":
+        return NotImplemented
+    if zone.key is None:
+        raise NotMigratable("a time zone that was read from a file has no name; make it of a name")
+    return time_zone, zone.__reduce__()[1]
+
+
+def time_zone(key: str, cached: bool) -> Any:
+    """The time zone of this name.  Raises NotMigratable if nobody here knows it."""
+    import zoneinfo
+
+    try:
+        return zoneinfo.ZoneInfo(key) if cached else zoneinfo.ZoneInfo.no_cache(key)
+    except zoneinfo.ZoneInfoNotFoundError:
+        raise NotMigratable(
+            f"there is no time zone {key!r} on this machine; install its data there: "
+            "`pip install tzdata`"
+        ) from None
+
+
+BY_NAME: dict[tuple[str, str], Any] = {("zoneinfo", "ZoneInfo"): _reduce_zone}
 
 REDUCERS: dict[type, Any] = {
     BuiltinFunctionType: _reduce_builtin,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable
 from typing import NamedTuple
 
 from hetmig.errors import NotMigratable
@@ -71,6 +70,5 @@ def _require_whole(units: tuple[int, ...]) -> None:
 
 
 def _overflow(numbers: tuple[int, ...], here: Form) -> str:
-    fits: Callable[[int], bool] = lambda n: -(1 << 8 * here.size - 1) <= n < 1 << 8 * here.size
-    number = next((n for n in numbers if not fits(n)), max(numbers, key=abs))
+    number = max(numbers, key=abs)  # if one does not fit, nor does the largest
     return f"{number} does not fit into {8 * here.size} bits, which this type has on this machine"

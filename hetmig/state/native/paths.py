@@ -1,8 +1,8 @@
 """`pathlib`: paths by their flavour, not by the module that a Python version keeps them in.
 
-A pure path is text with rules, and the same everywhere.  A concrete one stands for files: a relative
-path arrives as a path of the destination's system; an absolute one of another kind of system leads
-nowhere, and is refused.
+A pure path is text with rules, and the same everywhere.  A concrete one stands for files: a
+relative path arrives as a path of the destination's system; an absolute one of another kind of
+system leads nowhere, and is refused.
 """
 
 from __future__ import annotations

@@ -20,8 +20,10 @@ from hetmig.errors import NotMigratable
 __all__ = ["BY_NAME", "Memory", "new_scalar", "new_tensor", "new_window"]
 
 _PLAIN = frozenset("biufcmMSUV")
-_PRECISION = "the format of numpy's long double depends on the machine"
-_MAPPED = "a memory-mapped file belongs to this machine"
+_PRECISION = (
+    "the format of numpy's long double depends on the machine; convert it with astype('float64')"
+)
+_MAPPED = "a memory-mapped file belongs to this machine; copy what you need with numpy.array(...)"
 
 
 class Memory:
@@ -142,7 +144,7 @@ def _reduce_masked(pickler: Any, array: Any) -> Any:
     _require_portable(array.dtype)
     if pickler.memory.note(array, _owner(array)):
         raise NotMigratable(
-            "this masked array shares its data with another one: let it have a copy"
+            "this masked array shares its data with another one; let it have a copy"
         )
     return NotImplemented
 
@@ -154,12 +156,12 @@ def _window(array: Any, owner: Any) -> Any:
     numpy = _numpy()
     if type(array) not in (numpy.ndarray, numpy.recarray, numpy.matrix):
         raise NotMigratable(
-            f"a {type(array).__name__} that shares its memory with other arrays: let it have a copy"
+            f"a {type(array).__name__} that shares its memory with other arrays; let it have a copy"
         )
     if _is_array(owner):
         if not owner.flags.forc:
             raise NotMigratable(
-                "arrays that share memory in an order of its own: make it contiguous with "
+                "arrays that share memory in an order of its own; make it contiguous with "
                 "numpy.ascontiguousarray"
             )
         start, size = _bounds(owner)[0], owner.nbytes
@@ -197,7 +199,7 @@ def new_window(
     ):
         raise NotMigratable(
             f"a numpy array shows the memory of a {type(owner).__name__}, which is another one on "
-            "this machine: let it have a copy"
+            "this machine; let it have a copy"
         )
     # strides and offsets are in bytes, whatever the items of the memory are
     made = numpy.ndarray.__new__(cls, shape, dtype, flat, offset, strides)
@@ -209,8 +211,8 @@ def new_window(
 def _of_objects(flat: Any, offset: int, shape: Any, strides: Any, dtype: Any, own: bool) -> Any:
     numpy = _numpy()
     index, rest = divmod(offset, flat.itemsize)
-    if rest or dtype != flat.dtype or dtype != object:
-        raise NotMigratable("arrays of objects in records that share memory: let each have a copy")
+    if rest or dtype != flat.dtype or dtype.kind != "O":
+        raise NotMigratable("arrays of objects in records that share memory; let each have a copy")
     made = numpy.lib.stride_tricks.as_strided(flat[index:], shape, strides)
     if not own:
         made.flags.writeable = False
@@ -223,8 +225,9 @@ def _of_objects(flat: Any, offset: int, shape: Any, strides: Any, dtype: Any, ow
 def _reduce_scalar(pickler: Any, scalar: Any) -> Any:
     numpy = _numpy()
     _require_portable(scalar.dtype)
-    if isinstance(scalar, str | bytes):
-        return type(scalar), ((str if isinstance(scalar, str) else bytes)(scalar),)
+    if isinstance(scalar, str | bytes):  # whose own idea of themselves ends before a NUL
+        base: Any = str if isinstance(scalar, str) else bytes
+        return type(scalar), (base.__getitem__(scalar, slice(None)),)
     if not _is_plain(scalar.dtype) or type(scalar).__reduce__ is not numpy.generic.__reduce__:
         return NotImplemented
     return new_scalar, (scalar.dtype, scalar.tobytes())

@@ -1,7 +1,8 @@
 """`memoryview`: a window on another object, which travels along and goes on being shown.
 
-A view in the format of its object is a range of items, and so arrives wherever the object does.  One
-that was cast shows bytes: those of more than one each mean the same only on machines of one kind.
+A view in the format of its object is a range of items, and so arrives wherever the object does.
+One that was cast shows bytes: those of more than one each mean the same only on machines of one
+kind.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from hetmig.state.native.arrays import means_the_same
 __all__ = ["REDUCERS", "Window", "new_view", "released_view"]
 
 _OWN_WAY = (
-    "only a view of a whole object, of a range of its items, or of a range of its bytes travels"
+    "only a view of a whole object, of a range of its items, or of a range of its bytes travels; "
+    "hold bytes(...) of it"
 )
 
 
@@ -27,7 +29,7 @@ class Window(NamedTuple):
     readonly: bool
     start: int
     """The first item; of a view that was cast, the first byte."""
-    count: int
+    length: int
     step: int
     cast: str = ""
     """The format that it was cast to."""
@@ -36,7 +38,7 @@ class Window(NamedTuple):
     shape: tuple[int, ...] = ()
 
 
-def _reduce(pickler: Any, view: memoryview) -> Any:
+def _reduce(pickler: Any, view: Any) -> Any:
     try:
         base = view.obj
     except ValueError:
@@ -45,7 +47,7 @@ def _reduce(pickler: Any, view: memoryview) -> Any:
         return new_view, (base, *_window(view, whole))
 
 
-def _window(view: memoryview, whole: memoryview) -> tuple[Any, ...]:
+def _window(view: Any, whole: Any) -> tuple[Any, ...]:
     offset = address_of_buffer(view) - address_of_buffer(whole)
     frozen = view.readonly and not whole.readonly
     as_whole = ("format", "itemsize", "ndim", "shape", "strides", "nbytes")
@@ -62,7 +64,7 @@ def _window(view: memoryview, whole: memoryview) -> tuple[Any, ...]:
     return tuple(_cast(view, offset, frozen))
 
 
-def _cast(view: memoryview, offset: int, frozen: bool) -> Window:
+def _cast(view: Any, offset: int, frozen: bool) -> Window:
     form, size = view.format, view.itemsize
     if view.ndim == 1 and view.strides[0] % size == 0:
         step, shape = view.strides[0] // size, ()
@@ -74,7 +76,7 @@ def _cast(view: memoryview, offset: int, frozen: bool) -> Window:
     return Window(frozen, offset, count, step, form, size, sys.byteorder, shape)
 
 
-def new_view(base: Any, readonly: bool, *rest: Any) -> memoryview:
+def new_view(base: Any, readonly: bool, *rest: Any) -> Any:
     """A view of an object.  Raises NotMigratable if it would show something else here."""
     view = memoryview(base)
     if rest:
@@ -82,9 +84,9 @@ def new_view(base: Any, readonly: bool, *rest: Any) -> memoryview:
     return view.toreadonly() if readonly else view
 
 
-def _shown(whole: memoryview, window: Window) -> memoryview:
+def _shown(whole: Any, window: Window) -> Any:
     if not window.cast:
-        return whole[_range(window.start, window.count, window.step)]
+        return whole[_range(window.start, window.length, window.step)]
     if struct.calcsize(whole.format) > 1 or window.itemsize > 1:
         form = f"@{window.cast.lstrip('@')}"
         if window.order != sys.byteorder or not means_the_same(form, window.itemsize, window.order):
@@ -93,28 +95,29 @@ def _shown(whole: memoryview, window: Window) -> memoryview:
                 "machine: hold the object, or what was read from it"
             )
     size, step = window.itemsize, window.step
-    span = abs(step) * (window.count - 1) + 1 if window.count else 0
+    span = abs(step) * (window.length - 1) + 1 if window.length else 0
     first = window.start - (span - 1) * size if step < 0 and span else window.start
-    # `cast` takes bytes to anything and anything to bytes
-    shown = whole.cast("B")[first : first + span * size].cast(window.cast)  # type: ignore[call-overload]
+    shown = whole.cast("B")[first : first + span * size].cast(window.cast)
     if window.shape:
-        made: memoryview = shown.cast("B").cast(window.cast, window.shape)
+        made = shown.cast("B").cast(window.cast, window.shape)
         return made
     start = len(shown) - 1 if step < 0 else 0
-    part: memoryview = shown[_range(start, window.count, step)]
+    part = shown[_range(start, window.length, step)]
     return part
 
 
 def _range(start: int, count: int, step: int) -> slice:
+    if not count:
+        return slice(0, 0)
     stop = start + count * step
     return slice(start, None if stop < 0 else stop, step or 1)
 
 
-def released_view() -> memoryview:
+def released_view() -> Any:
     """One that shows nothing any more."""
     view = memoryview(b"")
     view.release()
     return view
 
 
-REDUCERS = {memoryview: _reduce}
+REDUCERS: dict[type, Any] = {memoryview: _reduce}
