@@ -52,6 +52,8 @@ class Calls:
 
     def answered(self, message: Message) -> None:
         """The runner has executed the current call."""
+        if self.mailbox.current is None:  # the actor was deleted while the answer was on its way
+            return
         header = {name: message.header[name] for name in ("ok", "traceback", "manifest")}
         header["error"] = None
         self.mailbox.answer(Answer(header, message.payload))
@@ -66,9 +68,11 @@ class Calls:
         while True:
             found = self.mailbox.collect(sender, low, got, time.monotonic())
             remaining = until - time.monotonic()
-            if found or remaining <= 0 or not self.is_open:
+            if found or remaining <= 0:
                 return found
             await self.change(remaining)
+            if not self.is_open:  # any more: it is to be looked for elsewhere
+                return {}
 
     async def change(self, seconds: float) -> None:
         """Wait until something has happened here."""

@@ -149,8 +149,14 @@ class Desk:
                     called.answers[called.sender, answer["n"]] = answer, kept
 
     def has_answer(self, task: str, call: tuple[str, int]) -> bool:
-        """Whether the answer to a call is here."""
-        return call in self._called[task].answers
+        """Whether the answer to a call is here.  Raises HetmigError if it will never be."""
+        called = self._called.get(task)
+        with self._lock:
+            if called is None or not (
+                call in called.answers or (call[0] == called.sender and call[1] in called.open)
+            ):
+                raise HetmigError("this reply is another task's, or its answer was taken before")
+            return call in called.answers
 
     def answer(self, task: str, call: tuple[str, int]) -> tuple[dict[str, Any], list[bytes]]:
         """The answer to a call, once."""

@@ -150,13 +150,15 @@ def _await_answer(
     """Wait for the answer of a call; False if there is none in time."""
     remaining = float("inf") if timeout is None else timeout
     while not _desk().has_answer(task, call):
-        seconds = max(0.0, min(_POLL_SECONDS, remaining))
+        before, seconds = time.monotonic(), max(0.0, min(_POLL_SECONDS, remaining))
         number = _desk().poll(task, home, seconds)
         if not _wait(number, None if timeout is None else remaining):
             _desk().drop(number)
             return False
         _desk().told(task, number)
-        remaining -= seconds if not _desk().has_answer(task, call) else 0.0
+        remaining -= min(max(time.monotonic() - before, 0.0), seconds)
+        if remaining <= 0 and not _desk().has_answer(task, call):
+            return False
     return True
 
 

@@ -65,6 +65,9 @@ class Ledger:
     def die(self) -> None:
         os.kill(os.getpid(), 9)
 
+    def wait_on(self, reply: Any) -> object:
+        return reply.result(30)
+
     def flags(self) -> object:
         return sys.flags
 

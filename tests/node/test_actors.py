@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from hetmig.client import Nodes, RemoteTraceback, Task, connect
 from hetmig.errors import (
     ActorLost,
     MigrationRefused,
+    NodeUnreachable,
     NotInTask,
     NotMigratable,
     SourceChanged,
@@ -92,6 +94,8 @@ def test_arguments_are_what_they_were_when_it_was_called(ledger: Actor) -> None:
 def test_what_the_constructor_raises_spawn_raises(nodes: Nodes) -> None:
     with pytest.raises(ValueError, match="no ledger 'x'"):
         nodes.spawn(actors.Ledger, "x", fail=True, at="b")
+    with pytest.raises(NodeUnreachable):
+        nodes.spawn(actors.Ledger, at="nowhere")
     with pytest.raises(TypeError, match="class"):
         nodes.spawn(len)  # type: ignore[arg-type]
 
@@ -150,6 +154,33 @@ def test_called_by_three_while_it_moves(nodes: Nodes, cluster: LocalNodes, ledge
         assert [line[1] for line in lines if line[0] == name] == list(range(count))
         assert [lines[position - 1] for position in told[name]] == [(name, i) for i in range(count)]
     assert ledger.count().result(TIMEOUT) == (3 * count, 3 * count)
+
+
+def test_lost_messages_are_sent_again(
+    nodes: Nodes, ledger: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests and answers get lost at random: what arrives is each call, once, in order."""
+    chance = random.Random(17)
+    ask = nodes._connection.ask
+    lost = []
+
+    async def careless(kind: str, *rest: Any) -> Any:
+        fate = chance.random()
+        if fate < 0.2:
+            lost.append(kind)
+            raise NodeUnreachable("the request was lost")
+        told = await ask(kind, *rest)
+        if fate < 0.4:
+            lost.append(kind)
+            raise NodeUnreachable("the answer was lost")
+        return told
+
+    monkeypatch.setattr(nodes._connection, "ask", careless)
+    calls = [ledger.write(i) for i in range(100)]
+    assert [call.result(TIMEOUT) for call in calls] == list(range(1, 101))
+    monkeypatch.undo()
+    assert {"call", "answers"} <= set(lost)
+    assert ledger.read().result(TIMEOUT) == [(i,) for i in range(100)]
 
 
 def test_it_does_not_move_within_a_call(
@@ -255,6 +286,25 @@ def test_a_task_makes_actors_and_objects(nodes: Nodes) -> None:
     actor.delete()
     with pytest.raises(NotInTask):
         hetmig.put(1)
+
+
+def test_a_reply_is_of_the_task_that_called(nodes: Nodes, ledger: Actor) -> None:
+    def asks_for_others(ledger: Actor) -> list[str]:
+        other = hetmig.spawn(actors.Ledger)
+        reply = ledger.write("x")
+        errors = []
+        for attempt in (lambda: other.wait_on(reply).result(30), lambda: ledger.write(1).result(0)):
+            try:
+                attempt()
+            except (hetmig.HetmigError, TimeoutError) as error:
+                errors.append(f"{type(error).__name__}: {error}")
+        assert reply.result(30) == reply.result() == 1
+        other.delete()
+        return errors
+
+    first, second = nodes.submit(asks_for_others, ledger).result(TIMEOUT)
+    assert "another task's" in first
+    assert second.startswith("TimeoutError")
 
 
 def test_drain_takes_objects_and_actors_along() -> None:
