@@ -411,6 +411,8 @@ _REDUCERS: dict[type, Reducer | None] = {
     contextvars.Token: context_variables.reduce_token,
     weakref.ProxyType: weak.reduce_proxy,
     weakref.CallableProxyType: weak.reduce_proxy,
+    weakref.WeakKeyDictionary: weak.reduce_weak_dict,
+    weakref.WeakValueDictionary: weak.reduce_weak_dict,
     typing.NewType: _reduce_type_variable,
     typing.ForwardRef: portable_code.reduce_forward_reference,
     typing.ParamSpec: _reduce_type_variable,
@@ -445,11 +447,9 @@ _FAMILIES: dict[type, Reducer] = {
     threading.Thread: threads.reduce_thread,
     weakref.ref: weak.reduce_reference,
     weakref.WeakSet: weak.reduce_weak_set,
-    weakref.WeakKeyDictionary: weak.reduce_weak_dict,
-    weakref.WeakValueDictionary: weak.reduce_weak_dict,
     weakref.finalize: weak.reduce_finalizer,
     type: _reduce_class,
     ModuleType: _reduce_module,
     BaseException: _reduce_exception,
 }
-"""These serve all subclasses."""
+"""These serve all subclasses.  No abstract base classes: some of C's types crash when asked."""

@@ -94,7 +94,10 @@ def _target(reference: Any) -> Any:
         return (reference.peek() or (None,))[0]
     try:
         # every attribute is its object's, that of a method of all objects too
-        return reference.__sizeof__.__self__
+        method = reference.__sizeof__
+        if not hasattr(method, "__self__"):  # of a class: it is the one for its instances
+            method = reference.__subclasses__
+        return method.__self__
     except ReferenceError:
         return None
 

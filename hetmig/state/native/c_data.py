@@ -23,6 +23,13 @@ _POINTERS: Any = (ctypes._Pointer, _FUNCTIONS)
 _SIMPLE_POINTERS = frozenset("zZPOX")
 _BASES: tuple[Any, ...] = (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._SimpleCData)
 
+_USED_OF_LONG_DOUBLE = (
+    10
+    if bytes(ctypes.c_longdouble(1))[7:10] == b"\x80\xff\x3f"
+    else ctypes.sizeof(ctypes.c_longdouble)
+)
+"""Bytes; the rest of the x87's format is anything."""
+
 _POINTER = "a pointer means nothing in another process; hold what it points to"
 
 
@@ -141,9 +148,15 @@ def _content(obj: Any) -> Any:
 
 
 def _value(obj: Any) -> Any:
-    if obj._type_ == "g":
-        raise NotMigratable("the format of a long double depends on the machine; use c_double")
-    return obj.value
+    value = obj.value
+    if obj._type_ == "g" and value == value:
+        # Python sees a double of it: all of it, if that gives the same again
+        used = _USED_OF_LONG_DOUBLE
+        if bytes(obj)[:used] != bytes(ctypes.c_longdouble(value))[:used]:
+            raise NotMigratable(
+                "this long double is none that every machine can have; use c_double"
+            )
+    return value
 
 
 def _items(array: Any) -> Any:
