@@ -29,7 +29,7 @@ from hetmig.interpreter.roles import (
     successors,
 )
 from hetmig.interpreter.stackmap import Point
-from hetmig.interpreter.syntax import Syntax
+from hetmig.interpreter.syntax import COMPREHENSIONS, Syntax
 
 __all__ = ["LEVELS", "Name", "Place", "Places"]
 
@@ -95,11 +95,17 @@ class Places:
         else:
             found = self._yielded(point)
         if found is None:
-            raise NotMigratable(
-                f"what {self.roles.code.co_qualname} does here ({point.name}) "
-                "has no counterpart in other versions of Python"
-            )
+            raise NotMigratable(self._why_not(point))
         return found
+
+    def _why_not(self, point: Point) -> str:
+        position = self.roles.position(point)
+        if position and self.roles.syntax.is_a(position, *COMPREHENSIONS):
+            return "it is in a comprehension, which is a function of its own only in Python 3.11"
+        return (
+            f"what {self.roles.code.co_qualname} does here ({point.name}) "
+            "has no counterpart in other versions of Python"
+        )
 
     def _all(self) -> Iterator[Place]:
         for point in self._points:

@@ -248,8 +248,9 @@ def _first_iterator(
     iterator = entries[0].value if entries else variables[".0"]
     if not hasattr(type(iterator), "__next__") and not hasattr(type(iterator), "__anext__"):
         raise NotMigratable("a generator expression has not taken its iterator yet")
-    kept = [Entry(("iterator", "", ".0"), iterator)] if place.labels else []
-    return {**variables, ".0": iterator}, kept
+    if place.labels:
+        return variables, [Entry(("iterator", "", ".0"), iterator)]
+    return {**variables, ".0": iterator}, []
 
 
 def _slots(
@@ -280,7 +281,7 @@ def _slot_values(
     shared, free = {*code.co_cellvars, *code.co_freevars}, set(code.co_freevars)
     for name in names:
         value = variables.get(name, UNBOUND)
-        if name in shared and name not in cells:
+        if name in shared and (name not in cells or value is UNBOUND):
             if name in free:
                 raise NotMigratable(f"this Python shares the variable {name!r}", variable=name)
             if name == _ANNOTATIONS:

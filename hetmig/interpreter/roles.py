@@ -77,7 +77,9 @@ class Roles:
 
     def position(self, point: Point) -> Position | None:
         """Where in the source an instruction comes from; None for the compiler's own."""
-        line, last, column, end = self._positions[point.offset // 2]
+        unit = point.offset // 2
+        known = unit < len(self._positions)  # somebody may have taken the table away
+        line, last, column, end = self._positions[unit] if known else (None,) * 4
         if line is None or last is None or column is None or end is None:
             return None
         return line, last, column, end

@@ -16,12 +16,12 @@ from typing import NamedTuple, TypeAlias
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython
 
-__all__ = ["Position", "Syntax", "enclosing", "syntax_of"]
+__all__ = ["COMPREHENSIONS", "Position", "Syntax", "enclosing", "syntax_of"]
 
 Position: TypeAlias = "tuple[int, int, int, int]"
 """First line, last line, first column, last column: in the order of `co_positions`."""
 
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)
 
 
 class _Node(NamedTuple):
@@ -46,7 +46,7 @@ class Syntax:
 
     def _add(self, found: _Node) -> None:
         node = found.node
-        if isinstance(node, _COMPREHENSIONS):
+        if isinstance(node, COMPREHENSIONS):
             self._comprehensions.add(found.path)
         if not isinstance(node, ast.expr | ast.stmt | ast.pattern):
             return
@@ -84,7 +84,7 @@ class Syntax:
             if isinstance(node, ast.For | ast.AsyncFor):
                 return path
             if not cpython.LOOPS_AT_ITERABLE and isinstance(
-                node, (*_COMPREHENSIONS, ast.GeneratorExp)
+                node, (*COMPREHENSIONS, ast.GeneratorExp)
             ):
                 return path
         iterable = next((path for path in paths if path.endswith(".iter")), "")
