@@ -5,9 +5,15 @@
     hetmig.progress(done, total, note)  in a task: how far it is
     hetmig.ignorable(thread)            in a task: that thread may stay behind
     hetmig.here()                       in a task: the name of the node it is on
+    with hetmig.pinned(reason):         in a task: it does not move while it is in this block
+    hetmig.open(path, mode)             a file that is opened again where the task goes
+    hetmig.register(Type, freeze=, thaw=)       how objects of a type travel
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
         .submit(function, *args)        a Task: result, migrate, where, journey, progress ...
+        .put(obj, at=node)              an ObjectRef: get, move, where, delete
+        .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
+    hetmig.put, hetmig.spawn            the same, in a task
 
     hetmig.dumps(obj), loads(data)      any Python value as bytes, and back
 
@@ -29,20 +35,26 @@ from hetmig.errors import (
     VersionMismatch,
 )
 from hetmig.state.copying import register as _register_copying
+from hetmig.state.pins import pinned
 from hetmig.task import here, ignorable, migratable, migrate, progress
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
     from hetmig.journey import Hop
+    from hetmig.remote import Actor, ObjectRef, put, spawn
+    from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
+    from hetmig.state.registry import register
 
 __all__ = [
+    "Actor",
     "HetmigError",
     "Hop",
     "MigrationRefused",
     "NodeUnreachable",
     "Nodes",
     "NotMigratable",
+    "ObjectRef",
     "Task",
     "TaskLost",
     "Unauthorized",
@@ -55,19 +67,30 @@ __all__ = [
     "loads",
     "migratable",
     "migrate",
+    "open",
+    "pinned",
     "progress",
+    "put",
+    "register",
+    "spawn",
 ]
 
 _register_copying()
 
 # Loaded at first use: a runner needs neither, and it should start fast on a slow machine.
 _LAZY = {
+    "Actor": "hetmig.remote",
     "Hop": "hetmig.journey",
     "Nodes": "hetmig.client",
+    "ObjectRef": "hetmig.remote",
     "Task": "hetmig.client",
     "connect": "hetmig.client",
     "dumps": "hetmig.state.pickling",
     "loads": "hetmig.state.pickling",
+    "open": "hetmig.state.files",
+    "put": "hetmig.remote",
+    "register": "hetmig.state.registry",
+    "spawn": "hetmig.remote",
 }
 
 
@@ -76,7 +99,13 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'hetmig' has no attribute {name!r}")
     import importlib
 
-    value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    try:
+        value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "zmq":
+            raise
+        message = f"pyzmq is not installed here: hetmig.{name} needs it, dumps and loads do not"
+        raise HetmigError(message) from None
     return value
 
 

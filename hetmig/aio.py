@@ -7,25 +7,23 @@ import logging
 import os
 import secrets
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import zmq.asyncio
 
-from hetmig.errors import HetmigError, InMotion, NodeUnreachable, TaskLost
+from hetmig.calling import Caller
+from hetmig.errors import HetmigError, InMotion, NodeUnreachable, ProtocolError, TaskLost
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
 from hetmig.node.protocol import Buffer, Message
 from hetmig.state import image
-from hetmig.state.manifest import check_python, this_python
-from hetmig.state.parcel import open_sealed, seal
+from hetmig.state.manifest import check_python, same_minor, this_python
+from hetmig.state.parcel import Parcel, open_sealed, seal
 
 __all__ = ["Connection", "End", "Follower", "find_node"]
 
@@ -34,8 +32,6 @@ _REQUEST_SECONDS = 20.0
 _POLL_SECONDS = 5.0
 _GRACE_SECONDS = 30.0
 _AGAIN_SECONDS = 0.05
-_registry = threading.Lock()
-"""cloudpickle's registry of modules by value is global to the process."""
 
 
 @dataclass
@@ -81,17 +77,25 @@ class Connection:
         self.link = Link(self._context, keyring.identity, certificate)
         self._following: set[asyncio.Task[None]] = set()
         self._importable: dict[str, bool] = {}
+        self._callers: dict[str, Caller] = {}
 
     async def open(self, timeout: float) -> dict[str, Any]:
         """Introduce ourselves.  Raises NodeUnreachable or Unauthorized."""
         about = {"role": "client", "python": this_python()}
         return await self.link.hello(about, timeout=timeout)
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the node is of another minor version of Python: it can't read our bytecode."""
+        return not same_minor(self.link.peer["python"], this_python())
+
     async def close(self) -> None:
         """Close the connection; the tasks go on."""
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
+        for caller in self._callers.values():
+            await caller.close(HetmigError("the connection was closed"))
         await self.link.close()
         self._context.term()
 
@@ -108,12 +112,48 @@ class Connection:
             self._importable[module] = module in answer["found"]
         return not self._importable[module]
 
-    async def submit(self, manifest: dict[str, Any], frames: Sequence[Buffer]) -> str:
-        """Hand in a frozen call or a script; the task's id."""
+    async def submit(
+        self,
+        manifest: dict[str, Any],
+        frames: Sequence[Buffer],
+        at: str | None = None,
+        timeout: float = _REQUEST_SECONDS,
+    ) -> dict[str, Any]:
+        """Hand in a frozen call, a script or an object: its `home`, which is the node.
+
+        `at` is the node where it is to begin.
+        """
         session = bytes.fromhex(self.link.peer["session"])
         wire = seal(manifest, frames, session)
-        answer = await self.link.request(protocol.SUBMIT, {}, wire, timeout=_REQUEST_SECONDS)
-        return str(answer.header["task"])
+        header = {} if at is None else {"at": at}
+        answer = await self.link.request(protocol.SUBMIT, header, wire, timeout=timeout)
+        return answer.header
+
+    async def ask(
+        self, kind: str, header: dict[str, Any], parcel: Parcel | None, timeout: float
+    ) -> tuple[dict[str, Any], Parcel | None]:
+        """A request about an object or actor, wherever it is; the answer, with what it brings."""
+        session = bytes.fromhex(self.link.peer["session"])
+        wire = () if parcel is None else seal(parcel.manifest, parcel.frames, session)
+        answer = await self.link.request(kind, header, wire, timeout=timeout)
+        told = open_sealed(answer.payload, session) if answer.payload else None
+        return answer.header, told
+
+    async def get(self, task: str, home: dict[str, Any], timeout: float) -> End:
+        """Fetch an object, still frozen."""
+        header = {"task": task, "home": home, "timeout": timeout}
+        _, parcel = await self.ask(protocol.GET, header, None, timeout)
+        if parcel is None:
+            raise ProtocolError("the node's answer holds no object")
+        return End(True, frozen=image.Image.of_parcel(parcel), manifest=parcel.manifest)
+
+    def call(
+        self, task: str, home: dict[str, Any], method: str, frozen: image.Image
+    ) -> asyncio.Future[End]:
+        """Call a method of an actor; the future of its end, still frozen.  Raises MailboxFull."""
+        if task not in self._callers:
+            self._callers[task] = Caller(self, task, home)
+        return self._callers[task].call(method, frozen)
 
     async def move(self, task: str, to: str, timeout: float) -> dict[str, Any]:
         """Move a task; the completed hop."""
@@ -217,22 +257,8 @@ def describe_script(file: str, argv: Sequence[str]) -> dict[str, Any]:
 
 def home_module(function: Callable[..., Any]) -> str | None:
     """The top-level module a function comes from; None for one that travels by value anyway."""
-    while hasattr(function, "func"):  # functools.partial
+    while hasattr(function, "func") and not isinstance(function, type):  # functools.partial
         function = function.func
     module = getattr(function, "__module__", None) or type(function).__module__
     top = str(module).partition(".")[0]
     return None if top == "__main__" or top not in sys.modules else top
-
-
-@contextmanager
-def by_value(module: str | None) -> Iterator[None]:
-    """Meanwhile, what belongs to this top-level module is pickled by value."""
-    if module is None or module in cloudpickle.list_registry_pickle_by_value():
-        yield
-        return
-    with _registry:
-        cloudpickle.register_pickle_by_value(sys.modules[module])
-        try:
-            yield
-        finally:
-            cloudpickle.unregister_pickle_by_value(sys.modules[module])

@@ -25,23 +25,31 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from hetmig import aio
-from hetmig.errors import HetmigError
+from hetmig.errors import HetmigError, NoSuchObject, TaskLost
 from hetmig.journey import Hop
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring
-from hetmig.state.image import freeze_call
+from hetmig.node.methods import NOTHING, freeze_method
+from hetmig.remote import Actor, ObjectRef, Reference, bound_to
+from hetmig.state.class_source import describe_class
+from hetmig.state.image import freeze_call, freeze_value
 from hetmig.state.manifest import make_manifest
-from hetmig.submitted import RemoteTraceback, Task, TaskInfo, task_info
+from hetmig.state.parcel import Parcel
+from hetmig.state.shipping import by_value
+from hetmig.submitted import RemoteTraceback, Task, TaskInfo, settle, task_info
 
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Reference)
+_END_SECONDS = 10.0
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7717"
 
 
@@ -105,7 +113,9 @@ class Nodes:
             thread.start()
         self._connection = self._call(self._connect(keyring, certificate))
         try:
-            self.name = str(self._call(self._connection.open(timeout))["name"])
+            peer = self._call(self._connection.open(timeout))
+            self.name = str(peer["name"])
+            self._home = {item: peer[item] for item in ("name", "endpoint", "key")}
         except BaseException:
             self.close()
             raise
@@ -119,10 +129,79 @@ class Nodes:
         module = aio.home_module(function)
         if module is not None and not self._call(self._connection.missing(module)):
             module = None
-        with aio.by_value(module):
-            frozen = freeze_call(function, args, kwargs)
+        with by_value(module):
+            frozen = freeze_call(function, args, kwargs, portable=self._connection.is_foreign)
         manifest = frozen.manifest(aio.describe_call(function))
         return self._submitted(manifest, frozen.frames)
+
+    def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
+        """Leave an object at a node: by name or endpoint, or this one.
+
+        Raises NotMigratable for what cannot travel, and if the node has no room; NodeUnreachable.
+        """
+        frozen = freeze_value(obj, name="the object", portable=self._connection.is_foreign)
+        about = aio.describe_call(type(obj))
+        manifest = frozen.manifest({**about, "what": "object"})
+        told = self._call(self._connection.submit(manifest, frozen.frames, at, timeout))
+        return ObjectRef(about["id"], about["name"], told["home"], self)
+
+    def get(self, ref: ObjectRef, timeout: float = 60.0) -> Any:
+        """A copy of an object, wherever it is.
+
+        Raises NoSuchObject, NodeUnreachable, and what `hetmig.loads` raises.
+        """
+        end = self._call(self._connection.get(ref.id, ref.home, timeout))
+        with bound_to(self):
+            return end.value()
+
+    def spawn(
+        self, cls: type, /, *args: Any, at: str | None = None, ship: bool = False, **kwargs: Any
+    ) -> Actor:
+        """Make an instance of a class that lives at a node, `at` or this one, as an actor.
+
+        Every node it comes to must have the same source of the class, unless `ship=True` sends it
+        along; so it is with the classes of scripts, and those this node cannot import.
+        Returns when the instance has been made.  Raises what its constructor raises; SourceChanged
+        if the class is another one there; NotMigratable, naming an argument that can't travel.
+        """
+        if not isinstance(cls, type):
+            raise TypeError(f"spawn makes an instance of a class, not of {cls!r}")
+        module = aio.home_module(cls)
+        known = module is None or not self._call(self._connection.missing(module))
+        with by_value(None if known and not ship else module):
+            frozen = freeze_call(cls, args, kwargs, portable=self._connection.is_foreign)
+            described = describe_class(cls)
+        about = {**aio.describe_call(cls), "what": "actor", "class": described}
+        task = self._submitted(frozen.manifest(about), frozen.frames, at)
+        actor = Actor(task.id, task.name, self._home, self)
+        self._require_begun(task, actor.call(NOTHING))
+        return actor
+
+    def _require_begun(self, task: Task, started: Future[Any]) -> None:
+        """Wait until an actor's constructor has ended; raise what it raised."""
+        wait([task, started], return_when=FIRST_COMPLETED)
+        if isinstance(started.exception(_END_SECONDS) if started.done() else None, TaskLost):
+            wait([task], _END_SECONDS)
+        if task.done():
+            task.result()
+        started.result(_END_SECONDS)
+
+    def bind(self, reference: R) -> R:
+        """The same reference, to be used through this connection."""
+        return type(reference)(reference.id, reference.name, reference.home, self)
+
+    def delete(self, reference: Reference) -> None:
+        """End an object or an actor, at once."""
+        self.bind(reference).delete()
+
+    def find(self, id: str) -> ObjectRef | Actor:
+        """The object or actor of this id, whose home this node is.  Raises NoSuchObject."""
+        header = {"task": id, "home": self._home}
+        summary = self._ask(protocol.WHERE, header, 20.0)[0]["task"]
+        if summary["what"] == "task":
+            raise NoSuchObject(f"{id} is a task: take it up with nodes.task({id!r})")
+        kind = Actor if summary["what"] == "actor" else ObjectRef
+        return kind(id, summary["name"], self._home, self)
 
     def run_script(
         self,
@@ -137,7 +216,8 @@ class Nodes:
         """
         path = os.fspath(file)
         text = Path(path).read_text(encoding="utf-8") if source is None else source
-        manifest = make_manifest("script", [], 1, aio.describe_script(path, argv))
+        about = aio.describe_script(path, argv)
+        manifest = make_manifest("script", [], 1, about, portable=True)
         return self._submitted(manifest, [text.encode()])
 
     def tasks(self) -> list[TaskInfo]:
@@ -161,8 +241,10 @@ class Nodes:
         names = NodeInfo.__dataclass_fields__
         return [NodeInfo(**{name: node[name] for name in names}) for node in found]
 
-    def move(self, task: str, to: str, timeout: float = 10.0) -> Hop:
-        """Move a task by its id, as `Task.migrate` does."""
+    def move(self, task: str | Reference, to: str, timeout: float = 10.0) -> Hop:
+        """Move a task by its id, as `Task.migrate` does, or an object or actor."""
+        if isinstance(task, Reference):
+            return self.bind(task)._moved(to, timeout)
         return Hop.from_json(self._call(self._connection.move(task, to, timeout)))
 
     def drain(self, node: str | None = None, timeout: float = 30.0) -> list[dict[str, Any]]:
@@ -211,10 +293,45 @@ class Nodes:
             raise HetmigError("this connection is closed")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _submitted(self, manifest: dict[str, Any], frames: Sequence[protocol.Buffer]) -> Task:
+    def _ask(
+        self, kind: str, header: dict[str, Any], timeout: float
+    ) -> tuple[dict[str, Any], Parcel | None]:
+        return self._call(self._connection.ask(kind, header, None, timeout))
+
+    def _call_actor(
+        self, actor: Actor, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[Any]:
+        frozen = freeze_method(method, args, kwargs, self._connection.is_foreign)
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # what was sent is executed
+
+        def ended(call: asyncio.Future[aio.End]) -> None:
+            error = call.exception()
+            if error is not None:
+                self._later(lambda: future.set_exception(error))
+            else:
+                what = f"the result of {actor.name}.{method}"
+                self._later(lambda: settle(future, call.result(), what, self))
+
+        def begin() -> None:
+            try:
+                call = self._connection.call(actor.id, actor.home, method, frozen)
+            except HetmigError as error:
+                future.set_exception(error)
+            else:
+                call.add_done_callback(ended)
+
+        if self._closed:
+            raise HetmigError("this connection is closed")
+        self._loop.call_soon_threadsafe(begin)
+        return future
+
+    def _submitted(
+        self, manifest: dict[str, Any], frames: Sequence[protocol.Buffer], at: str | None = None
+    ) -> Task:
         about = manifest["task"]
         task = Task(self, about["id"], about["name"])
-        self._call(self._connection.submit(manifest, frames))
+        self._call(self._connection.submit(manifest, frames, at))
         self._follow(task, owner=True)
         return task
 

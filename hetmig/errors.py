@@ -10,18 +10,23 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 __all__ = [
+    "ActorLost",
     "AlreadyThere",
     "ForgedParcel",
     "FrameAddress",
     "HetmigError",
     "InMotion",
+    "MailboxFull",
     "MigrationRefused",
+    "NoSuchObject",
     "NodeUnreachable",
+    "NotConnected",
     "NotInTask",
     "NotMigratable",
     "ParcelError",
     "ParcelTooLarge",
     "ProtocolError",
+    "RemoteTraceback",
     "SourceChanged",
     "TargetUnavailable",
     "TaskFailed",
@@ -32,6 +37,17 @@ __all__ = [
     "UnsupportedInterpreter",
     "VersionMismatch",
 ]
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a task's exception, as text; it is the `__cause__` of that exception."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
 
 
 class FrameAddress(NamedTuple):
@@ -165,6 +181,28 @@ class Unauthorized(HetmigError):
 
 class TaskLost(HetmigError):
     """The process that ran the task is gone and no other holds it.  Submit the task again."""
+
+
+class ActorLost(TaskLost):
+    """The actor is no more: stopped, deleted, or gone with its process or node.
+
+    A call without an answer may have been executed or not.  Spawn it again.
+    """
+
+
+class NoSuchObject(TaskLost):
+    """No node has the object: it was deleted, or lost with its node.  Put it again."""
+
+
+class MailboxFull(HetmigError):
+    """More calls wait for the actor than it keeps.  Wait for answers before calling on."""
+
+
+class NotConnected(HetmigError):
+    """A reference was used outside a task and without a connection.
+
+    Give it to one: `nodes.get(reference)`, `nodes.bind(reference)`.
+    """
 
 
 class TargetUnavailable(HetmigError):

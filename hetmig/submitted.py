@@ -11,26 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hetmig import aio
-from hetmig.errors import AlreadyThere, HetmigError
+from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
 from hetmig.journey import Hop
+from hetmig.remote import bound_to
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes
 
-__all__ = ["RemoteTraceback", "Task", "TaskInfo", "task_info"]
+__all__ = ["RemoteTraceback", "Task", "TaskInfo", "settle", "task_info"]
 
 _KEEP_BYTES = 1 << 20
-
-
-class RemoteTraceback(Exception):
-    """The traceback of a task's exception, as text; it is the `__cause__` of that exception."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
 
 
 @dataclass(frozen=True)
@@ -39,8 +29,10 @@ class TaskInfo:
 
     id: str
     name: str
+    what: str
+    """"task", "actor" or "object"."""
     state: str
-    """"running", "done", "failed", "cancelled" or "lost"."""
+    """"running", "done", "failed", "cancelled" or "lost"; of an object "kept" or "deleted"."""
     node: str
     """Name of the node it is, or was last, on."""
     endpoint: str
@@ -170,20 +162,26 @@ class Task(Future[Any]):
             if self.state == "cancelled":
                 super().cancel()
                 return
-            if end.error is not None:
-                self.set_exception(end.error)
-                return
-            try:
-                value = end.value()
-            except Exception as error:
-                error.add_note(f"the outcome of task {self.id} could not be unpickled here")
-                self.set_exception(error)
-                return
-            if end.ok:
-                self.set_result(value)
-            else:
-                value.__cause__ = RemoteTraceback(end.traceback)
-                self.set_exception(value)
+            settle(self, end, f"the outcome of task {self.id}", self._nodes)
+
+
+def settle(future: Future[Any], end: aio.End, what: str, nodes: Nodes) -> None:
+    """Let a future end as what it stands for has ended; `what` names that."""
+    if end.error is not None:
+        future.set_exception(end.error)
+        return
+    try:
+        with bound_to(nodes):
+            value = end.value()
+    except Exception as error:
+        error.add_note(f"{what} could not be unpickled here")
+        future.set_exception(error)
+        return
+    if end.ok:
+        future.set_result(value)
+    else:
+        value.__cause__ = RemoteTraceback(end.traceback)
+        future.set_exception(value)
 
 
 def _progress(summary: dict[str, Any]) -> tuple[float, float | None, str] | None:

@@ -33,7 +33,7 @@ EMULATED = (
     *("tests/interpreter", "tests/state/test_image.py", "tests/state/test_generators.py"),
 )
 LIGHTLY = {"HETMIG_RANDOM_PROGRAMS": "3", "HETMIG_TORTURE": "3"}
-NATIVE = ("tests/interpreter", "tests/state")
+NATIVE = ("tests/interpreter", "tests/state", "tests/golden")
 
 
 class Beside:

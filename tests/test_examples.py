@@ -66,6 +66,13 @@ def test_drain_before_shutdown() -> None:
     assert shown.count("ended on new") == 4
 
 
+def test_moving_actor() -> None:
+    shown = run("moving_actor")
+    assert "moved: shop -> office, office -> shop, shop -> office" in shown
+    assert "200 sold for 500 crowns" in shown
+    assert "each sale once, in order" in shown
+
+
 @pytest.mark.foreign
 @ON_311
 def test_x86_to_arm(foreign: Callable[[str], Path]) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,14 @@ import pytest
 from hetmig.errors import TargetUnavailable
 from hetmig.targets import TARGETS, available, debian, find_interpreter, interpreters, make, store
 from hetmig.targets.__main__ import main
-from hetmig.targets.recipes import ARCHITECTURES, WHEELS, DebianPython, LocalPython
+from hetmig.targets.recipes import (
+    ARCHITECTURES,
+    WHEELS,
+    DebianPython,
+    LocalPython,
+    PyodidePython,
+    WindowsPython,
+)
 from tests.interpreters import FREE_THREADED, ROOT, RUNNING, VERSIONS
 
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="there is no apt-get here")
@@ -42,6 +50,7 @@ EXPECTED = {
     "i386": ("i686", "little", 4),
     "amd64-3.14": ("x86_64", "little", 8),
     "amd64-3.15": ("x86_64", "little", 8),
+    "windows": ("AMD64", "little", 8),
 }
 
 INTRODUCE = """
@@ -70,6 +79,8 @@ def test_a_target_is_what_it_says(foreign, name):
     environment = dict(os.environ, PYTHONHOME="/nowhere")
     answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     told = json.loads(answer.stdout)
+    if name == "windows":
+        python = f"Z:{python.parent.parent}/windows/python.exe".replace("/", "\\")
     assert told == {
         "machine": machine,
         "order": order,
@@ -89,8 +100,55 @@ def test_a_target_imports_what_it_is_given_and_passes_on_how_it_ended(foreign, n
     (tmp_path / "carried.py").write_text("import sys; sys.exit(37)")
     environment = dict(os.environ, PYTHONPATH=str(tmp_path))
     assert subprocess.run([python, "-c", "import carried"], env=environment).returncode == 37
-    suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    assert subprocess.run([python, "-c", suicide]).returncode == -9
+    if name == "windows":
+        assert subprocess.run([python, "-c", "import os; os.abort()"]).returncode == 3
+    else:
+        suicide = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        assert subprocess.run([python, "-c", suicide]).returncode == -9
+
+
+ON_WEBASSEMBLY = """
+import json, platform, sys
+import hetmig
+assert hetmig.loads(hetmig.dumps({"one": [1]})) == {"one": [1]}
+try:
+    hetmig.connect
+except hetmig.HetmigError as error:
+    said = str(error)
+told = [platform.machine(), sys.executable, sys.argv[1:], sys.stdin.buffer.read().hex(), said]
+print(json.dumps(told))
+sys.exit(37)
+"""
+
+
+@pytest.mark.foreign
+def test_on_webassembly_hetmig_loads_without_zeromq(foreign):
+    python = foreign("pyodide-3.14")
+    data = bytes(range(256)) * 300
+    arguments = ["two words", "$HOME", "'"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    command = [python, "-c", ON_WEBASSEMBLY, *arguments]
+    answer = subprocess.run(command, input=data, capture_output=True, env=environment)
+    assert answer.returncode == 37, answer.stderr.decode()
+    said = "pyzmq is not installed here: hetmig.connect needs it, dumps and loads do not"
+    assert json.loads(answer.stdout) == ["wasm32", str(python), arguments, data.hex(), said]
+
+
+@pytest.mark.foreign
+def test_a_crash_on_webassembly_looks_like_one(foreign):
+    """It is an exception of JavaScript; what starts the target must be able to tell."""
+    crash = "import ctypes; ctypes.c_int.from_address(-16).value"
+    ended = subprocess.run([foreign("pyodide-3.14"), "-c", crash], stderr=subprocess.DEVNULL)
+    assert ended.returncode == -signal.SIGABRT
+
+
+@pytest.mark.foreign
+def test_windows_starts_whatever_its_streams_are(foreign, tmp_path):
+    """CPython under wine does not start with a regular file: the wrapper puts pipes in between."""
+    program = "import sys; print('out'); print('error', file=sys.stderr)"
+    with open(tmp_path / "out", "wb") as out, open(tmp_path / "error", "wb") as error:
+        command = [foreign("windows"), "-c", program]
+        assert subprocess.run(command, stdout=out, stderr=error).returncode == 0
 
 
 @pytest.mark.foreign
@@ -117,8 +175,13 @@ def test_the_table_agrees_with_itself():
         assert target.about
         if isinstance(target, DebianPython):
             assert target.architecture in ARCHITECTURES
-        else:
+        elif isinstance(target, LocalPython):
             assert name == target.version
+        elif isinstance(target, PyodidePython):
+            assert name == f"pyodide-{target.version}"
+        else:
+            assert isinstance(target, WindowsPython)
+            assert len(bytes.fromhex(target.digest)) == 32
     local = [name for name, target in TARGETS.items() if isinstance(target, LocalPython)]
     assert tuple(local) == (*VERSIONS, FREE_THREADED)
 

@@ -30,7 +30,8 @@ hetmig demo
 hetmig demo --plot journey.svg
 hetmig demo --target arm64                the second node is a 64-bit ARM, in emulation
 hetmig demo --target s390x                ... with the other byte order
-hetmig demo --target ~/other/bin/python   ... any CPython of the same minor version
+hetmig demo --target 3.14                 ... another version of Python
+hetmig demo --target ~/other/bin/python   ... any CPython that hetmig supports
 """
 
 
@@ -40,7 +41,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--target",
         metavar="NAME|PYTHON",
-        help="what the second node runs on: arm64, s390x, armhf, i386, ..., or a path",
+        help="what the second node runs on: arm64, s390x, armhf, i386, 3.14, ..., or a path",
     )
     parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw the journey")
     parser.add_argument(
@@ -79,7 +80,7 @@ def _require_writable(file: Path) -> None:
 
 
 def _target(name: str) -> Path:
-    """The interpreter that is meant, made if need be; it has to be of our own minor version."""
+    """The interpreter that is meant, made if need be: if there are several, that of our version."""
     from hetmig import targets
 
     if "/" in name or Path(name).is_file():
@@ -88,15 +89,9 @@ def _target(name: str) -> Path:
             raise UsageError(f"there is no Python at {path}")
         return path
     ours = ".".join(platform.python_version_tuple()[:2])
-    fitting = [known for known, target in targets.TARGETS.items() if target.version == ours]
-    if name not in targets.TARGETS and f"{name}-{ours}" not in targets.TARGETS:
-        raise UsageError(f"no target {name!r}; there is: {', '.join(fitting)}, or a path")
-    if name not in fitting:
+    if f"{name}-{ours}" in targets.TARGETS:
         name = f"{name}-{ours}"
-    if name not in fitting:
-        raise UsageError(
-            f"this is Python {ours}, and a task moves within one minor version:"
-            f" use one of {', '.join(fitting)}, or start the demo with another Python"
-        )
+    if name not in targets.TARGETS:
+        raise UsageError(f"no target {name!r}; there is: {', '.join(targets.TARGETS)}, or a path")
     out = console(stderr=True)
     return targets.make(name, progress=lambda line: out.print(f"[dim]{plain(line)}[/]"))

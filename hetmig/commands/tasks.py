@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-PS = "the tasks of a node, and where each of them is, or the nodes it knows."
+_ALIVE = ("running", "kept")
+
+PS = "the tasks, actors and objects of a node, and where each of them is, or the nodes it knows."
 PS_EXAMPLES = """
 hetmig ps
 hetmig ps --nodes
 hetmig ps --json | jq '.tasks[] | select(.state == "running") | .id'
 """
-MV = """moves a running task to another node, from wherever it stands.
+MV = """moves a running task to another node, from wherever it stands; or an actor, or an object.
 
 If it can't be moved in time, it goes on where it is, and the reason is printed.
 """
@@ -95,7 +97,7 @@ def run_ps(arguments: argparse.Namespace) -> int:
             _show_nodes(nodes.nodes(), as_json=arguments.json)
         else:
             tasks = nodes.tasks()
-            shown = [task for task in tasks if arguments.all or task.state == "running"]
+            shown = [task for task in tasks if arguments.all or task.state in _ALIVE]
             _show_tasks(tasks if arguments.json else shown, as_json=arguments.json)
     return EXIT_OK
 
@@ -104,12 +106,11 @@ def _show_tasks(tasks: list[TaskInfo], *, as_json: bool) -> None:
     if as_json:
         print_json({"tasks": [asdict(task) for task in tasks]})
         return
-    rows = [["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE"]]
+    rows = [["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE", "WHAT"]]
     for task in tasks:
         age = "" if task.submitted is None else duration(time.time() - task.submitted)
-        rows.append(
-            [task.id, task.name, task.state, task.node, _progress(task), str(task.hops), age]
-        )
+        row = [task.id, task.name, task.state, task.node, _progress(task), str(task.hops), age]
+        rows.append([*row, task.what])
     _print_rows(rows)
 
 
@@ -167,10 +168,10 @@ def run_mv(arguments: argparse.Namespace) -> int:
         print_json(asdict(hop))
         return EXIT_OK
     frames = "1 frame" if hop.frames == 1 else f"{hop.frames} frames"
+    where = f", at {plain(hop.function)} ({plain(place(hop.file, hop.line))})" if hop.frames else ""
     console().print(
         f"[bold]{plain(task.name)}[/] went from {plain(hop.source)} to {plain(hop.destination)}:"
-        f" frozen {milliseconds(hop.freeze_s)}, {size(hop.bytes)}, {frames},"
-        f" at {plain(hop.function)} ({plain(place(hop.file, hop.line))})"
+        f" frozen {milliseconds(hop.freeze_s)}, {size(hop.bytes)}, {frames}{where}"
     )
     return EXIT_OK
 
@@ -197,7 +198,7 @@ def run_drain(arguments: argparse.Namespace) -> int:
 
 def find_task(nodes: Nodes, wanted: str) -> TaskInfo:
     """The running task meant by an id, a name, or the beginning of one."""
-    running = [task for task in nodes.tasks() if task.state == "running"]
+    running = [task for task in nodes.tasks() if task.state in _ALIVE]
     by_id = {task.id: task for task in running}
     if wanted in by_id:
         return by_id[wanted]

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hetmig.client import Nodes, Task, connect
+from hetmig.client import NodeInfo, Task, connect
 from hetmig.commands.common import plain
 from hetmig.demo.corpus import count, standard_library
 from hetmig.demo.job import Library, index_library
@@ -98,7 +98,6 @@ def run_demo(console: Console, options: Options) -> bool:
 
 
 def _run(console: Console, library: Library, options: Options) -> Outcome:
-    plan = AT_HOME if options.python is None else EMULATED
     pythons = [None, None if options.python is None else str(options.python)]
     beside = PlainRun(library)
     try:
@@ -108,7 +107,10 @@ def _run(console: Console, library: Library, options: Options) -> Outcome:
             ) as local,
             connect(local[0], keys=local.keys) as nodes,
         ):
-            _introduce(console, nodes)
+            known = nodes.nodes()
+            _introduce(console, known)
+            machines = {(node.python or {}).get("machine") for node in known}
+            plan = AT_HOME if len(machines) == 1 else EMULATED
             started, begun = time.time(), time.monotonic()
             turn = round(plan.itself * count(library))
             task = nodes.submit(index_library, library, move_after=turn, move_to=TWO)
@@ -122,8 +124,8 @@ def _run(console: Console, library: Library, options: Options) -> Outcome:
     return Outcome(result, plain_result, seconds, plain_seconds, started, hops)
 
 
-def _introduce(console: Console, nodes: Nodes) -> None:
-    for node in nodes.nodes():
+def _introduce(console: Console, known: Sequence[NodeInfo]) -> None:
+    for node in known:
         console.print(f"  node [bold]{plain(node.name)}[/]: {plain(machine(node.python or {}))}")
 
 

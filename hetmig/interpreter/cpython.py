@@ -7,6 +7,7 @@ that every supported version must have are asserted to exist.
 from __future__ import annotations
 
 import dis
+import opcode
 import sys
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "FUNCTIONS_STAY",
     "GENERATOR_KEEPS_CODE",
     "LASTI_IS_OBJECT",
+    "LOOPS_AT_ITERABLE",
     "LOOP_POSITIONS",
     "METHODS_BY_LOAD_ATTR",
     "NAME_SHIFT",
@@ -38,6 +40,7 @@ __all__ = [
     "TAGGED_REFERENCES",
     "VERSION",
     "YIELD_ARGUMENT",
+    "common_constant",
 ]
 
 VERSION = sys.version_info[:2]
@@ -69,6 +72,9 @@ LOOP_POSITIONS = VERSION >= (3, 15)
 """GET_ITER leaves two slots.  Of a list, tuple, str or bytes they are the sequence itself and the
 position of the next item, a tagged integer; of all else an iterator and NULL, which the loop takes
 for sequences, too."""
+
+LOOPS_AT_ITERABLE = VERSION >= (3, 13)
+"""The instructions of a loop have the position of what is iterated, not of the whole loop."""
 
 SEND_RECEIVER = -3 if LOOP_POSITIONS else -2
 """Where on the stack SEND finds what it drives; the value to send is on top."""
@@ -127,6 +133,16 @@ BATCHED_STRICT = VERSION >= (3, 13)
 
 CYCLE_FIRST_PASS = VERSION < (3, 14)
 """An `itertools.cycle` has a flag that says whether it still saves what it yields."""
+
+
+
+def common_constant(name: str, argument: int) -> object:
+    """What LOAD_COMMON_CONSTANT, or before 3.14 LOAD_ASSERTION_ERROR, pushes."""
+    if name == "LOAD_ASSERTION_ERROR":
+        return AssertionError
+    known: list[object] = vars(opcode)["_common_constants"]
+    return known[argument]
+
 
 FRAME_OWNED_BY_THREAD = 0
 """`owner` of the frame of a plain call."""

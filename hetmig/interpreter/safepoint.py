@@ -156,14 +156,24 @@ class Preemptor:
         self._deadline = time.monotonic() + deadline
         self._settled.clear()
         if self._keeper is None:
-            self._keeper = threading.Thread(target=self._keep_time, name="hetmig-preemptor")
-            self._keeper.daemon = True
-            self._keeper.start()
+            keeper = threading.Thread(target=self._keep_time, name="hetmig-preemptor", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no threads here: whoever asks must signal
+                keeper.start()
+                self._keeper = keeper
         self._asked.set()
 
     def cancel(self) -> None:
         """Stop looking."""
         self._settled.set()
+
+    def offer(self, frame: FrameType) -> None:
+        """The program itself comes by, in its main thread, and says that this is a safe point."""
+        if self._late or not self.pending or not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._use(frame)
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Stop looking for good, and end the thread that keeps the time."""

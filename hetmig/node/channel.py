@@ -26,6 +26,8 @@ class Channel:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.lock = threading.Lock()
+        self.received = 0
+        """Messages so far."""
         identity = Identity(config["public"].encode(), config["secret"].encode())
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = sockets.make_link(
@@ -44,6 +46,7 @@ class Channel:
     def receive(self) -> Message:
         """Wait for a message."""
         frames: Any = self._socket.recv_multipart(copy=False)
+        self.received += 1
         return protocol.decode(frames)
 
     def arrives_within(self, seconds: float) -> bool:

@@ -21,12 +21,10 @@ from hetmig.errors import (
     HetmigError,
     NotMigratable,
     ProtocolError,
-    TaskFailed,
     TaskLost,
     Unauthorized,
 )
-from hetmig.node import protocol, sockets
-from hetmig.node.background import spawn
+from hetmig.node import protocol, remote, sockets, submission
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.handoff import Note
 from hetmig.node.home import Home
@@ -37,10 +35,11 @@ from hetmig.node.moves import Moves
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.services import Answer
+from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
 from hetmig.node.watch import Watch
-from hetmig.state.manifest import check_python, make_manifest, this_python
-from hetmig.state.parcel import open_sealed, write_file
+from hetmig.state.manifest import this_python
+from hetmig.state.parcel import write_file
 
 __all__ = ["Node"]
 
@@ -114,6 +113,7 @@ class Node:
         self.keep_parcels: Path | None = None
         """Where to leave a copy of each parcel that departs, to be looked at; None: nowhere."""
         self.tasks: dict[str, Hosted] = {}
+        self.shelves = Shelves()
         self.moves = Moves(self)
         self._context = context
         self._keyring = keyring
@@ -154,6 +154,16 @@ class Node:
         if self.draining:
             raise NotMigratable(f"{self.here['name']} is draining and takes no tasks")
         return self._reservations.take(task) or await self.pool.take()
+
+    def shelf(self, manifest: dict[str, Any], nbytes: int) -> Any:
+        """Room for an object that arrives."""
+        if self.draining:
+            raise NotMigratable(f"{self.here['name']} is draining and takes no objects")
+        return self.shelves.make(manifest, nbytes)
+
+    async def asked(self, runner: Runner, message: Message) -> None:
+        """Carry out a request of a task that runs here."""
+        await remote.asked(self, runner, message)
 
     def report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()
@@ -250,11 +260,11 @@ class Node:
         task = want(message.header, "task", str)
         hosted = self.tasks.get(task) or Hosted(self, task)
         if message.kind == Note.OFFER.value:
-            self._forget_old_tasks()
+            self.forget_old_tasks()
             self.tasks[task] = hosted
-        hosted.receive(message, answer, self._session(message.user))
+        hosted.receive(message, answer, self.session(message.user))
 
-    def _session(self, user: bytes) -> bytes:
+    def session(self, user: bytes) -> bytes:
         """The key with which parcels from this user are sealed, told inside the CURVE channel."""
         return self._sessions.setdefault(user, secrets.token_bytes(32))
 
@@ -271,44 +281,22 @@ class Node:
             "python": this_python(),
             "pid": os.getpid(),
             "nodes": list(self.directory.places.values()),
-            "session": self._session(message.user).hex(),
+            "session": self.session(message.user).hex(),
         }, ()
 
     async def _reserve(self, message: Message) -> Reply:
         task = want(message.header, "task", str)
-        python = want(message.header, "python", dict)
-        check_python({**make_manifest("value", [], 0), "python": python})
-        await self.moves.require_home(want(message.header, "home", dict))
-        runner = await self.reserved(task)
-        self._reservations.hold(task, runner)
-        session = self._session(message.user).hex()
+        if (size := want(message.header, "bytes", int, None)) is not None:  # a passive object
+            await self.moves.require_home(want(message.header, "home", dict))
+            self.shelf({}, size).kill()
+        else:
+            await self.moves.require_home(want(message.header, "home", dict))
+            runner = await self.reserved(task)
+            self._reservations.hold(task, runner)
+        session = self.session(message.user).hex()
         return {**self.here, "python": this_python(), "session": session}, ()
 
-    async def _submit(self, message: Message) -> Reply:
-        parcel = open_sealed(message.payload, self._session(message.user))
-        check_python(parcel.manifest)
-        if self.draining:
-            raise TaskFailed(f"{self.here['name']} is draining and takes no tasks")
-        wanted = want(parcel.manifest, "task", dict)
-        about = {
-            "id": want(wanted, "id", str),
-            "name": want(wanted, "name", str),
-            "argv": want(wanted, "argv", list, None),
-            "file": want(wanted, "file", str, ""),
-            "directory": want(wanted, "directory", str, ""),
-            "home": self.here,
-            "epoch": 1,
-            "events": 0,
-            "hops": 0,
-        }
-        if about["id"] not in self.home.records:  # else it is a repeated request
-            self._forget_old_tasks()
-            self.home.add(about, self.here)
-            hosted = self.tasks[about["id"]] = Hosted(self, about["id"])
-            spawn(hosted.start(about, parcel.manifest, parcel.frames))
-        return {"task": about["id"]}, ()
-
-    def _forget_old_tasks(self) -> None:
+    def forget_old_tasks(self) -> None:
         """Of those that left or ended, only so many are remembered: to tell old notes from new."""
         old = [task for task, hosted in self.tasks.items() if not hosted.is_known]
         for task in old[: max(0, len(old) - _REMEMBERED)]:
@@ -321,7 +309,7 @@ class Node:
             record.seen(after)
         seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
         await record.news(after, version, seconds)
-        return record.told(after, self._session(message.user))
+        return record.told(after, self.session(message.user))
 
     async def _list_tasks(self, message: Message) -> Reply:
         tasks = [record.summary() for record in self.home.records.values()]
@@ -340,7 +328,7 @@ class Node:
 
     async def _status(self, message: Message) -> Reply:
         ids = [task for task, hosted in self.tasks.items() if hosted.is_known]
-        busy = sum(hosted.is_here for hosted in self.tasks.values())
+        busy = sum(hosted.is_running for hosted in self.tasks.values())
         state = {"tasks": busy, "ids": ids, "draining": self.draining}
         return {**self.here, "python": this_python(), **state}, ()
 
@@ -382,7 +370,7 @@ def _check(listen: str, advertise: str | None, explicit_keys: bool) -> None:
 _HANDLERS: dict[str, Handler] = {
     protocol.HELLO: Node._hello,
     protocol.RESERVE: Node._reserve,
-    protocol.SUBMIT: Node._submit,
+    protocol.SUBMIT: submission.submit,
     protocol.FOLLOW: Node._follow,
     protocol.TASKS: Node._list_tasks,
     protocol.NODES: Node._list_nodes,
@@ -392,4 +380,5 @@ _HANDLERS: dict[str, Handler] = {
     protocol.CANCEL: Node._cancel,
     protocol.DRAIN: Node._drain,
     protocol.REPORT: Node._report,
+    **remote.HANDLERS,
 }

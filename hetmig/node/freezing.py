@@ -44,12 +44,14 @@ class Freeze:
         """Seconds since the request."""
         return time.monotonic() - self._began
 
-    async def of(self, runner: Runner, timeout: float) -> Message:
+    async def of(self, runner: Runner, timeout: float, portable: bool) -> Message:
         """Ask the runner to freeze its task, and knock until it has noticed.
 
+        `portable`: in the form that every version of Python can read.
         Raises NotMigratable with what was in the way at the deadline.
         """
-        runner.send(protocol.FREEZE, {"request": self.request, "deadline": timeout})
+        asked = {"request": self.request, "deadline": timeout, "portable": portable}
+        runner.send(protocol.FREEZE, asked)
         while not self.noticed.done():
             runner.interrupt(SIGNAL)
             if self.age > min(_ASK_SECONDS, timeout / 2):
@@ -102,7 +104,10 @@ def sealed(
     about = {**about, "epoch": epoch, "hops": about["hops"] + 1}
     about["events"] = want(header, "events", int)
     description, kind = want(header, "description", list), want(header, "kind", str)
-    manifest = make_manifest(kind, description, len(frozen.payload), about)
+    portable = want(header, "portable", bool, False)
+    manifest = make_manifest(kind, description, len(frozen.payload), about, portable=portable)
+    if "manifest" in header:  # it was frozen elsewhere, by a Python of its own
+        manifest = {**want(header, "manifest", dict), "task": about}
     return seal(manifest, frozen.payload, key)
 
 

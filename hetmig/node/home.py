@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hetmig.errors import HetmigError, TaskLost
+from hetmig.errors import HetmigError, NoSuchObject, TaskLost
 from hetmig.node.protocol import Buffer, describe_error, want
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import seal
@@ -40,6 +40,7 @@ class Outcome:
     traceback: str = ""
     error: dict[str, Any] | None = None
     kind: str = "value"
+    portable: bool = False
     python: dict[str, Any] = field(default_factory=dict)
     frames: list[bytes] = field(default_factory=list)
 
@@ -53,7 +54,8 @@ class Record:
         self.submitted = time.time()
         self.place = place
         self.epoch: int = about["epoch"]
-        self.state = "running"
+        self.what: str = about.get("what", "task")
+        self.state = "kept" if self.what == "object" else "running"
         self.progress: list[Any] | None = None
         self.hops: dict[int, dict[str, Any]] = {}
         self.outcome: Outcome | None = None
@@ -74,6 +76,7 @@ class Record:
         return {
             "id": self.id,
             "name": self.about["name"],
+            "what": self.what,
             "state": self.state,
             "node": self.place["name"],
             "endpoint": self.place["endpoint"],
@@ -132,7 +135,8 @@ class Record:
             texts = {"ok": outcome.ok, "traceback": outcome.traceback, "error": outcome.error}
             header["outcome"] = texts
             if outcome.frames:
-                manifest = make_manifest(outcome.kind, [], len(outcome.frames))
+                count, portable = len(outcome.frames), outcome.portable
+                manifest = make_manifest(outcome.kind, [], count, portable=portable)
                 manifest["python"] = outcome.python
                 payload += seal(manifest, outcome.frames, key)
         return header, payload
@@ -212,6 +216,7 @@ class Record:
             traceback=want(header, "traceback", str),
             error=want(header, "error", dict, None),
             kind=want(header, "kind", str, "value"),
+            portable=want(header, "portable", bool, False),
             python=want(header, "python", dict),
             frames=payload,
         )
@@ -260,6 +265,8 @@ class Home:
                 record.progress = want(header, "progress", list)
                 record.touch()
             case "cancelled":
-                record.fail("cancelled", TaskLost("the task was cancelled"))
+                if record.what == "object":
+                    record.fail("deleted", NoSuchObject("the object was deleted"))
+                record.fail("cancelled", TaskLost(f"the {record.what} was cancelled"))
             case "lost" if epoch >= record.epoch:
                 record.fail("lost", TaskLost(want(header, "reason", str)))

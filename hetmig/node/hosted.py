@@ -18,18 +18,22 @@ from hetmig.errors import (
 )
 from hetmig.node import protocol
 from hetmig.node.background import spawn
+from hetmig.node.calls import Calls
 from hetmig.node.freezing import Freeze, checked_record, describe_hop, sealed
 from hetmig.node.handoff import Act, Effect, Handoff, Note, State
 from hetmig.node.link import Link
 from hetmig.node.pool import Runner
-from hetmig.node.protocol import Buffer, Message, describe_error, want
+from hetmig.node.protocol import Buffer, Message, describe_error, rebuild_error, want
 from hetmig.node.services import Answer, Services
+from hetmig.node.shelf import Shelf
 from hetmig.node.staging import Staging
-from hetmig.state.manifest import check_python, this_python
+from hetmig.node.tries import Tries
+from hetmig.state.manifest import check_python, same_minor, this_python
 from hetmig.state.parcel import open_sealed
 
 __all__ = ["Hosted"]
 
+_OF_END = ("n", "ok", "traceback", "kind", "portable")
 _NUDGE_SECONDS = 0.5
 _SELF_MOVE_SECONDS = 30.0
 _SILENCE_SECONDS = 30.0
@@ -46,6 +50,7 @@ class Hosted:
         self.handoff = Handoff()
         self.forward: dict[str, Any] | None = None
         """The place it went to, after it has left."""
+        self.calls = Calls()
         self._node = node
         self._runner: Runner | None = None
         self._begun = asyncio.Event()
@@ -56,6 +61,8 @@ class Hosted:
         self._verdict: asyncio.Future[float] | None = None
         self._partner: Answer = lambda kind, header: None
         self._cancelled = False
+        self._refusal: dict[str, Any] | None = None
+        """What the destination said when it refused, in its own words."""
 
     @property
     def is_here(self) -> bool:
@@ -67,11 +74,36 @@ class Hosted:
         """Whether there is anything of it here, on its way in or out included, or reports open."""
         return self.is_here or self.handoff.state in (State.STAGING, State.STAGED)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it is here and is more than data."""
+        return self.is_here and self.about.get("what") != "object"
+
+    def needs(self) -> dict[str, Any]:
+        """What a destination must know beforehand: the size of an object, the Python of a task."""
+        shelf: Any = self._runner
+        if isinstance(shelf, Shelf):
+            python = shelf.manifest["python"]
+            size = {} if self.is_running else {"bytes": shelf.nbytes}
+            return {"python": python, **size}
+        return {"python": this_python()}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has ever run here."""
+        return self._begun.is_set()
+
+    @property
+    def runner(self) -> Runner | None:
+        """What it runs in, or lies on, here."""
+        return self._runner
+
     def summary(self) -> dict[str, Any]:
         """The task as JSON, for a node that is not its home."""
         return {
             "id": self.id,
             "name": self.about["name"],
+            "what": self.about.get("what", "task"),
             "state": "running",
             "node": self._node.here["name"],
             "endpoint": self._node.here["endpoint"],
@@ -84,12 +116,16 @@ class Hosted:
     # A new task -------------------------------------------------------------------------------
 
     async def start(
-        self, about: dict[str, Any], manifest: dict[str, Any], payload: Sequence[Buffer]
+        self,
+        about: dict[str, Any],
+        manifest: dict[str, Any],
+        payload: Sequence[Buffer],
+        runner: Runner | None = None,
     ) -> None:
-        """Run a task that was submitted here."""
+        """Run a task that was submitted here, in a runner of the pool if none is given."""
         self.about, self.handoff = about, Handoff(State.RUNNING, about["epoch"])
         try:
-            runner = await self._node.pool.take()
+            runner = runner or await self._node.pool.take()
             await self._stage(runner, about, manifest, payload)
         except HetmigError as error:
             self._end(error=describe_error(error))
@@ -100,6 +136,13 @@ class Hosted:
         self._runner = runner
         runner.send(protocol.START, {})
         self._begun.set()
+        self.calls.begin(runner)
+
+    def give_up(self, error: dict[str, Any]) -> None:
+        """What was to begin at another node can't."""
+        if self._runner is not None:
+            self._runner.kill()
+        self._end(error=error)
 
     async def cancel(self) -> bool:
         """End the task at once; False if it has ended by itself or is on another node now."""
@@ -117,6 +160,7 @@ class Hosted:
         if self._runner is not None:
             self._runner.kill()
         self.handoff.end()
+        self.calls.end()
         self._report("cancelled")
         return True
 
@@ -144,11 +188,19 @@ class Hosted:
             async with asyncio.timeout(timeout):
                 await self._begun.wait()
         async with self._moving:
-            self._require(State.RUNNING)
-            link, welcome = await self._node.prepare(target, self.id, timeout)
-            self._require(State.RUNNING)
-            frozen = await self._frozen(timeout)
-            return await self._hand_over(link, welcome, frozen, timeout, requested_by)
+            tries = Tries(timeout)
+            while True:
+                self._require(State.RUNNING)
+                link, welcome = await self._node.prepare(target, self.id, timeout)
+                self._require(State.RUNNING)
+                portable = not same_minor(welcome["python"], this_python())
+                frozen = await self._frozen(timeout, portable)
+                try:
+                    return await self._hand_over(link, welcome, frozen, timeout, requested_by)
+                except MigrationRefused as refusal:
+                    if not portable:
+                        raise
+                    await tries.next(refusal)
 
     def _require(self, state: State) -> None:
         if self.handoff.state is State.ENDED:
@@ -172,15 +224,19 @@ class Hosted:
             except HetmigError as error:
                 self._runner.send(protocol.GO_ON, {"error": describe_error(error)})
                 return
+            portable = want(frozen.header, "portable", bool, False)
+            if not portable and not same_minor(welcome["python"], this_python()):
+                self._runner.send(protocol.GO_ON, {"error": None, "again": "portable"})
+                return
             with contextlib.suppress(HetmigError):  # the task itself was told
                 await self._hand_over(link, welcome, frozen, _SELF_MOVE_SECONDS, "task")
 
-    async def _frozen(self, timeout: float) -> Message:
+    async def _frozen(self, timeout: float, portable: bool) -> Message:
         """The running task's frozen state.  Raises NotMigratable with what was in the way."""
         assert self._runner is not None
         self._freeze = Freeze()
         try:
-            return await self._freeze.of(self._runner, timeout)
+            return await self._freeze.of(self._runner, timeout, portable)
         finally:
             self._freeze = None
 
@@ -198,7 +254,8 @@ class Hosted:
         self._partner = link.post
         offer, *_ = self.handoff.offer()
         try:
-            wire = sealed(frozen, self.about, offer.epoch, bytes.fromhex(welcome["session"]))
+            inclosed = self.calls.enclose(frozen, self.about)
+            wire = sealed(*inclosed, offer.epoch, bytes.fromhex(welcome["session"]))
             self._node.keep(f"{self.about['name']}-{self.id}-{offer.epoch}", wire)
             header = {"task": self.id, "epoch": offer.epoch, "source": self._node.here}
             link.post(Note.OFFER.value, header, wire)
@@ -242,6 +299,8 @@ class Hosted:
         """A note of a handoff came in; `answer` sends one back."""
         note, epoch = Note(message.kind), want(message.header, "epoch", int)
         reason = want(message.header, "reason", str, "")
+        if note is Note.REFUSED:
+            self._refusal = want(message.header, "error", dict, None)
         effects = self.handoff.receive(note, epoch, reason)
         if any(effect.do is Act.STAGE for effect in effects):
             self._partner = answer
@@ -261,13 +320,16 @@ class Hosted:
         """
         try:
             parcel = open_sealed(wire, session)
-            check_python(parcel.manifest)
             about = checked_record(parcel.manifest, self.id, epoch)
-            runner = await self._node.reserved(self.id)
+            if about.get("what") != "object":  # which nobody unpickles here
+                check_python(parcel.manifest)
+            frames = self.calls.disclose(about, parcel.frames)
+            runner = await self._place(about, parcel.manifest, frames)
             self._runner = runner
-            await self._stage(runner, about, parcel.manifest, parcel.frames)
+            await self._stage(runner, about, parcel.manifest, frames)
         except HetmigError as error:
             reason = error.reason if isinstance(error, NotMigratable) else str(error)
+            self._refusal = describe_error(error)
             self._perform(self.handoff.refuse(epoch, reason))
             return
         self.about, self._cancelled = about, False
@@ -279,6 +341,15 @@ class Hosted:
                 return
             pause = min(2 * pause, 10.0)
             self._perform(self.handoff.nudge(), way)
+
+    async def _place(
+        self, about: dict[str, Any], manifest: dict[str, Any], frames: Sequence[Any]
+    ) -> Runner:
+        """Where what has been offered is to run, or to lie."""
+        if about.get("what") == "object":
+            shelf: Runner = self._node.shelf(manifest, sum(frame.nbytes for frame in frames))
+            return shelf
+        return await self._node.reserved(self.id)
 
     # Both -------------------------------------------------------------------------------------
 
@@ -293,6 +364,8 @@ class Hosted:
             match effect.do:
                 case Note():
                     header = {"task": self.id, "epoch": effect.epoch, "reason": effect.reason}
+                    if effect.do is Note.REFUSED:
+                        header["error"] = self._refusal
                     (answer or self._partner)(effect.do.value, header)
                 case Act.STAGE:
                     self._accepting = spawn(accept)
@@ -302,6 +375,7 @@ class Hosted:
                     assert self._runner is not None
                     self._runner.send(protocol.START, {})
                     self._begun.set()
+                    self.calls.begin(self._runner)
                     self.forward = None
                     self._report("arrived", place=self._node.here)
                 case Act.GO_ON:
@@ -319,9 +393,11 @@ class Hosted:
     def _go_on(self, reason: str) -> None:
         assert self._runner is not None
         assert self._verdict is not None
-        error = MigrationRefused(reason)
+        error = _refused(reason, self._refusal)
+        self._refusal = None
         self._verdict.set_exception(error)
         self._runner.send(protocol.GO_ON, {"error": describe_error(error)})
+        self.calls.begin(self._runner)
         if self._runner.exited.done():  # it died while it was frozen, and now nobody has the task
             self._runner_ended(self._runner, self._runner.exited.result())
 
@@ -329,6 +405,7 @@ class Hosted:
         assert self._runner is not None
         assert self._verdict is not None
         self._runner.send(protocol.GONE, {})
+        self.calls.left()
         if effect.do is Act.DEPART:
             self._verdict.set_result(time.monotonic())
         else:
@@ -349,6 +426,10 @@ class Hosted:
                 # The word of an earlier attempt's runner, killed meanwhile, is not this one's.
                 if self._staging is not None and self._staging.runner is runner:
                     self._staging.hear(message)
+            case protocol.ANSWER:
+                self.calls.answered(message)
+            case protocol.ASK:
+                spawn(self._node.asked(runner, message))
             case protocol.DONE:
                 self._end(message)
                 runner.send(protocol.BYE, {})
@@ -359,6 +440,7 @@ class Hosted:
                     self._freeze.hear(message)
                 elif message.kind == protocol.FROZEN:  # nobody waits for it any more
                     runner.send(protocol.GO_ON, {"error": None})
+                    self.calls.begin(runner)
 
     def _end(self, message: Message | None = None, error: dict[str, Any] | None = None) -> None:
         """The task came to its end here, by itself (`message`) or before it began (`error`)."""
@@ -366,9 +448,10 @@ class Hosted:
             return
         self.handoff.end()
         self._begun.set()
+        self.calls.end()
         self._fail_freeze(NotMigratable("the task has ended"))
         header = message.header if message else {"n": 1, "ok": False, "traceback": ""}
-        chosen = {item: header[item] for item in ("n", "ok", "traceback", "kind") if item in header}
+        chosen = {item: header[item] for item in _OF_END if item in header}
         payload = message.payload if message else []
         self._report(
             "end", payload, **chosen, hops=self.about["hops"], error=error, python=this_python()
@@ -381,6 +464,7 @@ class Hosted:
         self._fail_freeze(TaskLost(f"the runner {how}"))
         if self.handoff.state is State.RUNNING:
             self.handoff.end()
+            self.calls.end()
             self._report("lost", reason=f"the process that ran task {self.id} {how}")
         elif self.handoff.state is State.STAGED:
             self._perform(self.handoff.refuse(self.handoff.epoch, f"the runner {how}"))
@@ -393,3 +477,11 @@ class Hosted:
         epoch = max(self.handoff.owned, self.handoff.epoch)
         header = {"task": self.id, "epoch": epoch, "what": what, **header}
         self._node.report(self.about, header, payload)
+
+
+def _refused(reason: str, described: dict[str, Any] | None) -> MigrationRefused:
+    """A refusal, as the error which the destination met if it says more than the reason."""
+    error = None if described is None else rebuild_error(described)
+    if isinstance(error, MigrationRefused) and error.reason == reason:
+        return error
+    return MigrationRefused(reason)

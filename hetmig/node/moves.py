@@ -51,7 +51,8 @@ class Moves:
         """
         node = self._node
         link = await node.directory.reach(target, node.about(), timeout)
-        request = {"task": task, "python": this_python(), "home": node.tasks[task].about["home"]}
+        request = {"task": task, "home": node.tasks[task].about["home"]}
+        request.update(node.tasks[task].needs())
         seconds = max(timeout, _RESERVE_SECONDS)
         try:
             answer = await link.request(protocol.RESERVE, request, timeout=seconds)
@@ -153,7 +154,7 @@ class Moves:
     async def _status(self, place: dict[str, Any]) -> dict[str, Any]:
         node = self._node
         if place["name"] == node.here["name"]:
-            busy = sum(hosted.is_here for hosted in node.tasks.values())
+            busy = sum(hosted.is_running for hosted in node.tasks.values())
             state = {"python": this_python(), "tasks": busy, "draining": node.draining}
             return {**place, **state, "reachable": True}
         try:

@@ -59,6 +59,7 @@ class Runner:
         """How it ended, in words such as "was killed by SIGSEGV"."""
         self.on_message: Callable[[Message], None] | None = None
         self._route: bytes | None = None
+        self._sent = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str], config: dict[str, Any]) -> None:
@@ -88,6 +89,7 @@ class Runner:
     def send(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
         """Send it a message; without effect once it is gone."""
         if self._route is not None:
+            self._sent += 1
             self._pool.send(self._route, kind, header, payload)
 
     def interrupt(self, signum: int) -> None:
@@ -101,9 +103,9 @@ class Runner:
             self._write(b"interrupt\n")
 
     def ask(self) -> None:
-        """Make another of its threads look for messages, as the main thread does not."""
+        """Make another of its threads look for the messages sent, as the main thread does not."""
         if not self.exited.done():
-            self._write(b"ask\n")
+            self._write(b"ask %d\n" % self._sent)
 
     def kill(self) -> None:
         """End it at once."""

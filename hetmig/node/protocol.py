@@ -44,6 +44,16 @@ REPORT = "report"
 """A node tells the home node what a task did; repeated until acknowledged."""
 ACK = "ack"
 
+# About an object or an actor, wherever it is
+GET = "get"
+CALL = "call"
+"""A call for an actor, repeated until it is accepted; from a node to a runner: execute it."""
+ANSWERS = "answers"
+"""A long poll: what came of a sender's calls."""
+WHERE = "where"
+MOVE_OBJECT = "move-object"
+DELETE = "delete"
+
 # Between a node and its runners -----------------------------------------------------------------
 READY = "ready"
 STAGE = "stage"
@@ -59,6 +69,10 @@ GONE = "gone"
 OUTPUT = "output"
 PROGRESS = "progress"
 DONE = "done"
+ANSWER = "answer"
+"""What came of the call that the runner has executed."""
+ASK = "ask"
+"""A request of the task's, which the node carries out; answered by REPLY."""
 BYE = "bye"
 
 
@@ -147,6 +161,8 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     if isinstance(error, NotMigratable):
         frame = list(error.frame) if error.frame else None
         described.update(reason=error.reason[:_TEXT], frame=frame, variable=error.variable)
+        plain = {key: value for key, value in error.data.items() if type(value) in (str, int)}
+        described["data"] = plain
     return described
 
 
@@ -161,5 +177,9 @@ def rebuild_error(described: Any) -> HetmigError:
         frame = described.get("frame")
         address = FrameAddress(*frame) if isinstance(frame, list) and len(frame) == 3 else None
         reason = str(described.get("reason", described.get("message")))
-        return cls(reason, frame=address, variable=described.get("variable"))
+        data = described.get("data")
+        plain = {str(key): value for key, value in data.items()} if isinstance(data, dict) else {}
+        for name in ("reason", "frame", "variable"):
+            plain.pop(name, None)
+        return cls(reason, frame=address, variable=described.get("variable"), **plain)
     return cls(str(described.get("message")))

@@ -23,21 +23,22 @@ from typing import Any, NoReturn
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import asynchronous, protocol, sleeping
+from hetmig.node import asynchronous, protocol, servant, sleeping
 from hetmig.node.channel import Channel
+from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
 from hetmig.node.streams import Outlets
 from hetmig.state import image
-from hetmig.state.manifest import check_python
+from hetmig.state.class_source import require_same_class
+from hetmig.state.manifest import check_python, is_portable
 from hetmig.state.modules import OwnModules
 from hetmig.task import move
 
 __all__ = ["main"]
 
 Work = Callable[["Runner"], object]
-_TRACEBACK = 1 << 20
-"""Characters of a traceback that travel: an exception's own message may be of any length."""
+_OURS = frozenset({__file__, servant.__file__})
 
 
 def main(config: dict[str, Any]) -> NoReturn:
@@ -59,12 +60,17 @@ def main(config: dict[str, Any]) -> NoReturn:
 
 
 def _obey(control: int, runtime: Runtime) -> None:
-    """The control line: "interrupt" where there are no signals, "ask"; its end is the node's."""
+    """The control line: "interrupt" where there are no signals, "ask N": look for N messages.
+
+    Its end is the node's.
+    """
+    begun = b""
     while data := os.read(control, 4096):
-        for _ in range(data.count(b"interrupt")):
+        *lines, begun = (begun + data).split(b"\n")
+        for _ in range(lines.count(b"interrupt")):
             _thread.interrupt_main(safepoint.SIGNAL)
-        if b"ask" in data:
-            runtime.hear_request()
+        if asked := [line for line in lines if line.startswith(b"ask ")]:
+            runtime.hear_all(int(asked[-1][4:]))
         # where there are no signals, those who wait hear of it like this only
         sleeping.wake()
         asynchronous.wake()
@@ -99,7 +105,7 @@ class Runner:
                 self.channel.send(protocol.DONE, header, payload)
             except ProtocolError as error:  # nothing was sent
                 result = image.freeze_value(TaskFailed(f"the result is too large: {error}"))
-                header |= {"ok": False, "kind": result.kind}
+                header |= {"ok": False, "kind": result.kind, "portable": result.portable}
                 self.channel.send(protocol.DONE, header, result.frames)
             while self.channel.receive().kind != protocol.BYE:
                 pass
@@ -127,21 +133,16 @@ class Runner:
             ok, text = True, ""
         except BaseException as error:
             self.runtime.ended = True
-            value, ok, text = error, False, _traceback_text(error)
+            value, ok, text = error, False, traceback_text(error, _OURS)
         self.runtime.ended = True
         if os.getpid() != self.runtime.process:
             _leave_fork(value if not ok else None)
         self.runtime.preemptor.cancel()
         threading._shutdown()  # type: ignore[attr-defined]  # waits for those that are no daemons
         atexit._run_exitfuncs()
-        try:
-            result = image.freeze_value(value)
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-            what = f"the result cannot travel: {problem}" if ok else text
-            result, ok = image.freeze_value(TaskFailed(what)), False
+        ok, result = freeze_outcome(value, ok, text, self.runtime.about.get("python"))
         self.runtime.flush()
-        header = {"ok": ok, "traceback": text, "kind": result.kind}
+        header = {"ok": ok, "traceback": text, "kind": result.kind, "portable": result.portable}
         return header, result.frames
 
 
@@ -173,15 +174,23 @@ def _build(message: Message, runtime: Runtime) -> Work:
     module = sys.modules["__main__"] = ModuleType("__main__")
     if about.get("file"):  # a script, wherever it is now: it finds the modules beside it
         sys.path.insert(0, os.path.dirname(about["file"]))
+    if about.get("class"):
+        require_same_class(about["class"])
     if manifest["kind"] == "script":
         runtime.enter(about["file"], bytes(message.payload[0]).decode(), about["directory"])
         return _script(*runtime.source, module)
-    frozen = image.Image(manifest["kind"], message.payload, manifest["frames"])
+    kind, description = manifest["kind"], manifest["frames"]
+    frozen = image.Image(kind, message.payload, description, is_portable(manifest))
     thawed: Any = image.thaw(frozen, main=module)
     if manifest["kind"] == "call":
-        return _call(*thawed)
+        function, args, kwargs = thawed
+        if about.get("what") == "actor":
+            return _served(lambda: function(*args, **kwargs), runtime)
+        return _call(function, args, kwargs)
     stack, extra = thawed
     runtime.arrive(extra)
+    if about.get("what") == "actor":
+        return _served(lambda: extra["actor"], runtime)
     return _frames(stack, runtime.context)
 
 
@@ -192,6 +201,17 @@ def _call(function: Callable[..., object], args: Sequence[Any], kwargs: dict[str
         return asynchronous.result_of(value) if type(value) is CoroutineType else value
 
     return work
+
+
+def _served(make: Callable[[], object], runtime: Runtime) -> Work:
+    """An actor: the object that is to be made, or put back, and the calls that come for it."""
+    actor = runtime.servant = servant.Servant(runtime)
+
+    def begin(runner: Runner) -> None:
+        runner.runtime.root = sys._getframe()
+        actor.serve(make)
+
+    return lambda runner: runtime.context.run(begin, runner)
 
 
 def _frames(stack: list[Activation], context: Context) -> Work:
@@ -223,13 +243,3 @@ def _cannot_start(error: BaseException) -> HetmigError:
     if isinstance(error, ModuleNotFoundError):
         reason += f" (install {error.name!r} on this node, or move it along by value)"
     return NotMigratable(f"the state cannot be put back here: {reason}")
-
-
-def _traceback_text(error: BaseException) -> str:
-    """The traceback as the interpreter prints it, from the task's own first frame on."""
-    trace = error.__traceback__
-    ours = {__file__, reentry.__file__}
-    while trace is not None and trace.tb_frame.f_code.co_filename in ours:
-        trace = trace.tb_next
-    text = "".join(traceback.format_exception(type(error), error, trace))
-    return text if len(text) <= _TRACEBACK else f"...\n{text[-_TRACEBACK:]}"

@@ -7,7 +7,7 @@ import linecache
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -18,17 +18,27 @@ from hetmig.interpreter.capture import capture
 from hetmig.interpreter.safepoint import Preemptor
 from hetmig.node import asynchronous, protocol, sleeping
 from hetmig.node.channel import Channel
+from hetmig.node.desk import Desk
+from hetmig.node.protocol import Buffer, Message
+from hetmig.node.servant import Servant
 from hetmig.node.streams import Outlets
 from hetmig.state import context_variables, image, threads
 from hetmig.state.ambient import Ambient, put_back
 from hetmig.state.modules import OwnModules, put_back_modules
 
-__all__ = ["Runtime", "current"]
+__all__ = ["Runtime", "current", "is_task"]
 
 _OURS = frozenset(
-    {"hetmig.node.runtime", "hetmig.node.runner", "hetmig.node.streams", "hetmig.task"}
+    {
+        "hetmig.node.desk",
+        "hetmig.node.runner",
+        "hetmig.node.runtime",
+        "hetmig.node.streams",
+        "hetmig.task",
+    }
 )
 _PROGRESS_SECONDS = 0.05
+_TURN_SECONDS = 0.001
 _ARRIVAL_SECONDS = 0.02
 """How long a signal handler waits for the message that the signal announces."""
 
@@ -40,6 +50,11 @@ def current() -> Runtime:
     if _current is None or _current.process != os.getpid():
         raise NotInTask("this is not a task: submit the function, or use `hetmig run`")
     return _current
+
+
+def is_task() -> bool:
+    """Whether this process runs a task, now."""
+    return _current is not None and _current.process == os.getpid()
 
 
 class Runtime:
@@ -60,6 +75,15 @@ class Runtime:
         """The context in which the task runs."""
         self._ambient = Ambient()
         self._modules: OwnModules | None = None
+        self._portable = False
+        """Whether the node asked for what every version of Python can read."""
+        self._again = ""
+        """In which form the node wants the frozen task that it just gave back."""
+        self.desk = Desk(self.post, self.listen)
+        self.servant: Servant | None = None
+        """If the task is an actor."""
+        self._missed = False
+        """Whether somebody wanted to hear what the node says, and found the channel taken."""
         self._channel = channel
         self._outlets = outlets
         self._events = 0
@@ -94,6 +118,7 @@ class Runtime:
         self.context.run(put_back, extra["ambient"])
         self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
+        self.desk.arrive(extra["desk"])
         self._modules = OwnModules(extra["modules"])
 
     def begin(self) -> None:
@@ -106,6 +131,12 @@ class Runtime:
             for stream, piece in early or ():
                 self._emit(stream, piece)
         _current = self
+        self.desk.ask_again()
+
+    def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
+        """Send the node a message.  Raises ProtocolError for what is too large."""
+        with self._channel.lock:
+            self._channel.send(kind, header, payload)
 
     def disown(self) -> None:
         """In a forked child: it is no task, and its parent's connection is not its own."""
@@ -139,9 +170,15 @@ class Runtime:
         started = time.monotonic()
         if to == self.node:
             return
+        if self.servant is not None:
+            self.servant.between_calls()
         self._require_movable()
         stack = capture(caller, root=self._root_of(caller), callee=callee)
+        self._portable = False
         refusal = self._leave(self._freeze(stack), started, {"to": to})
+        if self._again == "portable":
+            self._portable = True
+            refusal = self._leave(self._freeze(stack), started, {"to": to})
         if refusal is not None:
             raise refusal
 
@@ -151,7 +188,10 @@ class Runtime:
         try:
             root = self._root_of(frame)
             self._require_movable()
-            frozen = self._freeze(capture(frame, root=root))
+            if self.servant is None:
+                frozen = self._freeze(capture(frame, root=root))
+            else:
+                frozen = self._freeze(self.servant.between_calls())
         except NotMigratable as error:
             self._requests.note(frame, error)
             raise
@@ -171,8 +211,11 @@ class Runtime:
             "ambient": ambient,
             "modules": modules,
             "source": self.source,
+            "desk": self.desk.state(),
         }
-        return image.freeze(stack, extra)
+        if self.servant is None:
+            return image.freeze(stack, extra, portable=self._portable)
+        return self.servant.freeze(stack, extra, self._portable)
 
     def _leave(
         self, frozen: image.Image, started: float, header: dict[str, Any]
@@ -184,12 +227,15 @@ class Runtime:
         """
         self.flush()
         header |= {"started": started, "events": self._events, "kind": frozen.kind}
-        header["description"] = frozen.description
+        header |= {"description": frozen.description, "portable": frozen.portable}
+        replies: list[Message] = []
         with self._channel.lock:
             try:
                 self._channel.send(protocol.FROZEN, header, frozen.frames)
             except ProtocolError as large:  # nothing was sent
                 raise NotMigratable(f"the state is too large: {large}") from large
+            if self.servant is not None:
+                self.servant.drop_calls()
             while True:
                 verdict = self._channel.receive()
                 if verdict.kind == protocol.GONE:
@@ -199,6 +245,11 @@ class Runtime:
                 if verdict.kind == protocol.FREEZE:
                     about = InMotion("the task is about to move already")
                     self._decline(verdict.header["request"], about)
+                if verdict.kind == protocol.REPLY:
+                    replies.append(verdict)
+        for reply in replies:
+            self.desk.heard(reply)
+        self._again = verdict.header.get("again", "")
         if verdict.header.get("error") is None:
             return None
         error = protocol.rebuild_error(verdict.header.get("error"))
@@ -231,25 +282,63 @@ class Runtime:
 
         Or in another thread, if the main thread is in C code that looks at no signals.
         """
-        if not self._channel.lock.acquire(blocking=False):
-            return  # perhaps we interrupted the one who sends; the node will knock again
-        try:
-            if not self._channel.arrives_within(_ARRIVAL_SECONDS):
-                return
-            message = self._channel.receive()
-            if message.kind != protocol.FREEZE:
-                return
-            self._request = message.header["request"]
-            self._requests.begin()
-            if self.ended:
-                self._decline(self._request, NotMigratable("the task has just ended"))
-                return
-            self._channel.send(protocol.FREEZING, {"request": self._request})
-        finally:
-            self._channel.lock.release()
-        self.preemptor.begin(message.header["deadline"])
+        self._hear(_ARRIVAL_SECONDS)
+
+    def hear_all(self, count: int) -> None:
+        """The node has sent so many messages: take in what others have not.  For another thread."""
+        until = time.monotonic() + _ARRIVAL_SECONDS
+        while self._channel.received < count and time.monotonic() < until:
+            if not self._hear(_TURN_SECONDS):
+                sleeping.rest_aside(_TURN_SECONDS)
         sleeping.wake()
         asynchronous.wake()
+
+    def listen(self) -> None:
+        """Take in what has arrived: for the main thread, before it rests."""
+        while True:
+            self._missed = False
+            if not self._hear(0) or not self._missed:
+                return
+
+    def _hear(self, patience: float) -> bool:
+        """Take in what the node says; False if somebody else has the channel just now."""
+        if not self._channel.lock.acquire(blocking=False):
+            self._missed = True
+            return False  # perhaps we interrupted the one who sends; the node will knock again
+        heard, deadline, replies = 0, None, []
+        try:
+            while self._channel.arrives_within(patience):
+                patience = 0
+                message = self._channel.receive()
+                heard += 1
+                if message.kind == protocol.FREEZE:
+                    deadline = self._asked_to_freeze(message)
+                elif message.kind == protocol.REPLY:
+                    replies.append(message)
+                elif message.kind == protocol.CALL and self.servant is not None:
+                    self.servant.hear(message)
+        finally:
+            self._channel.lock.release()
+        for message in replies:  # without the channel, which the desk uses itself
+            self.desk.heard(message)
+        if deadline is not None:
+            self.preemptor.begin(deadline)
+        if heard:  # else who waits would wake himself, again and again
+            sleeping.wake()
+            asynchronous.wake()
+        return True
+
+    def _asked_to_freeze(self, message: Message) -> float | None:
+        """The time for finding a safe point; None if there is none any more."""
+        self._request = message.header["request"]
+        self._portable = message.header["portable"]
+        self._requests.begin()
+        if self.ended:
+            self._decline(self._request, NotMigratable("the task has just ended"))
+            return None
+        self._channel.send(protocol.FREEZING, {"request": self._request})
+        deadline: float = message.header["deadline"]
+        return deadline
 
     def _expired(self, reason: NotMigratable) -> None:
         error = protocol.describe_error(self._requests.explained(reason))

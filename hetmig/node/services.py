@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from hetmig.node.link import Link
 from hetmig.node.pool import Pool, Runner
-from hetmig.node.protocol import Buffer
+from hetmig.node.protocol import Buffer, Message
 
 __all__ = ["Answer", "Services"]
 
@@ -26,6 +26,12 @@ class Services(Protocol):
 
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""
+
+    def shelf(self, manifest: dict[str, Any], nbytes: int) -> Any:
+        """Room for a passive object: something with the face of a runner."""
+
+    async def asked(self, runner: Runner, message: Message) -> None:
+        """Carry out a request of a task that runs here."""
 
     def report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from types import MethodType
 
-__all__ = ["install", "sleep", "wake"]
+__all__ = ["install", "rest", "rest_aside", "sleep", "wake"]
 
 _builtin_sleep = time.sleep
 _monotonic = time.monotonic
@@ -60,6 +60,16 @@ def sleep(_time: object, seconds: float, /) -> None:
         remaining = until - _monotonic()
         if remaining <= 0:
             return None
+
+
+def rest(seconds: float) -> None:
+    """Wait until somebody calls `wake`, or for so long.  For the main thread."""
+    _alarm.acquire(True, min(seconds, _SLICE) if _wanted() else seconds)
+
+
+def rest_aside(seconds: float) -> None:
+    """Wait for so long.  For other threads."""
+    _builtin_sleep(seconds)
 
 
 def _plain(seconds: object) -> float | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hetmig.state import reporting
+from hetmig.state import registry, reporting
 
 __all__ = ["Ambient", "put_back"]
 
@@ -40,6 +40,11 @@ def _next_task(tasks: Any) -> int:
 
 def _count_tasks(tasks: Any, number: int) -> None:
     tasks._task_name_counter = itertools.count(number).__next__
+
+
+def _register(module: Any, known: Any) -> None:
+    for registration in known.values():
+        module.learn(registration)
 
 
 def _directory(module: Any) -> str:
@@ -69,6 +74,7 @@ _KINDS = {
     ),
     "working directory": _Kind("os", _directory, _change_directory),
     "logging": _Kind("logging", reporting.logging_state, reporting.set_logging_state),
+    "registered types": _Kind(registry.__name__, lambda module: module.registrations(), _register),
     "warnings": _Kind("warnings", reporting.warnings_state, reporting.set_warnings_state),
 }
 

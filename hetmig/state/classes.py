@@ -14,7 +14,7 @@ from typing import Any
 
 import cloudpickle
 
-__all__ = ["make_class"]
+__all__ = ["make_class", "with_slots"]
 
 _SKELETON = cloudpickle.cloudpickle._make_skeleton_class
 _track: Callable[[Any, type], type] = cloudpickle.cloudpickle._lookup_class_or_track
@@ -35,6 +35,27 @@ def make_class(constructor: Callable[..., type], *args: Any) -> type:
                 name, bases, {"metaclass": metaclass}, lambda space: space.update(keywords)
             )
     return _track(tracker, made)
+
+
+def with_slots(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What cloudpickle makes of a class, so that the new one has its slots from the beginning.
+
+    cloudpickle sets them when the class is made, which is too late: instances would get a
+    `__dict__` instead.
+    """
+    constructor, arguments, (space, of_slots), *rest = reduced
+    if constructor is not _SKELETON or "__slots__" not in space:
+        return reduced
+    metaclass, name, bases, keywords, *more = arguments
+    keywords = {**keywords, "__slots__": space["__slots__"]}
+    space = {
+        name: value
+        for name, value in space.items()
+        if not (isinstance(value, types.MemberDescriptorType) and value.__objclass__ is cls)
+    }
+    del space["__slots__"]
+    arguments = (metaclass, name, bases, keywords, *more)
+    return constructor, arguments, (space, of_slots), *rest
 
 
 def _by_library(metaclass: type) -> Callable[..., type]:

@@ -1,7 +1,7 @@
 """Code objects, and what code refers to.
 
 Between Pythons of one minor version code travels as the compiler's own bytes.  The manifest names
-that version, and it is checked before anything is unpickled.
+that version, and it is checked before anything is unpickled.  Between others: `portable_code`.
 """
 
 from __future__ import annotations

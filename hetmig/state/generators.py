@@ -14,7 +14,7 @@ from hetmig.errors import NotMigratable
 from hetmig.interpreter import awaitables, generators, revival
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
 from hetmig.interpreter.standing import standing
-from hetmig.state import rebuild
+from hetmig.state import portable_frames, rebuild, recompiled
 from hetmig.state.code import global_names
 from hetmig.state.namespaces import Unsent
 
@@ -41,6 +41,10 @@ class Running:
     def _calls(activation: Activation, following: Activation | None) -> bool:
         return activation.resume is Resume.AFTER and following is not None
 
+    def of(self, generator: Generator) -> tuple[Activation, bool] | None:
+        """The activation of a generator that runs, and whether it has called the next frame."""
+        return self._known.get(id(generator))
+
     def outline(self, generator: Generator) -> tuple[Activation, Reduced] | None:
         """The activation of a generator that runs, and what `revival.new_generator` needs of it."""
         known = self._known.get(id(generator))
@@ -49,6 +53,8 @@ class Running:
 
 def _reduce_generator(pickler: Pickler, generator: Generator) -> Reduced:
     """Take a generator apart that is suspended, or one of the stack that is being frozen."""
+    if pickler.portable:
+        return _reduce_portably(pickler, generator)
     running = pickler.running.outline(generator) if pickler.running is not None else None
     if running is not None:
         return rebuild.generator, _made_of(pickler, generator, *running)
@@ -89,6 +95,33 @@ def _reduce_standing(pickler: Pickler, generator: Generator) -> Reduced | None:
         return None
     made = *place, offset, bound, depth, *_names(generator, code)
     return rebuild.standing_generator, made, held, None, None, rebuild.fill_standing
+
+
+def _reduce_portably(pickler: Pickler, generator: Generator) -> Reduced:
+    """The same in words of the source."""
+    running = pickler.running.of(generator) if pickler.running is not None else None
+    activation = running[0] if running is not None else generators.capture_suspended(generator)
+    if isinstance(generator, AsyncGeneratorType) and generator.ag_running and running is None:
+        pickler.awaiting.setdefault(id(generator), generator)
+    names = generator.__name__, generator.__qualname__
+    if activation is None:
+        return rebuild.closed_generator, (generators.code_of(generator), *names)
+    outline, held = portable_frames.taken_apart(pickler, activation)
+    looped = isinstance(generator, AsyncGeneratorType) and generators.has_finalizer(generator)
+    made = (
+        pickler.home(activation.code, activation.globals),
+        pickler.namespace(activation.globals),
+        tuple(outline),
+        running is not None and running[1],
+        looped and running is None,
+        names,
+    )
+    if running is not None:
+        return recompiled.generator, made
+    holds: tuple[Any, ...] = tuple(held)
+    if pickler.namespaces == "referenced" and pickler.imported_as(activation.globals) is None:
+        holds = (*holds, Unsent(activation.globals, global_names(activation.code)))
+    return recompiled.generator, made, holds, None, None, recompiled.fill_generator
 
 
 def _made_of(

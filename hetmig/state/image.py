@@ -10,8 +10,6 @@ from __future__ import annotations
 import gc
 import io
 import pickle
-import sys
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CellType, ModuleType
@@ -25,13 +23,17 @@ from hetmig.errors import (
     UnsupportedFormat,
 )
 from hetmig.interpreter.activation import UNBOUND, Activation
-from hetmig.state import parcel, rebuild
+from hetmig.state import parcel, portable_frames, rebuild
 from hetmig.state.generators import Running, require_awaiters
-from hetmig.state.manifest import make_manifest
+from hetmig.state.manifest import is_portable, make_manifest
 from hetmig.state.namespaces import is_module_namespace, portable_items
+from hetmig.state.native.tensors import Memory
 from hetmig.state.paths import find_path
 from hetmig.state.pickler import OUT_OF_BAND, Namespaces, Pickler
+from hetmig.state.pins import require_unpinned
+from hetmig.state.portable_frames import Held, Outline, activation_of
 from hetmig.state.resources import remedy, type_name
+from hetmig.state.room import Room
 from hetmig.state.vocabulary import PRELUDE, known_to_all
 from hetmig.state.weak import WEAKLY_HELD, WeakTargets, pending_finalizers, restore_finalizer
 
@@ -39,14 +41,10 @@ __all__ = ["Image", "freeze", "freeze_call", "freeze_value", "require_portable",
 
 T = TypeVar("T")
 
-_USUAL_REMEDY = "drop it before a move, or give its class a __reduce__ method"
-# Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
-_ROOM = 4000
-_LOW = 1000  # as Python begins with
+_USUAL_REMEDY = "drop it before a move, or say how its type travels with hetmig.register"
 # Ends a stream that has submodules to import behind it; a value alone ends in pickle's own mark.
 _MORE_THAN_A_VALUE = b"+"
 _MOST_BUFFERS = 1000  # beside the stream; parcels and messages are capped in their frames
-_one_limit = threading.RLock()  # the limit is one for all threads, so they take turns
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,8 @@ class Image:
     frames: list[parcel.Buffer]
     description: list[dict[str, Any]] = field(default_factory=list)
     """What a person wants to know of each frame, outermost first; goes into the manifest."""
+    portable: bool = False
+    """Whether every supported version of Python can read it; else it is pinned to this one."""
 
     @property
     def nbytes(self) -> int:
@@ -70,7 +70,8 @@ class Image:
 
     def manifest(self, task: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The manifest for a parcel with this image."""
-        return make_manifest(self.kind, self.description, len(self.frames), task)
+        count = len(self.frames)
+        return make_manifest(self.kind, self.description, count, task, portable=self.portable)
 
     @classmethod
     def of_parcel(cls, opened: parcel.Parcel) -> Image:
@@ -78,16 +79,21 @@ class Image:
         kind = opened.manifest.get("kind")
         if not isinstance(kind, str) or not opened.frames:
             raise UnsupportedFormat("the parcel holds no image")
-        return cls(kind, list(opened.frames), list(opened.manifest.get("frames", [])))
+        description = list(opened.manifest.get("frames", []))
+        return cls(kind, list(opened.frames), description, is_portable(opened.manifest))
 
 
-def freeze(stack: Sequence[Activation], extra: Mapping[str, Any] | None = None) -> Image:
+def freeze(
+    stack: Sequence[Activation], extra: Mapping[str, Any] | None = None, *, portable: bool = False
+) -> Image:
     """The image of a live stack, outermost frame first, and of what `extra` names.
 
-    The stack and all it reaches stay as they are.  Raises `NotMigratable`, naming the variable.
+    The stack and all it reaches stay as they are.  With `portable`, every supported version of
+    Python can go on with it; without, this one.  Raises `NotMigratable`, naming the variable.
     """
 
     def write(writer: _Writer) -> Image:
+        require_unpinned()
         writer.introduce_constants()
         writer.runs(stack)
         names = writer.namespaces(stack)
@@ -97,15 +103,20 @@ def freeze(stack: Sequence[Activation], extra: Mapping[str, Any] | None = None) 
         writer.finalizers()
         return writer.image("frames", description)
 
-    return _written("whole", write)
+    return _written("whole", write, portable)
 
 
 def freeze_call(
-    function: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    function: Callable[..., Any],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    portable: bool = False,
 ) -> Image:
     """The image of a call that is still to be made.
 
-    Functions of `__main__` travel by value with the globals they refer to.
+    Functions of `__main__` travel by value with the globals they refer to; see `freeze` for
+    `portable`.
     Raises `NotMigratable`, naming the argument.
     """
     keywords = dict(kwargs or {})
@@ -119,40 +130,51 @@ def freeze_call(
             writer.dump(value, name)
         return writer.image("call", [])
 
-    return _written("referenced", write)
+    return _written("referenced", write, portable)
 
 
-def freeze_value(value: object, *, name: str = "value", kind: str = "value") -> Image:
+def freeze_value(
+    value: object, *, name: str = "value", kind: str = "value", portable: bool = False
+) -> Image:
     """The image of one value, such as a result or an exception.  Raises `NotMigratable`."""
-    return Image(kind, value_frames(value, name))
+    frames, is_portable = value_frames(value, name, portable=portable)
+    return Image(kind, frames, portable=is_portable)
 
 
-def value_frames(value: object, name: str = "value") -> list[parcel.Buffer]:
-    """The frames of the image of one value.  Raises `NotMigratable`."""
+def value_frames(
+    value: object, name: str = "value", *, portable: bool = False
+) -> tuple[list[parcel.Buffer], bool]:
+    """The frames of the image of one value, and whether it is portable even if nobody asked for it.
 
-    def write(writer: _Writer) -> list[parcel.Buffer]:
+    Raises `NotMigratable`.
+    """
+
+    def write(writer: _Writer) -> tuple[list[parcel.Buffer], bool]:
         writer.dump(value, name)
-        return writer.frames()
+        return writer.frames(), not writer.is_pinned
 
-    return _written("referenced", write)
+    return _written("referenced", write, portable)
 
 
 def require_portable(value: object, name: str) -> None:
     """Raise `NotMigratable` for a value of a program that can't travel with it."""
-    with _Room():
+    with Room():
         writer = _Writer("referenced")
         writer.belongs_to_program()
         writer.dump(value, name)
 
 
-def _written(namespaces: Namespaces, write: Callable[[_Writer], T]) -> T:
-    """What `write` makes with a writer; it is called twice if there are weak references."""
-    with _Room():
-        first = _Writer(namespaces)
+def _written(namespaces: Namespaces, write: Callable[[_Writer], T], portable: bool) -> T:
+    """What `write` makes with a writer.
+
+    It is called twice if there are weak references, or arrays that share memory.
+    """
+    with Room():
+        first = _Writer(namespaces, portable)
         written = write(first)
         if first.settled():
             return written
-        second = _Writer(namespaces, first.held())
+        second = _Writer(namespaces, portable, first.held(), first.shared_memory())
         written = write(second)
         second.require_settled()
         return written
@@ -170,8 +192,8 @@ def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
     """
     if image.kind not in ("frames", "call"):
         return thaw_value(image.frames, main=main)
-    reader = _Reader(image.frames)
-    with _Room(), rebuild.assembling(main):
+    reader = _Reader(image.frames, image.portable)
+    with Room(), rebuild.assembling(main):
         value = reader.stack() if image.kind == "frames" else reader.call()
         reader.import_submodules()
         return value
@@ -180,7 +202,7 @@ def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
 def thaw_value(frames: Sequence[parcel.Buffer], *, main: ModuleType | None = None) -> Any:
     """The value in the frames of an image; see `thaw`."""
     stream, *buffers = frames
-    with _Room(), rebuild.assembling(main):
+    with Room(), rebuild.assembling(main):
         if stream[-1:] == pickle.STOP:
             whole = b"".join((PRELUDE, stream))
             try:
@@ -191,42 +213,6 @@ def thaw_value(frames: Sequence[parcel.Buffer], *, main: ModuleType | None = Non
         value = reader.load("value")
         reader.import_submodules()
         return value
-
-
-class _Room:
-    """Lets the pickler nest, however deep the program stands and whatever limit it has set.
-
-    A higher limit of the program's own would let a deeply nested list overflow the C stack.
-    """
-
-    def __enter__(self) -> None:
-        _one_limit.acquire()
-        before = self._before = sys.getrecursionlimit()
-        # nobody stands deeper than the limit allows: as long as it is low, that says enough
-        sys.setrecursionlimit((before if before <= _LOW else _depth()) + _ROOM)
-
-    def __exit__(self, *exception: object) -> None:
-        sys.setrecursionlimit(self._before)
-        _one_limit.release()
-
-
-def _depth() -> int:
-    """How deep this thread stands, or some more.  To walk the frames would make them all."""
-    low, high = 0, 256
-    while _stands(high):
-        low, high = high, 2 * high
-    while high - low > 256:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _stands(middle) else (low, middle)
-    return high
-
-
-def _stands(depth: int) -> bool:
-    try:
-        sys._getframe(depth)
-    except ValueError:
-        return False
-    return True
 
 
 def _keeper(buffers: list[parcel.Buffer]) -> Callable[[pickle.PickleBuffer], bool]:
@@ -246,15 +232,33 @@ def _keeper(buffers: list[parcel.Buffer]) -> Callable[[pickle.PickleBuffer], boo
 class _Writer:
     """Writes one image."""
 
-    def __init__(self, namespaces: Namespaces, strong: Collection[int] | None = None) -> None:
-        """`strong`: the identities of the objects that an earlier writing has met."""
+    def __init__(
+        self,
+        namespaces: Namespaces,
+        portable: bool = False,
+        strong: Collection[int] | None = None,
+        shared: frozenset[int] = frozenset(),
+    ) -> None:
+        """`strong`: the identities of the objects that an earlier writing has met; `shared`: those
+        of the objects among them whose memory several arrays show.
+        """
         self._file = io.BytesIO()
         self._buffers: list[parcel.Buffer] = []
         self._pickler = Pickler(
-            self._file, namespaces=namespaces, buffer_callback=_keeper(self._buffers)
+            self._file,
+            namespaces=namespaces,
+            portable=portable,
+            buffer_callback=_keeper(self._buffers),
         )
         if strong is not None:
             self._pickler.weak = WeakTargets(strong)
+        if shared:
+            self._pickler.memory = Memory(shared)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether only this minor version of Python can read what was written."""
+        return self._pickler.pinned
 
     def introduce_constants(self) -> None:
         """Before anything else of a program is written: what it may compare by identity."""
@@ -282,8 +286,18 @@ class _Writer:
         return size
 
     def settled(self) -> bool:
-        """Whether no weak reference was left without what it leads to."""
+        """Whether no weak reference was left without what it leads to, and no array with a copy of
+        memory that others show, too.
+        """
+        return self._has_targets() and not self.shared_memory()
+
+    def _has_targets(self) -> bool:
         return self._pickler.weak is None or not self._pickler.weak.met
+
+    def shared_memory(self) -> frozenset[int]:
+        """The identities of the objects whose memory several arrays show."""
+        memory = vars(self._pickler).get("memory")
+        return memory.found_shared(self._pickler.memo.copy()) if memory else frozenset()
 
     def held(self) -> Collection[int]:
         """The identities of all objects written, for the second writing.  Keep this writer alive.
@@ -291,9 +305,10 @@ class _Writer:
         Raises NotMigratable if a weak reference leads elsewhere.
         """
         strong: Collection[int] = self._pickler.memo.copy()
-        assert self._pickler.weak is not None
+        if self._pickler.weak is None:
+            return strong
         self._pickler.weak.forget(strong)
-        if not self.settled():
+        if not self._has_targets():
             gc.collect()  # what nothing holds may only not have been collected yet
             self._pickler.weak.forget(strong)
         self.require_settled()
@@ -301,7 +316,7 @@ class _Writer:
 
     def require_settled(self) -> None:
         """Raise NotMigratable for an object that only a weak reference leads to."""
-        if not self.settled():
+        if not self._has_targets():
             assert self._pickler.weak is not None
             reference, what = self._pickler.weak.met[0]
             root, name, frame = what
@@ -360,44 +375,46 @@ class _Writer:
         """Write one frame; its description."""
         where = activation.address
         namespace = activation.namespace
-        resume = activation.resume.value
-        head = (
-            self._pickler.home(activation.code, activation.globals),
-            activation.globals,
-            activation.offset,
-            resume,
-            len(activation.slots),
-            len(activation.stack),
-            activation.generator,
-            namespace is not None,
-            bool(activation.handled),
-        )
+        head, own_names, held = self._parts(activation)
         self.dump(head, "code", where)
         if namespace is not None:
             self.dump(namespace, "namespace", where)
         bound = []
-        for variable, value in zip(activation.slot_names, activation.slots, strict=True):
+        for variable, value in zip(own_names, held.variables, strict=True):
             described = self.variable(variable, value, where)
             if value is not UNBOUND:
                 bound.append(described)
-        stack = [self.variable("a temporary value", value, where) for value in activation.stack]
-        if activation.handled:
-            self.dump(activation.handled, "exception being handled", where)
+        stack = [self.variable("a temporary value", value, where) for value in held.stack]
+        if held.handled:
+            self.dump(held.handled, "exception being handled", where)
         own = names.pop(id(activation.globals), [])
         return {
             "function": where.function,
             "file": where.file,
             "line": where.line,
             "offset": activation.offset,
-            "resume": resume,
+            "resume": activation.resume.value,
             "variables": own if namespace is activation.globals else bound,
             "globals": [] if namespace is activation.globals else own,
             "stack": [{"type": item["type"], "bytes": item["bytes"]} for item in stack],
         }
 
+    def _parts(self, activation: Activation) -> tuple[tuple[Any, ...], Sequence[str], Held]:
+        """Where a frame stands; the names of its variables; what it holds."""
+        namespace = activation.globals
+        code = self._pickler.home(activation.code, namespace)
+        rest = activation.generator, activation.namespace is not None
+        if self._pickler.portable:
+            outline, held = portable_frames.taken_apart(self._pickler, activation)
+            return (code, namespace, tuple(outline), *rest), outline.names, held
+        slots, stack, handled = activation.slots, activation.stack, activation.handled
+        place = activation.offset, activation.resume.value, len(slots), len(stack)
+        head = code, namespace, *place, *rest, bool(handled)
+        return head, activation.slot_names, Held(slots, stack, handled)
+
     def image(self, kind: str, description: list[dict[str, Any]]) -> Image:
         """What was written."""
-        return Image(kind, self.frames(), description)
+        return Image(kind, self.frames(), description, not self.is_pinned)
 
     def frames(self) -> list[parcel.Buffer]:
         """What was written, as bytes."""
@@ -436,19 +453,20 @@ def _explained(
 class _Reader:
     """Reads one image."""
 
-    def __init__(self, frames: Sequence[parcel.Buffer]) -> None:
+    def __init__(self, frames: Sequence[parcel.Buffer], portable: bool = False) -> None:
         stream, *buffers = frames
+        self._portable = portable
         self._more = stream[-1:] == _MORE_THAN_A_VALUE
         self._unpickler = pickle.Unpickler(
             io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(buffers)
         )
 
-    def load(self, name: str, frame: Activation | None = None) -> Any:
+    def load(self, name: str, frame: FrameAddress | None = None) -> Any:
         """Read the next value, which the program calls `name`."""
         try:
             return self._unpickler.load()
         except Exception as error:
-            raise _refused(error, name, frame.address if frame else None) from error
+            raise _refused(error, name, frame) from error
 
     def import_submodules(self) -> None:
         """Import what was named at the end, if anything."""
@@ -471,25 +489,35 @@ class _Reader:
         return stack, extra
 
     def _activation(self) -> Activation:
+        if self._portable:
+            return self._portable_activation()
         code, namespace, offset, resume, slots, depth, generator, named, handles = self.load("code")
-        activation = Activation(
-            code=code,
-            globals=namespace,
-            namespace=self.load("namespace") if named else None,
-            offset=offset,
-            resume=rebuild.RESUMES[resume],
-            slots=[],
-            stack=[],
-            generator=generator,
-        )
-        names = activation.slot_names
+        local = self.load("namespace") if named else None
+        made = Activation(code, namespace, offset, rebuild.RESUMES[resume], [], [])
+        names = made.slot_names
         if len(names) != slots:
             names = (*names, *["a temporary value"] * slots)[:slots]
-        activation.slots = [self.load(name, activation) for name in names]
-        activation.stack = [self.load("a temporary value", activation) for _ in range(depth)]
-        if handles:
-            activation.handled = self.load("exception being handled", activation)
-        return activation
+        made.slots, made.stack, made.handled = self._held(names, depth, handles, made.address)
+        made.namespace, made.generator = local, generator
+        return made
+
+    def _portable_activation(self) -> Activation:
+        code, namespace, place, generator, named = self.load("code")
+        local = self.load("namespace") if named else None
+        outline = Outline(*place)
+        where = FrameAddress(code.co_qualname, code.co_filename, code.co_firstlineno)
+        held = self._held(outline.names, outline.depth, bool(outline.handled), where)
+        try:
+            return activation_of(code, namespace, outline, held, local=local, generator=generator)
+        except NotMigratable as error:
+            raise _refused(error, "the frame", where) from error
+
+    def _held(self, names: Sequence[str], depth: int, handles: bool, where: FrameAddress) -> Held:
+        """What a frame holds."""
+        variables = [self.load(name, where) for name in names]
+        stack = [self.load("a temporary value", where) for _ in range(depth)]
+        handled = self.load("exception being handled", where) if handles else []
+        return Held(variables, stack, handled)
 
     def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """The function and its arguments."""

@@ -22,6 +22,7 @@ from hetmig.state import constants
 from hetmig.state.code import attribute_names, submodules
 from hetmig.state.generators import Running
 from hetmig.state.namespaces import NamespaceOf, imported_as
+from hetmig.state.native.tensors import Memory
 from hetmig.state.reducers import USUAL, Reducers
 from hetmig.state.references import Reference, reference
 from hetmig.state.tracebacks import Passed
@@ -100,6 +101,7 @@ class Pickler(pickle.Pickler):
         file: Any,
         *,
         namespaces: Namespaces = "referenced",
+        portable: bool = False,
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None,
     ) -> None:
         super().__init__(file, 5, True, buffer_callback)  # named arguments take longer
@@ -108,6 +110,10 @@ class Pickler(pickle.Pickler):
         self.memo = _AT_THE_BEGINNING
         self.namespaces = namespaces
         self.of_program = namespaces == "whole"
+        self.portable = portable
+        """Whether every version of Python is to read it: no bytecode then."""
+        self.pinned = False
+        """Whether something was pickled that only this minor version of Python can read."""
         self.last: object = None
         """The object reduced last; if a dump fails, it is the one that could not be."""
         self.awaiting: dict[int, Any] = {}
@@ -121,11 +127,16 @@ class Pickler(pickle.Pickler):
     _known = _AtFirstUse[dict[int, dict[str, Any]]](dict)
     _sent = _AtFirstUse[dict[int, set[str]]](dict)
     _passed = _AtFirstUse[dict[int, Passed]](dict)
-    _homes = _AtFirstUse[dict[int, tuple[CodeType, str | None]]](dict)
+    _homes = _AtFirstUse[dict[int, tuple[CodeType, str | None, dict[str, Any]]]](dict)
 
     @functools.cached_property
     def _reducers(self) -> Reducers:
         return Reducers()
+
+    @functools.cached_property
+    def memory(self) -> Memory:
+        """Whose memory the arrays show which were met."""
+        return Memory()
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce what is not plain data; called by the C pickler."""
@@ -177,7 +188,7 @@ class Pickler(pickle.Pickler):
         Without it code travels as bytes.
         """
         if id(code) not in self._homes:
-            self._homes[id(code)] = code, self.imported_as(namespace)
+            self._homes[id(code)] = code, self.imported_as(namespace), namespace
         return code
 
     def imported_as(self, namespace: dict[str, Any]) -> str | None:
@@ -193,6 +204,7 @@ class Pickler(pickle.Pickler):
         if name is None:
             return None
         self.note_code(code)
+        self.pinned = True  # a fingerprint of bytecode
         return reference(code, name)
 
     def introduce_constants(self) -> bytes:
@@ -206,8 +218,13 @@ class Pickler(pickle.Pickler):
 
     def place(self, code: CodeType) -> Reference | None:
         """How the destination finds code in its own modules, if it should."""
-        _, name = self._homes.get(id(code), (code, None))
+        name, _ = self.home_of(code)
         return None if name is None else reference(code, name)
+
+    def home_of(self, code: CodeType) -> tuple[str | None, dict[str, Any]]:
+        """What `home` noted: the module that may be its source, and the namespace it runs in."""
+        _, name, namespace = self._homes.get(id(code), (code, None, {}))
+        return name, namespace
 
     def note_code(self, code: CodeType) -> None:
         """Remember code that travels."""

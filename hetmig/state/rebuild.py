@@ -64,6 +64,7 @@ class Assembly:
         self.hollow: dict[int, Hollow] = {}
         self.at_end: list[Callable[[], object]] = []
         self.looped: set[int] = set()
+        self.outlines: dict[int, Any] = {}
         self.first_tokens: dict[tuple[int, int], contextvars.Token[Any]] = {}
 
 
@@ -109,6 +110,11 @@ def _assembly() -> Assembly:
 def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
     """(id of context, id of variable) -> the token of the first value that was put back there."""
     return _assembly().first_tokens
+
+
+def outlines() -> dict[int, Any]:
+    """By the identity of a hollow portable generator, its outline and form."""
+    return _assembly().outlines
 
 
 def at_end(action: Callable[[], object]) -> None:
@@ -312,7 +318,7 @@ def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
     `held`: what its slots hold and its stack, without the empty places, the exceptions being
     handled, and what its code refers to in its namespace, if that travels by value.
     """
-    _, form, bound, nulls = _assembly().hollow.pop(id(made))
+    form, bound, nulls = form_of(made)
     slots, stack, form.handled, *names = held
     form.globals.update(*names)
     taken, rest = iter(slots), iter(stack)
@@ -320,6 +326,16 @@ def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
     form.slots = [next(taken) if bound >> i & 1 else UNBOUND for i in range(places)]
     depth = nulls.bit_length() - 1
     form.stack = [NULL if nulls >> i & 1 else next(rest) for i in range(depth)]
+    complete_generator(made, form)
+
+
+def form_of(made: Generator) -> tuple[Activation, int, int]:
+    """The form of a hollow generator, once: what it is still to be given."""
+    return _assembly().hollow.pop(id(made))[1:]
+
+
+def complete_generator(made: Generator, form: Activation) -> None:
+    """Give a generator all that it is to hold."""
     revival.fill(made, form)
     if form.resume is Resume.CREATED:
         return

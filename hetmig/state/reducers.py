@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import functools
 import gc
-import os
 import queue
 import random
 import sys
@@ -31,28 +30,37 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import NotMigratable
 from hetmig.state import (
+    archives,
     containers,
     context_variables,
     generators,
     instances,
     iterators,
     library_objects,
+    native,
+    portable_code,
     rebuild,
+    registry,
     resources,
     singletons,
     synchronisation,
     threads,
     weak,
 )
+from hetmig.state.classes import with_slots
 from hetmig.state.closed import reduce_closed
 from hetmig.state.code import freeze_code, global_names
+from hetmig.state.files import reduce_file
 from hetmig.state.namespaces import (
     NamespaceOf,
     Unsent,
     by_reference,
     portable_items,
 )
+from hetmig.state.native import c_types
+from hetmig.state.native.named import reduce_by_public_name
 from hetmig.state.second_opinion import dill_reducers
+from hetmig.state.sources import Source
 from hetmig.state.tracebacks import Passed, passed
 
 if TYPE_CHECKING:
@@ -75,13 +83,15 @@ class Reducers(dict[type, "Reducer | None"]):
 
     def __init__(self) -> None:
         super().__init__(_REDUCERS)
+        for cls in registry.registrations():
+            self.pop(cls, None)
 
     @functools.cached_property
     def _refusals(self) -> dict[type, tuple[str, str]]:
         return resources.refusals()
 
     def __missing__(self, cls: type) -> Reducer | None:
-        self[cls] = reducer = self._decide(cls)
+        self[cls] = reducer = registry.reducer_of(cls) or self._decide(cls)
         return reducer
 
     def _decide(self, cls: type) -> Reducer | None:
@@ -92,6 +102,8 @@ class Reducers(dict[type, "Reducer | None"]):
                 return reducer
         if (contained := containers.reducer_of(cls)) is not None:
             return contained
+        if (of_machine := native.reducer_of(cls)) is not None:
+            return of_machine
         if (decided := _DECIDED_AT_FIRST.get(cls)) is not None:
             return decided()
         for base in cls.__mro__:
@@ -131,8 +143,8 @@ def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
     for name in _STREAMS:
         if obj is getattr(sys, name) or obj is getattr(sys, f"__{name}__"):
             return getattr, (sys, name)
-    if closed := reduce_closed(obj):
-        return closed
+    if carried := reduce_file(obj) or reduce_closed(obj):
+        return carried
     raise NotMigratable(reason[0])
 
 
@@ -206,6 +218,9 @@ def _reduce_module(pickler: Pickler, module: ModuleType) -> Reduced:
 
 def _reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
     pickler.note_code(code)
+    if pickler.portable:
+        return portable_code.reduce_code(pickler, code)
+    pickler.pinned = True
     place = pickler.place(code)
     if place is not None:
         return rebuild.referenced_code, place
@@ -222,7 +237,9 @@ def _reduce_cell(pickler: Pickler, cell: CellType) -> Reduced:
 
 def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
     if _importable(function):
-        return NotImplemented
+        return reduce_by_public_name(function) or NotImplemented
+    if pickler.portable:
+        return portable_code.reduce_function(pickler, function)
     namespace = pickler.namespace(function.__globals__)
     code = pickler.home(function.__code__, function.__globals__)
     arguments = (code, namespace, function.__closure__)
@@ -270,9 +287,16 @@ def _annotations(function: FunctionType) -> dict[str, Any]:
 def _reduce_class(pickler: Pickler, cls: type) -> Any:
     if (cls.__module__, cls.__qualname__) == ("decimal", "ContextManager"):
         return context_variables.local_context_type, ()  # its module does not name it
+    if (named := c_types.reduce_type(cls) or reduce_by_public_name(cls)) is not None:
+        return named
     reduced = pickler.reduce_class(cls)
     if reduced is NotImplemented or len(reduced) < 6:
         return reduced
+    reduced = c_types.with_fields(cls, with_slots(cls, reduced))
+    if pickler.portable:
+        rebuild.known_classes.add(cls)
+        return portable_code.reduce_class(pickler, cls, reduced)
+    pickler.pinned = True
     constructor, arguments, state, _, _, setter = reduced
     if annotate := vars(cls).get("__annotate_func__"):
         state[0]["__annotate_func__"] = annotate  # cloudpickle loses it
@@ -342,34 +366,6 @@ def _class_of(mapping: Any) -> type | None:
     return None
 
 
-def _reduce_memoryview(pickler: Pickler, view: memoryview) -> Any:
-    whole = isinstance(view.obj, bytes | bytearray) and len(view.obj) == view.nbytes
-    if whole and view.format == "B" and view.ndim == 1 and view.c_contiguous:
-        frozen = view.readonly and isinstance(view.obj, bytearray)
-        return rebuild.readonly_view if frozen else memoryview, (view.obj,)
-    return _refuse(resources.refusals()[memoryview], pickler, view)
-
-
-def _reduce_array(pickler: Pickler, array: Any) -> Any:
-    if _has_long_double(array.dtype):
-        raise NotMigratable(resources.NUMPY_PRECISION[0])
-    return NotImplemented
-
-
-def _has_long_double(dtype: Any) -> bool:
-    base = dtype.base
-    if base.fields:
-        return any(_has_long_double(field[0]) for field in base.fields.values())
-    return base.char in ("g", "G")
-
-
-def _reduce_random_state(pickler: Pickler, generator: Any) -> Any:
-    # the one behind `numpy.random.random` and the like: they and it draw from one sequence
-    module = sys.modules["numpy.random.mtrand"]
-    shared = generator is getattr(module, "_rand", None)
-    return (getattr, (module, "_rand")) if shared else NotImplemented
-
-
 # -- exceptions, typing
 
 
@@ -403,10 +399,6 @@ def _reduce_type_variable(pickler: Pickler, variable: Any) -> Any:
     return type(variable), (variable.__name__,)
 
 
-def _reduce_environment(pickler: Pickler, environment: Any) -> Any:
-    return "environ" if environment is os.environ else NotImplemented
-
-
 def _ignoring_pickler(reduce: Callable[[Any], Any]) -> Reducer:
     return lambda pickler, obj: reduce(obj)
 
@@ -418,9 +410,9 @@ _REDUCERS: dict[type, Reducer | None] = {
     NamespaceOf: _reduce_namespace,
     Unsent: _reduce_unsent,
     Passed: _reduce_passed,
+    Source: portable_code.reduce_source,
     TracebackType: _reduce_traceback,
     MappingProxyType: _reduce_mapping_proxy,
-    memoryview: _reduce_memoryview,
     types.MethodType: _reduce_method,
     type(functools.lru_cache(_reduce_view)): _reduce_lru_cache,
     functools.cached_property: _reduce_cached_property,
@@ -436,10 +428,13 @@ _REDUCERS: dict[type, Reducer | None] = {
     contextvars.Token: context_variables.reduce_token,
     weakref.ProxyType: weak.reduce_proxy,
     weakref.CallableProxyType: weak.reduce_proxy,
+    weakref.WeakKeyDictionary: weak.reduce_weak_dict,
+    weakref.WeakValueDictionary: weak.reduce_weak_dict,
     typing.NewType: _reduce_type_variable,
+    typing.ForwardRef: portable_code.reduce_forward_reference,
     typing.ParamSpec: _reduce_type_variable,
     typing.TypeVarTuple: _reduce_type_variable,
-    type(os.environ): _reduce_environment,
+    **native.REDUCERS,
     random.Random: _reduce_random,
     **generators.REDUCERS,
     **{cls: _ignoring_pickler(reduce) for cls, reduce in iterators.REDUCERS.items()},
@@ -457,8 +452,8 @@ _DECIDED_AT_FIRST: dict[type, Callable[[], Reducer]] = {
 """These have to know what the modules of the process hold."""
 
 _BY_NAME: dict[tuple[str, str], Reducer] = {
-    ("numpy", "ndarray"): _reduce_array,
-    ("numpy.random.mtrand", "RandomState"): _reduce_random_state,
+    **archives.BY_NAME,
+    **native.BY_NAME,
     ("builtins", "PyCapsule"): context_variables.reduce_capsule,
     ("decimal", "ContextManager"): context_variables.reduce_local_context,
 }
@@ -474,4 +469,4 @@ _FAMILIES: dict[type, Reducer] = {
     ModuleType: _reduce_module,
     BaseException: _reduce_exception,
 }
-"""These serve all subclasses."""
+"""These serve all subclasses.  No abstract base classes: some of C's types crash when asked."""

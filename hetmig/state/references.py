@@ -18,7 +18,7 @@ from typing import Any
 from hetmig.errors import SourceChanged
 from hetmig.state.fingerprint import fingerprint
 
-__all__ = ["Reference", "reference", "resolve"]
+__all__ = ["Reference", "is_source_of", "living", "reference", "resolve"]
 
 Reference = tuple[str, str, bytes]
 """Module, path and fingerprint."""
@@ -102,7 +102,7 @@ def _changed(
 def _learn(code: CodeType, module_name: str) -> tuple[weakref.ref[CodeType], str, str | None]:
     module = sys.modules.get(module_name)
     path = None
-    if isinstance(module, ModuleType) and _is_source_of(module, module_name, code):
+    if isinstance(module, ModuleType) and is_source_of(module, module_name, code):
         path = next((path for path, found in _search(module, code) if found is code), None)
     while len(_places) >= _MOST:
         _places.pop(next(iter(_places)), None)
@@ -110,11 +110,19 @@ def _learn(code: CodeType, module_name: str) -> tuple[weakref.ref[CodeType], str
     return known
 
 
-def _is_source_of(module: ModuleType, name: str, code: CodeType) -> bool:
+def is_source_of(module: ModuleType, name: str, code: CodeType) -> bool:
     """Whether code was compiled from a module's file, and not made by the module as it ran."""
     spec = module.__spec__
     names = (getattr(spec, "origin", None), getattr(module, "__file__", None))
     return code.co_filename in names or code.co_filename == f"<frozen {name}>"
+
+
+def living(module: ModuleType, code: CodeType) -> CodeType:
+    """The code object of a module's function that is equal to this one; else this one."""
+    for _, found in _search(module, code):
+        if found.co_qualname == code.co_qualname and found == code:
+            return found
+    return code
 
 
 def _search(module: ModuleType, code: CodeType) -> Iterator[tuple[str, CodeType]]:

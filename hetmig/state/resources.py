@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import ctypes
 import io
 import mmap
+import operator
 import select
 import socket
 import sys
 import threading
 import types
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["refusals", "remedy", "type_name"]
 
-_CLOSE = "close it before a move and open it again after"
-_END = "close it and drop the variable before a move, and open another after"
+_STAY = "or keep the task here meanwhile: `with hetmig.pinned()`"
+_CLOSE = f"close it before a move and open it again after, {_STAY}"
+_END = f"close it and drop the variable before a move, and open another after, {_STAY}"
 _LOCAL = "create it where it is used, or drop it before a move"
 
-_FILE = ("an open file belongs to this machine", _CLOSE)
+_FILE = (
+    "an open file belongs to this machine",
+    "close it before a move and open it again after, open it with hetmig.open, which does so by "
+    f"itself, {_STAY}",
+)
+_DIGEST = (
+    "the state of a hash can't be read",
+    "keep what it was fed with, or take its digest() before a move",
+)
+_CODER = (
+    "the state of a compressor, decompressor or parser can't be read",
+    f"let it come to its end before a move, {_STAY}",
+)
+_SHARED = (
+    "shared memory and what is made of it belong to the processes of this machine",
+    _END,
+)
 _SOCKET = ("a socket is a connection of this machine", _CLOSE)
 _LOCK = ("a lock may be held by another thread", "release it before a move")
 _THREAD = ("a thread belongs to this process", "join it and drop the variable before a move")
@@ -34,26 +52,24 @@ _WEAK = (
     "hold the object itself, or drop the reference",
 )
 _FRAME = ("a frame or traceback is tied to this process", "drop it, or keep its text")
-_NATIVE = (
-    "the bytes of a ctypes object depend on this machine",
-    "copy its values into Python objects",
-)
 _DATABASE = ("a database connection belongs to this process", _END)
 _PROCESS = (
     "a child process belongs to this machine",
-    "wait for it and drop the variable before a move",
+    f"wait for it and drop the variable before a move, {_STAY}",
 )
 _POOL = (
     "a pool of workers belongs to this process",
     "shut it down and drop the variable before a move",
 )
-_PRECISION = (
-    "the format of numpy's long double depends on the machine",
-    "convert it with astype('float64')",
-)
-_MAPPED = ("a memory-mapped file belongs to this machine", "copy what you need with bytes(...)")
+_MAPPED = ("memory-mapped memory belongs to this machine", "copy what you need with bytes(...)")
 
 Reason = tuple[str, str]
+
+# Types that their module gives no name, and an object of each.
+_NAMELESS: tuple[tuple[str, Callable[[Any], object], Reason], ...] = (
+    ("zlib", operator.methodcaller("compressobj"), _CODER),
+    ("zlib", operator.methodcaller("decompressobj"), _CODER),
+)
 
 _BY_TYPE: dict[type, Reason] = {
     io.FileIO: _FILE,
@@ -74,12 +90,7 @@ _BY_TYPE: dict[type, Reason] = {
     weakref.CallableProxyType: _WEAK,
     types.FrameType: _FRAME,
     types.TracebackType: _FRAME,
-    ctypes.Structure.__mro__[-2]: _NATIVE,  # ctypes' own base of all its data
     mmap.mmap: _MAPPED,
-    memoryview: (
-        "only a view of a whole bytes or bytearray object travels",
-        "hold bytes(...) of it",
-    ),
     type(sys.flags): ("sys.flags describes this process", "copy the values you need"),
     type(sys.version_info): ("sys.version_info describes this Python", "use tuple(...) of it"),
 }
@@ -102,15 +113,38 @@ _BY_NAME: dict[tuple[str, str], Reason] = {
     ("asyncio", "AbstractEventLoop"): ("an event loop belongs to this process", _LOCAL),
     ("asyncio", "Future"): ("an asyncio future belongs to its event loop", _LOCAL),
     ("tempfile", "_TemporaryFileWrapper"): (_FILE[0], _END),
-    ("tempfile", "TemporaryDirectory"): ("a temporary directory is on this machine", _LOCAL),
-    ("numpy", "longdouble"): _PRECISION,
-    ("numpy", "clongdouble"): _PRECISION,
+    ("tempfile", "TemporaryDirectory"): (
+        "a temporary directory is on this machine",
+        f"{_LOCAL}, {_STAY}",
+    ),
+    ("gzip", "GzipFile"): _CODER,
+    ("bz2", "BZ2File"): _CODER,
+    ("lzma", "LZMAFile"): _CODER,
+    ("_bz2", "BZ2Compressor"): _CODER,
+    ("_bz2", "BZ2Decompressor"): _CODER,
+    ("_lzma", "LZMACompressor"): _CODER,
+    ("_lzma", "LZMADecompressor"): _CODER,
+    ("zipfile", "ZipExtFile"): _CODER,
+    ("pyexpat", "XMLParserType"): _CODER,
+    ("_hashlib", "HASH"): _DIGEST,
+    ("_hashlib", "HMAC"): _DIGEST,
+    ("_blake2", "blake2b"): _DIGEST,
+    ("_blake2", "blake2s"): _DIGEST,
+    ("multiprocessing.shared_memory", "SharedMemory"): _SHARED,
+    ("multiprocessing.shared_memory", "ShareableList"): _SHARED,
+    ("multiprocessing.synchronize", "SemLock"): _SHARED,
+    ("multiprocessing.queues", "Queue"): _SHARED,
+    ("multiprocessing.queues", "SimpleQueue"): _SHARED,
+    ("multiprocessing.connection", "_ConnectionBase"): _SHARED,
+    ("multiprocessing.managers", "BaseManager"): _PROCESS,
+    ("multiprocessing.managers", "BaseProxy"): _PROCESS,
+    ("dbm.dumb", "_Database"): _DATABASE,
+    ("dbm.sqlite3", "_Database"): _DATABASE,
+    ("ctypes", "CDLL"): ("a library is loaded in this process", f"load it again after, {_STAY}"),
     ("numpy", "memmap"): _MAPPED,
     ("zmq", "Socket"): (_SOCKET[0], _END),
     ("zmq", "Context"): (_SOCKET[0], _END),
 }
-
-NUMPY_PRECISION = _PRECISION
 
 
 def refusals() -> dict[type, Reason]:
@@ -120,6 +154,9 @@ def refusals() -> dict[type, Reason]:
         cls = getattr(sys.modules.get(module), name, None)
         if isinstance(cls, type):
             found[cls] = reason
+    for module, make, reason in _NAMELESS:
+        if module in sys.modules:
+            found[type(make(sys.modules[module]))] = reason
     return found
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from hetmig.errors import FrameAddress
 from hetmig.state.namespaces import by_reference
+from hetmig.state.rebuild import at_end
 
 __all__ = [
     "WEAKLY_HELD",
@@ -27,6 +28,8 @@ __all__ = [
     "dead_proxy",
     "dead_reference",
     "fill_slots",
+    "fill_weak_dict",
+    "fill_weak_set",
     "new_finalizer",
     "new_proxy",
     "new_reference",
@@ -34,6 +37,7 @@ __all__ = [
     "reduce_finalizer",
     "reduce_proxy",
     "reduce_reference",
+    "reduce_weak_dict",
     "reduce_weak_set",
     "restore_finalizer",
 ]
@@ -90,7 +94,10 @@ def _target(reference: Any) -> Any:
         return (reference.peek() or (None,))[0]
     try:
         # every attribute is its object's, that of a method of all objects too
-        return reference.__sizeof__.__self__
+        method = reference.__sizeof__
+        if not hasattr(method, "__self__"):  # of a class: it is the one for its instances
+            method = reference.__subclasses__
+        return method.__self__
     except ReferenceError:
         return None
 
@@ -190,7 +197,48 @@ def reduce_weak_set(pickler: Any, weak_set: Any) -> Any:
     cls: Any = type(weak_set)
     if cls.__reduce__ is not weakref.WeakSet.__reduce__:
         return NotImplemented
+    if pickler.portable and cls is weakref.WeakSet:
+        return cls, (), [weakref.ref(item) for item in weak_set], None, None, fill_weak_set
     return object.__new__, (cls,), _attributes(weak_set), None, None, fill_slots
+
+
+def fill_weak_set(weak_set: Any, references: list[Any]) -> None:
+    """Give a weak set its elements, when all is there that their hashes need."""
+
+    def fill() -> None:
+        weak_set.update(item for r in references if (item := r()) is not None)
+
+    at_end(fill)
+
+
+def reduce_weak_dict(pickler: Any, mapping: Any) -> Any:
+    """A `WeakKeyDictionary` or `WeakValueDictionary`, for another version of Python.
+
+    What it consists of is the library's affair: there it is filled anew, and its callbacks are its
+    own.  For this version its parts travel, so that an iteration over them goes on.
+    """
+    cls = type(mapping)
+    if not pickler.portable or cls not in (weakref.WeakKeyDictionary, weakref.WeakValueDictionary):
+        return NotImplemented
+    by_key = cls is weakref.WeakKeyDictionary
+    pairs = [
+        (weakref.ref(key), value) if by_key else (key, weakref.ref(value))
+        for key, value in mapping.items()
+    ]
+    return cls, (), pairs, None, None, fill_weak_dict
+
+
+def fill_weak_dict(mapping: Any, pairs: list[tuple[Any, Any]]) -> None:
+    """Give a weak dictionary its items, when all is there that their hashes need."""
+
+    def fill() -> None:
+        for key, value in pairs:
+            by_key = type(mapping) is weakref.WeakKeyDictionary
+            item = (key(), value) if by_key else (key, value())
+            if item[not by_key] is not None:
+                mapping[item[0]] = item[1]
+
+    at_end(fill)
 
 
 # -- proxies

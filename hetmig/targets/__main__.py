@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from hetmig.errors import TargetUnavailable
-from hetmig.targets import TARGETS, DebianPython, available, make
+from hetmig.targets import TARGETS, available, make
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,9 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show() -> None:
     for name, target in TARGETS.items():
-        source = f"Debian {target.suite}" if isinstance(target, DebianPython) else "local"
-        place = available(name) or "-"
-        print(f"{name:11} CPython {target.version}  {target.about:27} {source:16} {place}")
+        python = available(name) or "-"
+        print(f"{name:12} {target.version:5}  {target.about:27} {target.origin:46} {python}")
 
 
 def _made(name: str) -> bool:

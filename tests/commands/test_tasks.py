@@ -76,9 +76,26 @@ def test_ps_shows_where_tasks_are(command: Run, waiting: Task) -> None:
     code, out, _ = command("ps")
     assert code == 0
     heading, *rows = out.splitlines()
-    assert heading.split() == ["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE"]
+    assert heading.split() == ["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE", "WHAT"]
     (row,) = [row.split() for row in rows if row.startswith(waiting.id)]
     assert row[1:4] == ["until_moved", "running", "alpha"]
+
+
+def test_objects_and_actors_are_listed_and_moved(command: Run, nodes: Nodes) -> None:
+    ref, actor = nodes.put([1, 2]), nodes.spawn(dict, name="value")
+    _, out, _ = command("ps")
+    rows = {row.split()[0]: row.split()[1:] for row in out.splitlines()}
+    assert rows[ref.id][:3] == ["list", "kept", "alpha"]
+    assert rows[actor.id][:3] == ["dict", "running", "alpha"]
+    assert [rows[ref.id][-1], rows[actor.id][-1]] == ["object", "actor"]
+    code, out, err = command("mv", ref.id, "beta")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"list went from alpha to beta: frozen .+, 0 frames\n", out)
+    assert command("mv", actor.id, "beta")[0] == 0
+    assert ref.get() == [1, 2]
+    assert actor.get("name").result(30) == "value"
+    actor.delete()
+    ref.delete()
 
 
 def test_ps_for_programs(command: Run, waiting: Task) -> None:

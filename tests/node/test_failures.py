@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -119,23 +118,6 @@ def test_state_the_destination_cannot_rebuild_is_refused(
     answer = nodes.submit(job, str(tmp_path)).result(TIMEOUT)
     assert answer.startswith("a True")
     assert "only_on_a" in answer
-
-
-def test_another_python_version_is_refused_by_name(
-    foreign: Callable[[str], Path], wait_for: WaitFor
-) -> None:
-    other = foreign("3.12" if sys.version_info[:2] != (3, 12) else "3.13")
-    with (
-        LocalNodes(2, python=[None, str(other)]) as pair,
-        connect(pair[0], keys=pair.keys, echo=False) as nodes,
-    ):
-        task = nodes.submit(programs.wait_for_move)
-        wait_for(task, "looping")
-        here = f"{sys.version_info.major}.{sys.version_info.minor}"
-        with pytest.raises(MigrationRefused, match=here.replace(".", r"\.")) as caught:
-            task.migrate("b")
-        assert "3.12" in str(caught.value) or "3.13" in str(caught.value)
-        task.cancel()
 
 
 def _when_gone(pid: int) -> threading.Event:

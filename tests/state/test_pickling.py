@@ -86,7 +86,7 @@ def test_key():
 
 
 def test_another_python_is_refused_before_unpickling():
-    theirs = images.freeze_value([1]).manifest()
+    theirs = images.freeze_value([lambda: 1]).manifest()
     theirs["python"]["version"] = "3.2.0"
     theirs["python"]["magic"] = "00"
     data = images.parcel.join(images.parcel.seal(theirs, [b"not even a pickle"], None))

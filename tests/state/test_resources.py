@@ -25,10 +25,6 @@ from hetmig.state.pickling import dumps, loads
 from tests.state import values
 
 
-class Point(ctypes.Structure):
-    _fields_ = (("x", ctypes.c_long),)
-
-
 @contextlib.contextmanager
 def process():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
@@ -76,13 +72,10 @@ REFUSED = {
     "weak reference": (lambda: holding(weakref.ref(values.stateful)), "weak", "hold the object"),
     "weak proxy": (lambda: holding(weakref.proxy(values.stateful)), "weak", "hold the object"),
     "frame": (lambda: holding(sys._getframe()), "frame", "text"),
-    "structure": (lambda: holding(Point(1)), "ctypes", "copy its values"),
-    "pointer": (lambda: holding(ctypes.pointer(ctypes.c_int(1))), "ctypes", "copy its values"),
-    "ctypes array": (lambda: holding((ctypes.c_long * 3)()), "ctypes", "copy its values"),
+    "pointer": (lambda: holding(ctypes.pointer(ctypes.c_int(1))), "pointer", "points to"),
     "mmap": (lambda: mmap.mmap(-1, 10), "memory-mapped", "bytes"),
     "process": (process, "child process", "wait"),
     "event loop": (loop, "event loop", "create it"),
-    "part of a buffer": (lambda: holding(memoryview(b"abc")[1:]), "view", "bytes"),
     "sys.flags": (lambda: holding(sys.flags), "describes this process", "copy"),
     "pool": (concurrent.futures.ThreadPoolExecutor, "pool", "shut it down"),
 }

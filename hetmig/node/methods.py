@@ -1,0 +1,34 @@
+"""A call of an actor's method, as what travels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hetmig.errors import ParcelTooLarge
+from hetmig.node import protocol
+from hetmig.node.protocol import Buffer
+from hetmig.state.image import Image, freeze_call
+
+__all__ = ["NOTHING", "STOP", "freeze_method"]
+
+NOTHING, STOP = "", "."
+"""What an actor can be told beside the names of its methods: to answer, and to end."""
+
+
+def freeze_method(
+    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], portable: bool = False
+) -> Image:
+    """The image of a call: what the arguments are now is what arrives, whatever happens to them.
+
+    Raises NotMigratable, naming the argument, or ParcelTooLarge.
+    """
+    call: Any = method  # of that name, there
+    frozen = freeze_call(call, args, kwargs, portable=portable)
+    frames: list[Buffer] = [bytes(frame) for frame in frozen.frames]
+    limits = protocol.LIMITS
+    largest = max(len(frame) for frame in frames)
+    if largest > limits.frame or frozen.nbytes > limits.total // 2:
+        raise ParcelTooLarge(f"the arguments of {method} have {frozen.nbytes} bytes")
+    return dataclasses.replace(frozen, frames=frames)

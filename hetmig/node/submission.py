@@ -1,0 +1,100 @@
+"""What is new on a node: a function or script to run, an actor to make, an object to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hetmig.errors import AlreadyThere, HetmigError, TaskFailed
+from hetmig.node import protocol
+from hetmig.node.background import spawn
+from hetmig.node.hosted import Hosted
+from hetmig.node.protocol import Buffer, Message, want
+from hetmig.state.manifest import check_python
+from hetmig.state.parcel import Parcel, open_sealed
+
+if TYPE_CHECKING:
+    from hetmig.node.daemon import Node
+
+__all__ = ["submit", "take_in"]
+
+_PLACE_SECONDS = 30.0
+_KINDS = ("task", "actor", "object")
+
+
+async def submit(node: Node, message: Message) -> tuple[dict[str, Any], Sequence[Buffer]]:
+    """A client hands something in."""
+    parcel = open_sealed(message.payload, node.session(message.user))
+    return await take_in(node, message.header, parcel), ()
+
+
+async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[str, Any]:
+    """Take it in; this node is its home from now on.  With `at` it begins at another node.
+
+    An object has arrived where it is to be when this is answered.
+    """
+    at = want(header, "at", str, None)
+    if at is not None and node.directory.is_here(at):
+        at = None
+    about = _record(node, parcel)
+    if about["what"] != "object" and at is None:
+        check_python(parcel.manifest)
+    if node.draining and at is None:
+        raise TaskFailed(f"{node.here['name']} is draining and takes no tasks")
+    if about["id"] not in node.home.records:  # else it is a repeated request
+        nbytes = sum(frame.nbytes for frame in parcel.frames)
+        node.shelves.require(nbytes if about["what"] == "object" else 0)
+        node.forget_old_tasks()
+        node.home.add(about, node.here)
+        hosted = node.tasks[about["id"]] = Hosted(node, about["id"])
+        begin = _begin(node, hosted, about, parcel, at)
+        if about["what"] == "object":
+            await begin
+        else:
+            spawn(begin)
+    return {"task": about["id"], "home": node.here}
+
+
+def _record(node: Node, parcel: Parcel) -> dict[str, Any]:
+    wanted = want(parcel.manifest, "task", dict)
+    about = {
+        "id": want(wanted, "id", str),
+        "name": want(wanted, "name", str),
+        "what": want(wanted, "what", str, "task"),
+        "class": want(wanted, "class", dict, None),
+        "python": want(parcel.manifest, "python", dict),
+        "argv": want(wanted, "argv", list, None),
+        "file": want(wanted, "file", str, ""),
+        "directory": want(wanted, "directory", str, ""),
+        "home": node.here,
+        "epoch": 1,
+        "events": 0,
+        "hops": 0,
+    }
+    if about["what"] not in _KINDS:
+        raise HetmigError(f"this node does not know what to do with {about['what']!r}")
+    return about
+
+
+async def _begin(
+    node: Node, hosted: Hosted, about: dict[str, Any], parcel: Parcel, at: str | None
+) -> None:
+    """Begin here; or lay it on a shelf and hand it over, as nothing of it runs yet."""
+    if at is None and about["what"] != "object":
+        await hosted.start(about, parcel.manifest, parcel.frames)
+        return
+    nbytes = sum(frame.nbytes for frame in parcel.frames)
+    shelf: Any = node.shelves.make(parcel.manifest, nbytes)
+    await hosted.start(about, parcel.manifest, parcel.frames, shelf)
+    if at is None:
+        return
+    try:
+        await node.moves.move(about["id"], at, _PLACE_SECONDS, "placement")
+    except AlreadyThere:
+        return
+    except HetmigError as error:
+        if not hosted.is_here:
+            return  # it went there after all, or was cancelled meanwhile
+        hosted.give_up(protocol.describe_error(error))
+        if about["what"] == "object":
+            raise

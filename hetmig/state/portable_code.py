@@ -1,0 +1,139 @@
+"""Code, functions and classes taken apart for another version of Python: no bytecode among it.
+
+Code of a module that the destination imports travels as its place there and a digest of its text,
+all other code as the text of its module, once, and which code object in it.  What `recompiled`
+makes of it is compiled by the destination.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hetmig.state import generated, recompiled, references, sources
+from hetmig.state.code import global_names
+from hetmig.state.namespaces import Unsent
+
+if TYPE_CHECKING:
+    import sys
+
+    from hetmig.state.pickler import Pickler
+else:
+    import sys
+
+__all__ = [
+    "evaluated_annotations",
+    "is_by_place",
+    "reduce_class",
+    "reduce_code",
+    "reduce_forward_reference",
+    "reduce_function",
+    "reduce_source",
+]
+
+Reduced = tuple[Any, ...]
+
+_OF_ANNOTATIONS = (
+    "__annotate_func__",
+    "__annotations_cache__",
+    "__annotate__",
+    "__classdictcell__",
+    "__conditional_annotations__",
+)
+"""By these a class evaluates its annotations when they are asked for, in some versions."""
+
+
+def reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
+    """A code object as a reference, or as a source and a place in it.  Raises NotMigratable."""
+    name, namespace = pickler.home_of(code)
+    located = sources.locate(code, namespace)
+    scope = located.source.scopes[located.number]
+    if is_by_place(name, code, located):
+        digest = located.source.scopes.digest(located.number)
+        alike = located.source.scopes.alike(scope.kind, scope.path, digest)
+        which = alike.index(located.number), len(alike)
+        return recompiled.code_of_module, (name, scope.kind, scope.path, digest, *which)
+    return recompiled.code, (located.source, located.number, scope.kind, scope.name)
+
+
+def is_by_place(name: str | None, code: CodeType, located: sources.Located) -> bool:
+    """Whether code is what the destination's own import of the module `name` makes, too."""
+    module = sys.modules.get(name) if name is not None else None
+    return (
+        isinstance(module, ModuleType)
+        and located.source.scopes[located.number].kind != "Module"
+        and references.is_source_of(module, name or "", code)
+    )
+
+
+def reduce_source(pickler: Pickler, source: sources.Source) -> Reduced:
+    """A text with all that its compilation depends on; once in each image."""
+    return recompiled.source, (source.text, source.file, source.flags, source.optimize)
+
+
+def reduce_function(pickler: Pickler, function: FunctionType) -> Reduced:
+    """A function that is not importable; its free variables have names instead of an order."""
+    namespace = pickler.namespace(function.__globals__)
+    code = pickler.home(function.__code__, function.__globals__)
+    arguments = (code, namespace, function.__code__.co_freevars, function.__closure__ or ())
+    state: dict[str, Any] = {
+        "__module__": function.__module__,
+        "__name__": function.__name__,
+        "__qualname__": function.__qualname__,
+        "__doc__": function.__doc__,
+    }
+    for name in ("__defaults__", "__kwdefaults__", "__dict__", "__type_params__"):
+        if value := getattr(function, name, None):
+            state[name] = value
+    if annotations := evaluated_annotations(function):
+        state["__annotations__"] = annotations
+    if pickler.namespaces == "referenced" and pickler.imported_as(function.__globals__) is None:
+        state["globals"] = Unsent(function.__globals__, global_names(function.__code__))
+    return recompiled.function, arguments, state, None, None, recompiled.fill_function
+
+
+def reduce_forward_reference(pickler: Pickler, reference: Any) -> Any:
+    """The name in an annotation of something that may come later."""
+    if not pickler.portable:
+        return NotImplemented
+    options = {
+        "module": reference.__forward_module__,
+        "is_argument": reference.__forward_is_argument__,
+        "is_class": reference.__forward_is_class__,
+    }
+    return recompiled.forward_reference, (reference.__forward_arg__, options)
+
+
+def evaluated_annotations(owner: Any) -> dict[str, Any]:
+    """The annotations of a function or class, as versions have them that evaluate them at once.
+
+    As text, if they can't be evaluated.
+    """
+    own = vars(owner) if isinstance(owner, type) else None
+    if own is not None and "__annotations__" in own:
+        return dict(own["__annotations__"])
+    if getattr(owner, "__annotate__", None) is None:
+        return {} if own is not None else dict(owner.__annotations__)
+    try:
+        return dict(owner.__annotations__)
+    except Exception:  # whatever the names in it do
+        library: Any = importlib.import_module("annotationlib")
+        return dict(library.get_annotations(owner, format=library.Format.STRING))
+
+
+def reduce_class(pickler: Pickler, cls: type, reduced: Reduced) -> Reduced:
+    """What cloudpickle makes of a class, without what depends on the version."""
+    constructor, arguments, (space, slots), _, _, setter = reduced
+    for name in _OF_ANNOTATIONS:
+        space.pop(name, None)
+    if annotations := evaluated_annotations(cls):
+        space["__annotations__"] = annotations
+    if cls.__qualname__ != cls.__name__:
+        space["__qualname__"] = cls.__qualname__
+    recipe, space = generated.taken_apart(cls, space)
+    if recipe is not None and recipe.made is not None:
+        constructor, arguments = recipe.made
+    made = (recompiled.new_class, (constructor, *arguments))
+    filling = (setter, (space, slots), recipe and recipe.steps)
+    return (*made, filling, None, None, recompiled.fill_class)

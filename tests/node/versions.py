@@ -1,0 +1,68 @@
+"""What the tasks of `test_versions` run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import types
+
+import hetmig
+
+
+def version():
+    return list(sys.version_info[:2])
+
+
+def in_the_middle(*files):
+    """Waits in nested loops, a generator and a `with` block, until the files are there."""
+    seen, letters, numbers = [version()], [], []
+
+    class Manager:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            numbers.append(self.number)
+
+        def count(self, n):
+            for self.number in range(n):
+                yield self.number
+
+    def look(file):
+        return os.path.exists(file)
+
+    for i, file in enumerate(files):
+        with Manager() as manager:
+            for k in manager.count(2):
+                letters.append(f"a{k}") if not i else None
+                numbers.append(10 * i + k) if k == 0 or i else None
+            print("waiting", i, flush=True)
+            while not look(file):
+                (lambda pause: time.sleep(pause))(0.001)
+        seen.append(version())
+    return [*seen, sorted(set(numbers)), letters]
+
+
+def to_and_fro(there, here):
+    found = [[version(), 1]]
+    for count, name in enumerate((there, here), 2):
+        found.append((hetmig.migrate(name), [version(), count])[1])
+    return found
+
+
+def asks_for_its_address():
+    kept = []
+    print("waiting", flush=True)
+    while id(kept) != 1:
+        time.sleep(0.001)
+
+
+def holds_what_is_not_there():
+    """Its module is one that no other process can import."""
+    module = sys.modules["only_in_this_process"] = types.ModuleType("only_in_this_process")
+    exec("class Thing: pass", vars(module))
+    thing = module.Thing()
+    print("waiting", flush=True)
+    while thing is not None:
+        time.sleep(0.001)

@@ -1,0 +1,140 @@
+"""The table of data says what happens to its examples, here and on other machines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from hetmig.errors import HetmigError, NotMigratable
+from hetmig.state.image import freeze_value
+from hetmig.state.pickling import dumps, loads
+from tests.data import PAGE, TABLE, rendered
+from tests.interpreters import ROOT, RUNNING, VERSIONS, with_pytest
+from tests.state import data_shapes
+
+ROWS = {row.example: row for rows in TABLE.values() for row in rows}
+TRAVELLING = [row for row in ROWS.values() if not row.refused]
+
+
+def params(rows):
+    return [pytest.param(row, id=row.example) for row in rows]
+
+
+def test_the_page_is_the_table():
+    assert PAGE.read_text("utf-8") == rendered(), "run `python -m tests.data`"
+
+
+@pytest.mark.parametrize("row", params(TRAVELLING))
+def test_carried(row):
+    value = row.make()
+    arrived = loads(dumps(value))
+    assert data_shapes.seen(arrived) == data_shapes.seen(value)
+    again = loads(dumps(arrived))
+    assert type(again) is type(value)
+    for opened in (value, arrived, again):
+        if row.reopened:
+            opened.close()
+
+
+@pytest.mark.parametrize("row", params(row for row in ROWS.values() if row.refused))
+def test_refused_by_name(row):
+    culprit = row.make()
+    try:
+        with pytest.raises(NotMigratable, match=row.refused) as caught:
+            freeze_value({"a": [culprit]}, name="job")
+        assert caught.value.variable.startswith("job['a'][0]")
+        assert "; " in caught.value.reason  # what to do
+    finally:
+        data_shapes.free(culprit)
+
+
+CHILD = """
+import json, sys
+from hetmig.errors import HetmigError
+from hetmig.state.pickling import dumps, loads
+from tests.state import data_shapes
+
+def tried(action, *values):
+    try:
+        return action(*values)
+    except HetmigError as error:
+        return "REFUSED " + str(error)
+
+theirs, ours = {}, {}
+for name, data in json.load(sys.stdin).items():
+    theirs[name] = tried(lambda: data_shapes.seen(loads(bytes.fromhex(data))))
+    value = tried(getattr(data_shapes, name))
+    data = tried(lambda: dumps(value, portable=True).hex())
+    ours[name] = [data, data_shapes.seen(value)]
+print(json.dumps([theirs, ours]))
+"""
+
+
+def exchanged(name):
+    """What an interpreter sees of our examples, and its own examples."""
+    python, environment = with_pytest(name)
+    sent = {
+        row.example: dumps(row.make(), portable=True).hex()
+        for row in TRAVELLING
+        if not row.reopened
+    }
+    ended = subprocess.run(
+        [python, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", CHILD],
+        input=json.dumps(sent),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def agree(row, here, there):
+    """Whether what arrived is what was sent, or was refused as the table says."""
+    if there.startswith("REFUSED "):
+        return bool(row.abroad) and row.abroad in there
+    return here == there
+
+
+# 32 bits, the other byte order, and the versions between which the library has moved most
+@pytest.mark.parametrize(
+    "name",
+    [
+        "i386",
+        pytest.param("s390x", marks=[pytest.mark.slow, pytest.mark.foreign]),
+        pytest.param("armhf", marks=[pytest.mark.foreign, pytest.mark.exhaustive]),
+        pytest.param("arm64", marks=[pytest.mark.foreign, pytest.mark.exhaustive]),
+        *(version for version in VERSIONS if version != RUNNING),
+    ],
+)
+def test_between_machines(name):
+    theirs, ours = exchanged(name)
+    wrong = {}
+    for row in TRAVELLING:
+        if row.reopened:
+            continue
+        here = data_shapes.seen(row.make())
+        if not agree(row, here, theirs[row.example]):
+            wrong[f"{row.example} there"] = (here, theirs[row.example])
+        data, there = ours[row.example]
+        try:
+            arrived = data_shapes.seen(loads(bytes.fromhex(data)))
+        except HetmigError as error:
+            arrived = f"REFUSED {error}"
+        if not agree(row, there, arrived):
+            wrong[f"{row.example} from there"] = (there, arrived)
+    assert not wrong, "\n".join(f"{n}: {h}\n    {t}" for n, (h, t) in wrong.items())
+
+
+def test_every_refusal_abroad_happens_somewhere():
+    """What the table says that some machines refuse is refused by the ones with 32 bits, or so."""
+    theirs, _ = exchanged("i386")
+    refused = {name for name, text in theirs.items() if text.startswith("REFUSED")}
+    assert {"wide_numbers", "native_format"} <= refused
+    assert sys.maxsize > 1 << 32
