@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hetmig.errors import UnsupportedFormat, VersionMismatch
-from hetmig.state.manifest import check_python, make_manifest, this_python
+from hetmig.state.manifest import FORMAT, check_python, make_manifest, this_python
 
 
 def test_our_own_is_accepted():
@@ -44,7 +44,9 @@ def test_patch_releases_are_alike():
     )
 
 
-@pytest.mark.parametrize("change", [{"format": 1}, {"format": 3}, {"kind": "?"}, {"python": None}])
+@pytest.mark.parametrize(
+    "change", [{"format": FORMAT - 1}, {"format": FORMAT + 1}, {"kind": "?"}, {"python": None}]
+)
 def test_another_format(change):
     with pytest.raises(UnsupportedFormat):
         check_python(make_manifest("value", [], 1) | change)
