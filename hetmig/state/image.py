@@ -372,10 +372,16 @@ class _Writer:
             self.dump(namespace, "namespace", where)
         bound = []
         for variable, value in zip(activation.slot_names, activation.slots, strict=True):
-            described = self.variable(variable, value, where)
+            size = self.dump(value, variable, where)
             if value is not UNBOUND:
-                bound.append(described)
-        stack = [self.variable("a temporary value", value, where) for value in activation.stack]
+                bound.append({"name": variable, "type": _content_type(value), "bytes": size})
+        stack = [
+            {
+                "type": _content_type(value),
+                "bytes": self.dump(value, "a temporary value", where),
+            }
+            for value in activation.stack
+        ]
         if activation.handled:
             self.dump(activation.handled, "exception being handled", where)
         own = names.pop(id(activation.globals), [])
@@ -387,7 +393,7 @@ class _Writer:
             "resume": resume,
             "variables": own if namespace is activation.globals else bound,
             "globals": [] if namespace is activation.globals else own,
-            "stack": [{"type": item["type"], "bytes": item["bytes"]} for item in stack],
+            "stack": stack,
         }
 
     def image(self, kind: str, description: list[dict[str, Any]]) -> Image:
