@@ -18,7 +18,7 @@ from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, 
 from hetmig.interpreter.assembly import assembled, callable_code, raised_at, state_values
 from hetmig.interpreter.generators import frame_of
 from hetmig.interpreter.layout import FrameMemory
-from hetmig.interpreter.prologue import Shape, state_of, with_state
+from hetmig.interpreter.prologue import Shape, state_of, takes_all_at_once, with_state
 from hetmig.interpreter.stackmap import stack_map
 
 __all__ = [
@@ -136,7 +136,10 @@ def stand(
         state = state_of(live)
         if state is None:
             raise HetmigError("a generator that is to be filled was not made for that")
-        state.append(held)
+        if takes_all_at_once(live):
+            state.append(held)
+        else:
+            state.extend(reversed(held))
     generator.send(None)
 
 

@@ -89,11 +89,11 @@ def _reduce_standing(pickler: Pickler, generator: Generator) -> Reduced | None:
     found = standing(generator)
     if found is None:
         return None
-    code, namespace, offset, bound, depth, held = found
+    code, namespace, offset, bound, nulls, held = found
     place = pickler.reference(code, namespace)
     if place is None:
         return None
-    made = *place, offset, bound, depth, *_names(generator, code)
+    made = *place, offset, bound, nulls, *_names(generator, code)
     return rebuild.standing_generator, made, held, None, None, rebuild.fill_standing
 
 

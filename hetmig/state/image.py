@@ -381,10 +381,16 @@ class _Writer:
             self.dump(namespace, "namespace", where)
         bound = []
         for variable, value in zip(own_names, held.variables, strict=True):
-            described = self.variable(variable, value, where)
+            size = self.dump(value, variable, where)
             if value is not UNBOUND:
-                bound.append(described)
-        stack = [self.variable("a temporary value", value, where) for value in held.stack]
+                bound.append({"name": variable, "type": _content_type(value), "bytes": size})
+        stack = [
+            {
+                "type": _content_type(value),
+                "bytes": self.dump(value, "a temporary value", where),
+            }
+            for value in held.stack
+        ]
         if held.handled:
             self.dump(held.handled, "exception being handled", where)
         own = names.pop(id(activation.globals), [])
@@ -396,7 +402,7 @@ class _Writer:
             "resume": activation.resume.value,
             "variables": own if namespace is activation.globals else bound,
             "globals": [] if namespace is activation.globals else own,
-            "stack": [{"type": item["type"], "bytes": item["bytes"]} for item in stack],
+            "stack": stack,
         }
 
     def _parts(self, activation: Activation) -> tuple[tuple[Any, ...], Sequence[str], Held]:

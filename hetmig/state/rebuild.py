@@ -282,12 +282,12 @@ def referenced_generator(module_name: str, path: str, digest: bytes, *rest: Any)
 
 
 def standing_generator(
-    module_name: str, path: str, digest: bytes, offset: int, bound: int, depth: int, *names: str
+    module_name: str, path: str, digest: bytes, offset: int, bound: int, nulls: int, *names: str
 ) -> Generator:
-    """One which will stand at a `yield`, with nothing but plain values on its stack."""
+    """One which will stand at a `yield`, and handles no exception."""
     found = module(module_name)
     code = references.resolve(found, path, digest)
-    made = revival.new_generator(code, vars(found), offset, "yielded", bound, 1 << depth, False, ())
+    made = revival.new_generator(code, vars(found), offset, "yielded", bound, nulls, False, ())
     return _named(made, names) if names else made
 
 
