@@ -156,7 +156,10 @@ def forward_reference(name: str, options: dict[str, Any]) -> Any:
 
 def new_class(constructor: Callable[..., type], *args: Any) -> type:
     """A class which still lacks its members, or the one of this process if it comes home."""
-    return rebuild.new_class(constructor, *args)
+    made = rebuild.new_class(constructor, *args)
+    if made not in rebuild.known_classes:
+        rebuild.hollow_classes().add(made)
+    return made
 
 
 def fill_class(cls: type, filling: tuple[Callable[[type, Any], Any], Any, Any]) -> None:
@@ -166,5 +169,23 @@ def fill_class(cls: type, filling: tuple[Callable[[type, Any], Any], Any, Any]) 
         return
     setter(cls, state)
     rebuild.known_classes.add(cls)
-    if steps:
-        generated.finish(cls, steps)
+    rebuild.unfinished_classes()[cls] = steps
+    _finish_classes()
+
+
+def _finish_classes() -> None:
+    """Have the libraries do their part for all classes whose bases are complete.
+
+    A base may refer to what derives from it, which is read before the base is filled then.
+    """
+    hollow, unfinished = rebuild.hollow_classes(), rebuild.unfinished_classes()
+    progress = True
+    while progress:
+        progress = False
+        for cls, steps in list(unfinished.items()):
+            if not any(base in hollow for base in cls.__mro__ if base is not cls):
+                del unfinished[cls]
+                if steps:
+                    generated.finish(cls, steps)
+                hollow.discard(cls)
+                progress = True

@@ -140,6 +140,26 @@ class Derived(Frozen):
     g: str = "g"
 
 
+@dataclasses.dataclass
+class Root:
+    """Refers to what derives from it, so that one is read while the other is not complete."""
+
+    a: int
+
+    def leaf(self):
+        return Leaf(self.a, 2)
+
+
+@dataclasses.dataclass
+class Branch(Root):
+    b: int
+
+
+@dataclasses.dataclass
+class Leaf(Branch):
+    c: int = 3
+
+
 class Point(NamedTuple):
     """A point."""
 
@@ -252,6 +272,7 @@ def make():
         "ordered": [Ordered(1, [2]), Ordered(0)],
         "frozen": {Frozen(a=1, i=3)},
         "derived": Derived(a=1),
+        "root": Root(1),
         "point": Point(3),
         "named": Named(9),
         "red": Color.RED,
@@ -367,6 +388,7 @@ _CHECKS = {
     "ordered": _ordered,
     "frozen": _frozen,
     "derived": _derived,
+    "root": lambda root: (root, root.leaf(), type(root).__mro__[-1]),
     "point": _point,
     "named": lambda one: (one, type(one)(1, 2, 3)._asdict(), type(one).__module__),
     "red": _red,
