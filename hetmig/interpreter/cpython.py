@@ -135,7 +135,6 @@ CYCLE_FIRST_PASS = VERSION < (3, 14)
 """An `itertools.cycle` has a flag that says whether it still saves what it yields."""
 
 
-
 def common_constant(name: str, argument: int) -> object:
     """What LOAD_COMMON_CONSTANT, or before 3.14 LOAD_ASSERTION_ERROR, pushes."""
     if name == "LOAD_ASSERTION_ERROR":
