@@ -24,7 +24,7 @@ from hetmig.errors import (
 )
 from hetmig.interpreter.activation import UNBOUND, Activation, Generator, Resume
 from hetmig.interpreter.generators import GENERATORS, frame_of
-from hetmig.state import parcel, portable_frames, rebuild
+from hetmig.state import parcel, portable_frames, rebuild, registry
 from hetmig.state.generators import Running, require_awaiters
 from hetmig.state.manifest import is_portable, make_manifest
 from hetmig.state.namespaces import is_module_namespace, portable_items
@@ -122,7 +122,8 @@ def freeze_call(
     keywords = dict(kwargs or {})
 
     def write(writer: _Writer) -> Image:
-        writer.dump((len(args), list(keywords)), "arguments")
+        registered = registry.of_program()
+        writer.dump((len(args), list(keywords), *registered), "arguments")
         writer.dump(function, getattr(function, "__name__", type_name(function)))
         for index, value in enumerate(args):
             writer.dump(value, f"args[{index}]")
@@ -532,7 +533,9 @@ class _Reader:
 
     def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """The function and its arguments."""
-        count, keywords = self.load("arguments")
+        count, keywords, *registered = self.load("arguments")
+        for registration in registered:
+            registry.learn(registration)
         function = self.load("function")
         args = tuple(self.load(f"args[{index}]") for index in range(count))
         return function, args, {name: self.load(name) for name in keywords}
