@@ -183,6 +183,15 @@ def test_arrays_of_objects_share():
     assert turned[2, 0] == "x"
 
 
+def test_records_with_objects_share():
+    base = np.zeros(3, [("a", object), ("b", "i4")])
+    whole, part = hop([base, base[1:]])
+    part["a"][0] = "x"
+    assert whole["a"][1] == "x"
+    with pytest.raises(NotMigratable, match="fields of objects"):
+        dumps([base, base["a"]])
+
+
 def test_read_only_views_share():
     base = np.arange(4)
     view = base[:]

@@ -164,6 +164,8 @@ def _window(array: Any, owner: Any) -> Any:
                 "arrays that share memory in an order of its own; make it contiguous with "
                 "numpy.ascontiguousarray"
             )
+        if owner.dtype.hasobject and array.dtype != owner.dtype:
+            raise NotMigratable("fields of objects that share memory; let each have a copy")
         start, size = _bounds(owner)[0], owner.nbytes
     else:
         whole = numpy.frombuffer(owner, "u1")
@@ -193,7 +195,7 @@ def new_window(
     if _is_array(owner):
         flat = (owner if owner.flags.c_contiguous else owner.T).reshape(-1)
         if flat.dtype.hasobject:
-            return _of_objects(flat, offset, shape, strides, dtype, writeable)
+            return _of_objects(flat, offset, shape, strides, writeable)
     elif memoryview(owner).nbytes != size or (
         byteorder != sys.byteorder and not isinstance(owner, bytearray)
     ):
@@ -208,12 +210,9 @@ def new_window(
     return made
 
 
-def _of_objects(flat: Any, offset: int, shape: Any, strides: Any, dtype: Any, own: bool) -> Any:
-    numpy = _numpy()
-    index, rest = divmod(offset, flat.itemsize)
-    if rest or dtype != flat.dtype or dtype.kind != "O":
-        raise NotMigratable("arrays of objects in records that share memory; let each have a copy")
-    made = numpy.lib.stride_tricks.as_strided(flat[index:], shape, strides)
+def _of_objects(flat: Any, offset: int, shape: Any, strides: Any, own: bool) -> Any:
+    start = flat[offset // flat.itemsize :]
+    made = _numpy().lib.stride_tricks.as_strided(start, shape, strides)
     if not own:
         made.flags.writeable = False
     return made
