@@ -70,7 +70,7 @@ def test_a_reference_can_be_pickled(nodes: Nodes, cluster: LocalNodes) -> None:
 def test_a_task_uses_it_and_returns_references(nodes: Nodes) -> None:
     ref = nodes.put([1, 2], at="b")
     assert nodes.submit(actors.fetch, ref, "c").result(TIMEOUT) == ([1, 2], "c", "a")
-    passed_on = nodes.submit(lambda ref: ref, ref).result(TIMEOUT)
+    passed_on = nodes.submit(actors.same, ref).result(TIMEOUT)
     assert passed_on.get() == [1, 2]
 
 
