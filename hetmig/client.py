@@ -38,6 +38,7 @@ from hetmig.journey import Hop
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring
 from hetmig.node.methods import NOTHING, freeze_method
+from hetmig.node.sockets import new_event_loop
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
 from hetmig.state.class_source import describe_class
 from hetmig.state.image import Image, freeze_call, freeze_value
@@ -102,7 +103,7 @@ class Nodes:
         certificate = aio.find_node(endpoint, keyring, server_key)
         self.endpoint = endpoint
         self.echo = echo
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop()
         self._closed = False
         self._tasks: dict[str, Task] = {}
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
