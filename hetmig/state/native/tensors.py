@@ -164,8 +164,11 @@ def _window(array: Any, owner: Any) -> Any:
                 "arrays that share memory in an order of its own; make it contiguous with "
                 "numpy.ascontiguousarray"
             )
-        if owner.dtype.hasobject and array.dtype != owner.dtype:
-            raise NotMigratable("fields of objects that share memory; let each have a copy")
+        if owner.dtype.hasobject and (array.dtype != owner.dtype or owner.dtype.kind not in "OV"):
+            raise NotMigratable(
+                "strings of numpy's own, or fields with objects, that share memory; let each have "
+                "a copy"
+            )
         start, size = _bounds(owner)[0], owner.nbytes
     else:
         whole = numpy.frombuffer(owner, "u1")
