@@ -238,6 +238,28 @@ def test_a_killed_process_fails_what_was_not_answered(ledger: Actor) -> None:
         ledger.migrate("c")
 
 
+NONSENSE: list[tuple[str, dict[str, Any]]] = [
+    ("get", {}),
+    ("call", {}),
+    ("call", {"method": "read", "sender": "s", "n": 1, "base": 1}),
+    ("answers", {"sender": "s", "low": 1, "got": [], "seconds": float("nan")}),
+    ("answers", {"sender": "s", "low": "1", "got": [], "seconds": 0}),
+    ("answers", {"sender": ["s"], "low": 1, "got": None, "seconds": 0}),
+    ("move-object", {"to": 1, "timeout": 1}),
+    ("where", {"task": 7}),
+    ("where", {"task": "unknown", "home": {"name": "x"}}),
+    ("where", {"task": "unknown", "home": {"name": "x", "endpoint": "tcp://h:1", "key": "k"}}),
+    ("where", {"task": "unknown", "ways": 1 << 40}),
+]
+
+
+def test_requests_that_make_no_sense(nodes: Nodes, ledger: Actor) -> None:
+    for kind, more in NONSENSE:
+        with pytest.raises(hetmig.HetmigError):
+            nodes._ask(kind, {"task": ledger.id, "home": ledger.home, **more}, 20)
+    assert ledger.read().result(TIMEOUT) == []
+
+
 def test_a_stopped_one_has_done_what_came_before(nodes: Nodes, ledger: Actor) -> None:
     calls = [ledger.write(i) for i in range(5)]
     ledger.stop().result(TIMEOUT)
