@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from hetmig.errors import HetmigError, NotMigratable
 from hetmig.interpreter.activation import Resume, slot_names
+from hetmig.interpreter.labels import FILLED, callee_of
 from hetmig.interpreter.points import Place, Places
 from hetmig.interpreter.portable import (
     PortableActivation,
@@ -31,7 +32,6 @@ from hetmig.interpreter.portable import (
     places_of,
     resume_point,
 )
-from hetmig.interpreter.roles import FILLED, callee_of
 from hetmig.interpreter.stackmap import Point
 from hetmig.interpreter.syntax import Position
 
