@@ -57,6 +57,8 @@ ARRAYS = {
     "structured": lambda: np.array([(1, 2.0)], [("a", "i2"), ("b", f"{OTHER}f8", (1,))]),
     "aligned": lambda: np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
     "objects": lambda: np.array([{"a": 1}, None], object),
+    "objects in columns": lambda: np.array([[1, (2, 3)], [None, "x"]], object, order="F"),
+    "turned objects": lambda: np.array([[1, "a"], [None, [2]], [3, 4]], object)[::-1, ::-1],
     "records": lambda: np.rec.array([(1, 2.0)], dtype="i4,f8"),
     "matrix": lambda: np.ma.MaskedArray([[1, 2]], mask=[[0, 1]]),
     "read-only": frozen_array,

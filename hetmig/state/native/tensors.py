@@ -17,7 +17,15 @@ from typing import Any
 
 from hetmig.errors import NotMigratable
 
-__all__ = ["BY_NAME", "Memory", "new_scalar", "new_tensor", "new_window"]
+__all__ = [
+    "BY_NAME",
+    "Memory",
+    "fill_objects",
+    "new_objects",
+    "new_scalar",
+    "new_tensor",
+    "new_window",
+]
 
 _PLAIN = frozenset("biufcmMSUV")
 _PRECISION = (
@@ -113,14 +121,38 @@ def _reduce_array(pickler: Any, array: Any) -> Any:
     shares = pickler.memory.note(array, owner)
     if shares and owner is not array:
         return _window(array, owner)
-    if type(array).__reduce__ is not _numpy().ndarray.__reduce__ or not _is_plain(array.dtype):
+    if type(array).__reduce__ is not _numpy().ndarray.__reduce__:
         return NotImplemented
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    if array.dtype.kind == "O":
+        made = new_objects, (type(array), array.shape, _order(array))
+        state = array.ravel(order="A").tolist(), array.flags.writeable
+        return *made, state, None, None, fill_objects
+    if not _is_plain(array.dtype):
+        return NotImplemented
+    order = _order(array)
     flat = array.T if order == "F" else array
     data = pickle.PickleBuffer(_numpy().ascontiguousarray(flat).reshape(-1).view("u1"))
     native = array.dtype.isnative and not shares
     return new_tensor, (type(array), data, array.dtype, array.shape, order, native,
                         array.flags.writeable)  # fmt: skip
+
+
+def _order(array: Any) -> str:
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+def new_objects(cls: Any, shape: Any, order: str) -> Any:
+    """An array of objects, which follow."""
+    return _numpy().ndarray.__new__(cls, shape, object, None, 0, None, order)
+
+
+def fill_objects(array: Any, state: tuple[list[Any], bool]) -> None:
+    """Give an array its objects, in the order of its memory."""
+    objects, writeable = state
+    flat = (array if array.flags.c_contiguous else array.T).reshape(-1)
+    for index, item in enumerate(objects):  # an assignment at once would look into sequences
+        flat[index] = item
+    array.flags.writeable = writeable
 
 
 def _is_plain(dtype: Any) -> bool:
