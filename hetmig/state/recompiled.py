@@ -5,6 +5,7 @@ Every name here stands in parcels and checkpoints: to rename one is to break the
 
 from __future__ import annotations
 
+import functools
 import sys
 import typing
 import weakref
@@ -147,6 +148,34 @@ def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
     if not portable_frames.same_form(form, filled):
         raise NotMigratable("where this generator stands depends on what it holds")
     rebuild.complete_generator(made, filled)
+
+
+def dispatching(name: str) -> Any:
+    """A `functools.singledispatch` function that knows of no types yet."""
+
+    def unknown(*arguments: object) -> None:
+        raise TypeError("this function is not complete yet")
+
+    unknown.__name__ = name
+    return functools.singledispatch(unknown)
+
+
+def fill_dispatching(
+    function: Any, filling: tuple[dict[type, Callable[..., Any]], dict[str, Any]]
+) -> None:
+    """Give it what it calls for each type, and its attributes."""
+    registered, state = filling
+    for cls, called in registered.items():
+        function.register(cls, called)
+    functools.update_wrapper(function, registered[object])
+    vars(function).update(state)
+
+
+def partial_method(
+    function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    """A method with some of its arguments."""
+    return functools.partialmethod(function, *args, **keywords)
 
 
 def forward_reference(name: str, options: dict[str, Any]) -> Any:
