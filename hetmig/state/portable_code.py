@@ -36,7 +36,8 @@ __all__ = [
 
 Reduced = tuple[Any, ...]
 
-_DISPATCHES = functools.singledispatch(len).__code__
+_sample: Any = functools.singledispatch(len)
+_DISPATCHES = _sample.__code__
 _OF_DISPATCH = ("registry", "dispatch", "register", "_clear_cache", "__wrapped__")
 """What each such function has of its own."""
 _OF_ANNOTATIONS = (
