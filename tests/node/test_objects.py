@@ -135,7 +135,7 @@ def test_a_task_or_actor_is_not_fetched(nodes: Nodes) -> None:
 
 def test_a_node_keeps_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr(Shelves, "LIMIT", 100)
+        monkeypatch.setattr(Shelves, "LIMIT", 100 + Shelves.EACH)
         shelves = Shelves()
         shelf = shelves.make({}, 60)
         with pytest.raises(NotMigratable, match="no room"):

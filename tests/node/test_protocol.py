@@ -131,6 +131,6 @@ def test_an_errors_plain_data_travels_and_nothing_else() -> None:
     described = json.loads(json.dumps(describe_error(error)))
     again = rebuild_error(described)
     assert type(again) is SourceChanged
-    assert again.data == {"function": "m.f", "needed": "ab"}
+    assert again.data == {"function": "m.f", "needed": "ab", "present": None}
     described["data"] = {"frame": 1, "reason": 2, "variable": 3, "kept": 4}
     assert rebuild_error(described).data == {"kept": 4}
