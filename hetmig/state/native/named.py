@@ -23,7 +23,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_ctypes": ("ctypes",),
     "_py_warnings": ("warnings",),
     "_warnings": ("warnings",),
-    "annotationlib": ("inspect", "typing"),
+    "annotationlib": ("typing", "inspect"),
     "genericpath": ("os.path",),
     "math.integer": ("math",),
     "nt": ("os",),
@@ -34,6 +34,8 @@ _HOMES: dict[str, tuple[str, ...]] = {
 """Modules that not every version or system has, and by what programs import the same."""
 
 _RENAMED = {
+    ("_thread", "lock"): ("_thread", "LockType"),
+    ("re", "prefixmatch"): ("re", "match"),
     ("re", "PatternError"): ("re", "error"),
     ("enum", "EnumDict"): ("enum", "_EnumDict"),
 }
