@@ -8,6 +8,7 @@ JSON value a line, so that every version can be asked from one process; see `Int
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import json
 import os
@@ -286,7 +287,8 @@ class Interpreter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._process as process:
+        # one that has died already gets no last line
+        with contextlib.suppress(BrokenPipeError), self._process as process:
             assert process.stdin is not None
             process.stdin.close()
 
