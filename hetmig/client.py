@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import queue
 import sys
@@ -32,14 +33,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from hetmig import aio
-from hetmig.errors import HetmigError, NoSuchObject, TaskLost
+from hetmig.errors import HetmigError, NoSuchObject, NotMigratable, TaskLost
 from hetmig.journey import Hop
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring
 from hetmig.node.methods import NOTHING, freeze_method
+from hetmig.node.sockets import new_event_loop
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
 from hetmig.state.class_source import describe_class
-from hetmig.state.image import freeze_call, freeze_value
+from hetmig.state.image import Image, freeze_call, freeze_value
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel
 from hetmig.state.shipping import by_value
@@ -101,7 +103,7 @@ class Nodes:
         certificate = aio.find_node(endpoint, keyring, server_key)
         self.endpoint = endpoint
         self.echo = echo
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop()
         self._closed = False
         self._tasks: dict[str, Task] = {}
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -139,7 +141,8 @@ class Nodes:
 
         Raises NotMigratable for what cannot travel, and if the node has no room; NodeUnreachable.
         """
-        frozen = freeze_value(obj, name="the object", portable=self._connection.is_foreign)
+        freeze = functools.partial(freeze_value, obj, name="the object")
+        frozen = self._frozen_for(at, freeze)
         about = aio.describe_call(type(obj))
         manifest = frozen.manifest({**about, "what": "object"})
         told = self._call(self._connection.submit(manifest, frozen.frames, at, timeout))
@@ -169,13 +172,21 @@ class Nodes:
         module = aio.home_module(cls)
         known = module is None or not self._call(self._connection.missing(module))
         with by_value(None if known and not ship else module):
-            frozen = freeze_call(cls, args, kwargs, portable=self._connection.is_foreign)
+            frozen = self._frozen_for(at, functools.partial(freeze_call, cls, args, kwargs))
             described = describe_class(cls)
         about = {**aio.describe_call(cls), "what": "actor", "class": described}
         task = self._submitted(frozen.manifest(about), frozen.frames, at)
         actor = Actor(task.id, task.name, self._home, self)
         self._require_begun(task, actor.call(NOTHING))
         return actor
+
+    def _frozen_for(self, at: str | None, freeze: Callable[..., Image]) -> Image:
+        """Frozen for the node `at`, of whose Python nothing is known here."""
+        foreign = self._connection.is_foreign
+        if at is not None and not foreign:
+            with contextlib.suppress(NotMigratable):
+                return freeze(portable=True)
+        return freeze(portable=foreign)
 
     def _require_begun(self, task: Task, started: Future[Any]) -> None:
         """Wait until an actor's constructor has ended; raise what it raised."""

@@ -18,7 +18,7 @@ class Hop:
     source: str
     destination: str
     requested_by: str
-    """"client", "task" (it called `hetmig.migrate`) or "drain"."""
+    """"client", "task" (it called `hetmig.migrate`), "drain", or "placement": it had not begun yet."""
     start_time: float
     """When the task stopped at the source, in seconds since the epoch by the source's clock."""
     freeze_s: float
@@ -28,7 +28,7 @@ class Hop:
     bytes: int
     """Size of the sealed parcel."""
     frames: int
-    """Depth of the captured stack."""
+    """Depth of the captured stack; 0 for what moves as data, actors and objects."""
     function: str
     file: str
     line: int

@@ -163,7 +163,7 @@ class Actor(Reference):
     def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method by its name; the future of its result.
 
-        Raises NotMigratable, naming the argument, for what cannot travel, and MailboxFull.
+        Raises NotMigratable, naming the argument, for what cannot travel.
         """
         inside = _inside()
         if inside is not None:

@@ -247,7 +247,8 @@ numpy is optional. What follows needs it on both sides.
   and reshaped ones, arrays over a `bytearray`, arrays of objects. If only one of them travels, it
   takes its own part of the memory along, no more. A *masked* array that shares its data is refused.
 - Structured arrays, `recarray`, `matrix`, masked arrays, `datetime64`, strings, objects, random
-  generators: carried. Read-only stays read-only.
+  generators: carried. Read-only stays read-only. Between numpy 1 and 2, too, but for random
+  generators, which 1 refuses from 2.
 - `memmap`, and what shows its memory: refused.
 - Contiguous arrays of 64 KiB and more travel beside the pickle, uncopied.
 """

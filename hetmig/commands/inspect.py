@@ -104,6 +104,9 @@ def _print_heading(out: Console, path: str, parcel: Parcel, total: int) -> None:
             f" ({python.get('bits')}-bit, {python.get('byteorder')} endian)"
         )
     out.print(plain(made_by))
+    minor = ".".join(str(python.get("version")).split(".")[:2])
+    portable = manifest.get("portable") is True
+    out.print(f"for {'every version of Python' if portable else f'Python {plain(minor)} only'}")
     _print_task(out, manifest.get("task", {}))
     if parcel.authenticated:
         out.print("[green]authentication code checked[/]: sealed with this key and unchanged")

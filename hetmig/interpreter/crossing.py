@@ -8,6 +8,7 @@ JSON value a line, so that every version can be asked from one process; see `Int
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import json
 import os
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 
 from hetmig.errors import HetmigError, NotMigratable
 from hetmig.interpreter.activation import Resume, slot_names
+from hetmig.interpreter.labels import FILLED, callee_of
 from hetmig.interpreter.points import Place, Places
 from hetmig.interpreter.portable import (
     PortableActivation,
@@ -31,7 +33,6 @@ from hetmig.interpreter.portable import (
     places_of,
     resume_point,
 )
-from hetmig.interpreter.roles import FILLED, callee_of
 from hetmig.interpreter.stackmap import Point
 from hetmig.interpreter.syntax import Position
 
@@ -146,7 +147,11 @@ def _points(code: CodeType, source: str) -> Iterator[Crossing]:
         try:
             place = places.at(_stands_at(point), _RESUME.get(category, Resume.AFTER))
             named = list(resume_point(places, place))
-            if inlined or places.roles.syntax.in_comprehension(place.name.node):
+            if category in ("loops", "implied loops"):  # the jump itself is on no line, or on any
+                position = places.roles.position(places.roles.map.at(place.offset))
+                line = position[0] if position else line
+            inside = inlined or places.roles.syntax.in_comprehension(place.name.node)
+            if inside and category in VISIBLE:
                 category = INLINED[0]
             yield Crossing(category, line, place.name.kind, named, _roles(place, position), names)
         except NotMigratable as error:
@@ -185,9 +190,16 @@ def _calls_super(places: Places, point: Point) -> bool:
 
 
 def _is_written(places: Places, point: Point) -> bool:
-    """Whether the program says so: newer compilers write a loop of their own for `any(...)`."""
-    target = places.roles.map.at(point.jump or 0)
-    return target.name != "FOR_ITER" or places.event(target) is not None
+    """Whether the program says so.
+
+    Compilers also jump back from where an exception was dealt with, and newer ones write a loop of
+    their own for `any(...)`.
+    """
+    try:
+        name = places.at(point.jump or 0, Resume.AGAIN).name
+    except NotMigratable:
+        return False
+    return name.kind in ("next", "anext") or places.roles.syntax.begins_while(name.node)
 
 
 def _roles(place: Place, position: Position | None) -> list[Any]:
@@ -275,7 +287,8 @@ class Interpreter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._process as process:
+        # one that has died already gets no last line
+        with contextlib.suppress(BrokenPipeError), self._process as process:
             assert process.stdin is not None
             process.stdin.close()
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL
-from hetmig.interpreter.roles import FILLED, Label, Labels, Roles, is_constant, is_value
+from hetmig.interpreter.labels import FILLED, Label, Labels, is_constant, is_value
+from hetmig.interpreter.roles import Roles
 
 __all__ = ["Entry", "Role", "entries_of", "fill", "fits"]
 

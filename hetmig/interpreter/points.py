@@ -19,15 +19,8 @@ from typing import NamedTuple
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import Resume
-from hetmig.interpreter.roles import (
-    UNCONDITIONAL,
-    Label,
-    Labels,
-    Roles,
-    callee_of,
-    is_constant,
-    successors,
-)
+from hetmig.interpreter.labels import Label, Labels, callee_of, is_constant
+from hetmig.interpreter.roles import UNCONDITIONAL, Roles, successors
 from hetmig.interpreter.stackmap import Point
 from hetmig.interpreter.syntax import COMPREHENSIONS, Syntax
 

@@ -163,6 +163,10 @@ def resume_point(places: Places, place: Place, cells: Iterable[str] = ()) -> Res
 def choose(places: Places, point: ResumePoint, entries: list[Entry]) -> Place:
     """The place of that name which takes what lies on the stack.  Raises NotMigratable."""
     named = places.by_name.get(point.name, [])
+    if not named and places.roles.syntax.in_comprehension(point.node):
+        raise NotMigratable(
+            "it is in a comprehension, which is a function of its own only in Python 3.11"
+        )
     if not named:
         raise NotMigratable(f"this Python has no place here that is called {_words(point)}")
     fitting = [place for place in named if not fits(place.labels, entries)]

@@ -41,6 +41,7 @@ class Syntax:
         self._moved: dict[Position, list[_Node]] = defaultdict(list)
         self._statements: dict[int, list[_Node]] = defaultdict(list)
         self._comprehensions: set[str] = set()
+        self._whiles: set[str] = set()
         for path, node in _walk(tree):
             self._add(_Node(path, node))
 
@@ -48,6 +49,8 @@ class Syntax:
         node = found.node
         if isinstance(node, COMPREHENSIONS):
             self._comprehensions.add(found.path)
+        if isinstance(node, ast.While):
+            self._whiles.add(found.path)
         if not isinstance(node, ast.expr | ast.stmt | ast.pattern):
             return
         self._at[_position(node)].append(found)
@@ -102,6 +105,10 @@ class Syntax:
         ]
         # outer ones come first
         return inside[-1].path if inside else ""
+
+    def begins_while(self, path: str) -> bool:
+        """Whether a round of a `while` loop begins here: with its test, or already decided."""
+        return path in self._whiles or path.removesuffix(".body.0") in self._whiles
 
     def in_comprehension(self, path: str) -> bool:
         """Whether a node is, or is in, a list, set or dict comprehension.

@@ -25,6 +25,7 @@ from hetmig.errors import (
     Unauthorized,
 )
 from hetmig.node import protocol, remote, sockets, submission
+from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.handoff import Note
 from hetmig.node.home import Home
@@ -314,7 +315,7 @@ class Node:
     async def _list_tasks(self, message: Message) -> Reply:
         tasks = [record.summary() for record in self.home.records.values()]
         guests = [
-            hosted.summary()
+            summary(hosted, self.here)
             for hosted in self.tasks.values()
             if hosted.is_here and hosted.id not in self.home.records
         ]

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hetmig.errors import HetmigError
+from hetmig.errors import HetmigError, MailboxFull
 from hetmig.node import protocol
 from hetmig.node.protocol import Buffer, Message
 from hetmig.state.parcel import Parcel
 
 __all__ = ["Desk"]
+
+_MOST_OPEN = 10_000
 
 Send = Callable[[str, dict[str, Any], Sequence[Buffer]], None]
 
@@ -100,9 +102,11 @@ class Desk:
     # Actors -----------------------------------------------------------------------------------
 
     def call(self, task: str, home: dict[str, Any], method: str, parcel: Parcel) -> tuple[str, int]:
-        """Call an actor's method; sender and number of the call."""
+        """Call an actor's method; sender and number of the call.  Raises MailboxFull."""
         with self._lock:
             called = self._called.setdefault(task, _Called(secrets.token_hex(8)))
+            if len(called.open) >= _MOST_OPEN:
+                raise MailboxFull(f"{_MOST_OPEN} calls of this actor wait for their answers")
             self._last = question = self._last + 1
             sender, number = called.sender, called.last + 1
             called.unaccepted[question] = number

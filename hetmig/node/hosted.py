@@ -25,7 +25,6 @@ from hetmig.node.link import Link
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, describe_error, rebuild_error, want
 from hetmig.node.services import Answer, Services
-from hetmig.node.shelf import Shelf
 from hetmig.node.staging import Staging
 from hetmig.node.tries import Tries
 from hetmig.state.manifest import check_python, same_minor, this_python
@@ -79,15 +78,6 @@ class Hosted:
         """Whether it is here and is more than data."""
         return self.is_here and self.about.get("what") != "object"
 
-    def needs(self) -> dict[str, Any]:
-        """What a destination must know beforehand: the size of an object, the Python of a task."""
-        shelf: Any = self._runner
-        if isinstance(shelf, Shelf):
-            python = shelf.manifest["python"]
-            size = {} if self.is_running else {"bytes": shelf.nbytes}
-            return {"python": python, **size}
-        return {"python": this_python()}
-
     @property
     def has_begun(self) -> bool:
         """Whether it has ever run here."""
@@ -97,21 +87,6 @@ class Hosted:
     def runner(self) -> Runner | None:
         """What it runs in, or lies on, here."""
         return self._runner
-
-    def summary(self) -> dict[str, Any]:
-        """The task as JSON, for a node that is not its home."""
-        return {
-            "id": self.id,
-            "name": self.about["name"],
-            "what": self.about.get("what", "task"),
-            "state": "running",
-            "node": self._node.here["name"],
-            "endpoint": self._node.here["endpoint"],
-            "home": self.about["home"]["name"],
-            "submitted": None,
-            "progress": None,
-            "hops": [],
-        }
 
     # A new task -------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from hetmig.errors import (
     TaskLost,
 )
 from hetmig.node import protocol
+from hetmig.node.described import needs
 from hetmig.node.hosted import Hosted
 from hetmig.node.keys import is_loopback
 from hetmig.node.link import Link
@@ -52,7 +53,7 @@ class Moves:
         node = self._node
         link = await node.directory.reach(target, node.about(), timeout)
         request = {"task": task, "home": node.tasks[task].about["home"]}
-        request.update(node.tasks[task].needs())
+        request.update(needs(node.tasks[task]))
         seconds = max(timeout, _RESERVE_SECONDS)
         try:
             answer = await link.request(protocol.RESERVE, request, timeout=seconds)

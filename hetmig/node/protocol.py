@@ -87,6 +87,7 @@ class Limits:
 
 
 LIMITS = Limits()
+_PLAIN = (str, int, type(None))
 _TEXT = 1 << 16
 """Characters of an error's message that are handed on; it may quote what a program made."""
 
@@ -161,7 +162,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     if isinstance(error, NotMigratable):
         frame = list(error.frame) if error.frame else None
         described.update(reason=error.reason[:_TEXT], frame=frame, variable=error.variable)
-        plain = {key: value for key, value in error.data.items() if type(value) in (str, int)}
+        plain = {key: value for key, value in error.data.items() if type(value) in _PLAIN}
         described["data"] = plain
     return described
 

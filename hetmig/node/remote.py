@@ -24,6 +24,7 @@ from hetmig.errors import (
     ProtocolError,
 )
 from hetmig.node import protocol
+from hetmig.node.described import summary
 from hetmig.node.directory import certificate_of
 from hetmig.node.hosted import Hosted
 from hetmig.node.link import Link
@@ -122,7 +123,8 @@ async def _reach(node: Node, kind: str, header: dict[str, Any], parcel: Parcel |
                     return left
             return await _elsewhere(node, kind, header, parcel)
         except InMotion:
-            if time.monotonic() > until:
+            # The node that was asked first begins anew; those on the way would do so many times.
+            if want(header, "ways", int, 0) > 0 or time.monotonic() > until:
                 raise
         await asyncio.sleep(_PAUSE)
 
@@ -191,7 +193,7 @@ def _told(found: dict[int, Answer]) -> Told:
 
 async def _where(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None) -> Told:
     record = node.home.records.get(hosted.id)
-    return {"task": record.summary() if record else hosted.summary()}, None
+    return {"task": record.summary() if record else summary(hosted, node.here)}, None
 
 
 async def _move(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None) -> Told:
@@ -263,10 +265,14 @@ async def _while_it_lives(record: Any, work: Coroutine[Any, Any, Told]) -> Told:
 async def _by_others(
     node: Node, hosted: Hosted | None, kind: str, header: dict[str, Any], parcel: Parcel | None
 ) -> Told:
-    """Ask its home node; if that is silent, the node it went to from here."""
+    """Ask its home node; if that is silent, the node it went to from here.
+
+    Who is sent here by another node is sent on: the home node has not heard of that move yet.
+    """
     task, home = want(header, "task", str), want(header, "home", dict, None)
     forward = None if hosted is None else hosted.forward
-    if home is not None and home != node.here:
+    was_sent = forward is not None and header["ways"] > 1
+    if home is not None and home != node.here and not was_sent:
         try:
             return await _forward(node, home, kind, header, parcel)
         except NodeUnreachable:

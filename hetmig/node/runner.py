@@ -86,7 +86,8 @@ class Runner:
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)
         asynchronous.connect(lambda: self.runtime.preemptor.pending, move)
-        os.register_at_fork(after_in_child=self.runtime.disown)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.runtime.disown)
 
     def run(self) -> None:
         """Announce ourselves, wait for a task, run it, report how it ended."""

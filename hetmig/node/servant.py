@@ -127,9 +127,7 @@ class Servant:
         """What is called.  Names that a class keeps to itself are not for others."""
         kind = type(self.object).__qualname__
         if name.startswith("_") and not (name.startswith("__") and name.endswith("__")):
-            raise AttributeError(
-                f"{kind}.{name} is private: an actor is called by public names only"
-            )
+            raise AttributeError(f"{kind}.{name} is private, and not for calls from elsewhere")
         method: Callable[..., object] = getattr(self.object, name)
         if not callable(method):
             raise TypeError(f"{kind}.{name} is not a method but a {type(method).__name__}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from hetmig.errors import HetmigError
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
+from hetmig.node.sockets import new_event_loop
 
 __all__ = ["Settings", "embedded_main", "serve"]
 
@@ -50,14 +53,20 @@ def serve(settings: Settings, on_ready: Callable[[Node], None] = lambda node: No
 
     Raises HetmigError if it cannot start.
     """
-    asyncio.run(_serve(settings, on_ready))
+    _run(_serve(settings, on_ready))
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main)
 
 
 async def _serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(signum, stop.set)
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt
+            loop.add_signal_handler(signum, stop.set)
     node = await _start(settings)
     try:
         on_ready(node)
@@ -105,9 +114,12 @@ def embedded_main(settings: dict[str, Any]) -> None:
     """
     logging.basicConfig(format=f"[{settings['name']}] %(message)s", level=logging.WARNING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
-    sys.executable = settings["python"][0]
+    if os.name == "posix":
+        sys.executable = settings["python"][0]
+    else:  # the host's path of it means nothing to another system
+        settings["python"] = [sys.executable]
     try:
-        asyncio.run(_embedded(Settings(**settings)))
+        _run(_embedded(Settings(**settings)))
     except HetmigError as error:
         _say({"error": str(error)})
         sys.exit(1)

@@ -8,6 +8,7 @@ that is to begin at another node lie on a shelf as well, until they are handed o
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,8 +23,10 @@ __all__ = ["Shelf", "Shelves"]
 class Shelves:
     """All objects of a node, and the memory they may take together."""
 
-    LIMIT = 4 << 30
+    LIMIT = min(4 << 30, sys.maxsize // 4)
     """Bytes."""
+    EACH = 4096
+    """Bytes that an object costs beside its own: the records of it."""
 
     def __init__(self) -> None:
         self.used = 0
@@ -31,11 +34,11 @@ class Shelves:
     def make(self, manifest: dict[str, Any], nbytes: int) -> Shelf:
         """Room for an object of this size.  Raises NotMigratable if there is none."""
         self.require(nbytes)
-        return Shelf(self, manifest, nbytes)
+        return Shelf(self, manifest, nbytes + self.EACH)
 
     def require(self, nbytes: int) -> None:
         """Raise NotMigratable if an object of this size has no room."""
-        if self.used + nbytes > self.LIMIT:
+        if self.used + nbytes + self.EACH > self.LIMIT:
             raise NotMigratable(
                 f"there is no room for an object of {nbytes} bytes: the node keeps {self.LIMIT} "
                 f"at most and has {self.used}; delete objects, or move them to another node"

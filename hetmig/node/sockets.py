@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,12 +22,17 @@ from hetmig.errors import HetmigError
 from hetmig.node.keys import Identity
 from hetmig.node.protocol import LIMITS, Buffer
 
-__all__ = ["Gatekeeper", "close", "make_door", "make_link", "post"]
+__all__ = ["Gatekeeper", "close", "make_door", "make_link", "new_event_loop", "post"]
 
 _log = logging.getLogger("hetmig")
 _NO_COPY = 64 * 1024
 LINGER = 1000
 """Milliseconds a closing socket may still take to send."""
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """An event loop on which ZeroMQ's sockets can be awaited: Windows' usual one can't do that."""
+    return asyncio.new_event_loop() if os.name == "posix" else asyncio.SelectorEventLoop()
 
 
 class Gatekeeper:

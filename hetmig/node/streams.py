@@ -20,6 +20,9 @@ from hetmig.node.channel import Channel
 __all__ = ["Outlets", "TaskStream"]
 
 _PIECE = 256 * 1024
+_POLLED_PIPES = os.name == "posix"
+"""One can look whether something is in a pipe.  Where not, what C code and child processes write
+stays with the node."""
 
 
 class TaskStream(io.TextIOWrapper):
@@ -68,11 +71,12 @@ class Outlets:
         self._emit = emit
         self._streams = {}
         for number, name in ((1, "stdout"), (2, "stderr")):
-            source, sink = os.pipe()
-            os.dup2(sink, number, inheritable=True)
-            os.close(sink)
-            os.set_blocking(source, False)
-            self._pipes[source] = name
+            if _POLLED_PIPES:
+                source, sink = os.pipe()
+                os.dup2(sink, number, inheritable=True)
+                os.close(sink)
+                os.set_blocking(source, False)
+                self._pipes[source] = name
             self._streams[name] = TaskStream(_Raw(name, number, self._write))
         for name, stream in self._streams.items():
             setattr(sys, name, stream)

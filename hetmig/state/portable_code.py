@@ -7,6 +7,7 @@ makes of it is compiled by the destination.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,16 @@ __all__ = [
     "reduce_code",
     "reduce_forward_reference",
     "reduce_function",
+    "reduce_partial_method",
     "reduce_source",
 ]
 
 Reduced = tuple[Any, ...]
 
+_sample: Any = functools.singledispatch(len)
+_DISPATCHES = _sample.__code__
+_OF_DISPATCH = ("registry", "dispatch", "register", "_clear_cache", "__wrapped__")
+"""What each such function has of its own."""
 _OF_ANNOTATIONS = (
     "__annotate_func__",
     "__annotations_cache__",
@@ -74,6 +80,8 @@ def reduce_source(pickler: Pickler, source: sources.Source) -> Reduced:
 
 def reduce_function(pickler: Pickler, function: FunctionType) -> Reduced:
     """A function that is not importable; its free variables have names instead of an order."""
+    if function.__code__ is _DISPATCHES:
+        return _reduce_dispatching(function)
     namespace = pickler.namespace(function.__globals__)
     code = pickler.home(function.__code__, function.__globals__)
     arguments = (code, namespace, function.__code__.co_freevars, function.__closure__ or ())
@@ -91,6 +99,19 @@ def reduce_function(pickler: Pickler, function: FunctionType) -> Reduced:
     if pickler.namespaces == "referenced" and pickler.imported_as(function.__globals__) is None:
         state["globals"] = Unsent(function.__globals__, global_names(function.__code__))
     return recompiled.function, arguments, state, None, None, recompiled.fill_function
+
+
+def _reduce_dispatching(function: Any) -> Reduced:
+    """A `functools.singledispatch` function: its library's own code is another in each version."""
+    state = {name: value for name, value in vars(function).items() if name not in _OF_DISPATCH}
+    filling = dict(function.registry), state
+    made = recompiled.dispatching, (function.__name__,)
+    return *made, filling, None, None, recompiled.fill_dispatching
+
+
+def reduce_partial_method(pickler: Pickler, method: Any) -> Reduced:
+    """A `functools.partialmethod`; what `copyreg` would do fails from 3.14 on."""
+    return recompiled.partial_method, (method.func, method.args, method.keywords)
 
 
 def reduce_forward_reference(pickler: Pickler, reference: Any) -> Any:

@@ -92,10 +92,9 @@ def _is_empty(value: object) -> bool:
     if type(value) is not CellType:  # isinstance() would ask a weak proxy for its object
         return False
     try:
-        value.cell_contents
+        return value.cell_contents is UNBOUND  # which no cell holds
     except ValueError:
         return True
-    return False
 
 
 def _text(located: sources.Located, alone: bool) -> str:

@@ -65,6 +65,8 @@ class Assembly:
         self.at_end: list[Callable[[], object]] = []
         self.looped: set[int] = set()
         self.outlines: dict[int, Any] = {}
+        self.hollow_classes: set[type] = set()
+        self.unfinished_classes: dict[type, Any] = {}
         self.first_tokens: dict[tuple[int, int], contextvars.Token[Any]] = {}
 
 
@@ -115,6 +117,16 @@ def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
 def outlines() -> dict[int, Any]:
     """By the identity of a hollow portable generator, its outline and form."""
     return _assembly().outlines
+
+
+def hollow_classes() -> set[type]:
+    """Portable classes of this state that lack their members, or what a library has to add."""
+    return _assembly().hollow_classes
+
+
+def unfinished_classes() -> dict[type, Any]:
+    """Those of them that have their members, and what the library has to do."""
+    return _assembly().unfinished_classes
 
 
 def at_end(action: Callable[[], object]) -> None:

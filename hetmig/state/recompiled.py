@@ -5,6 +5,7 @@ Every name here stands in parcels and checkpoints: to rename one is to break the
 
 from __future__ import annotations
 
+import functools
 import sys
 import typing
 import weakref
@@ -149,6 +150,34 @@ def fill_generator(made: Generator, held: tuple[Any, ...]) -> None:
     rebuild.complete_generator(made, filled)
 
 
+def dispatching(name: str) -> Any:
+    """A `functools.singledispatch` function that knows of no types yet."""
+
+    def unknown(*arguments: object) -> None:
+        raise TypeError("this function is not complete yet")
+
+    unknown.__name__ = name
+    return functools.singledispatch(unknown)
+
+
+def fill_dispatching(
+    function: Any, filling: tuple[dict[type, Callable[..., Any]], dict[str, Any]]
+) -> None:
+    """Give it what it calls for each type, and its attributes."""
+    registered, state = filling
+    for cls, called in registered.items():
+        function.register(cls, called)
+    functools.update_wrapper(function, registered[object])
+    vars(function).update(state)
+
+
+def partial_method(
+    function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    """A method with some of its arguments."""
+    return functools.partialmethod(function, *args, **keywords)
+
+
 def forward_reference(name: str, options: dict[str, Any]) -> Any:
     """The name in an annotation of something that may come later."""
     return typing.ForwardRef(name, **options)
@@ -156,7 +185,10 @@ def forward_reference(name: str, options: dict[str, Any]) -> Any:
 
 def new_class(constructor: Callable[..., type], *args: Any) -> type:
     """A class which still lacks its members, or the one of this process if it comes home."""
-    return rebuild.new_class(constructor, *args)
+    made = rebuild.new_class(constructor, *args)
+    if made not in rebuild.known_classes:
+        rebuild.hollow_classes().add(made)
+    return made
 
 
 def fill_class(cls: type, filling: tuple[Callable[[type, Any], Any], Any, Any]) -> None:
@@ -166,5 +198,23 @@ def fill_class(cls: type, filling: tuple[Callable[[type, Any], Any], Any, Any]) 
         return
     setter(cls, state)
     rebuild.known_classes.add(cls)
-    if steps:
-        generated.finish(cls, steps)
+    rebuild.unfinished_classes()[cls] = steps
+    _finish_classes()
+
+
+def _finish_classes() -> None:
+    """Have the libraries do their part for all classes whose bases are complete.
+
+    A base may refer to what derives from it, which is read before the base is filled then.
+    """
+    hollow, unfinished = rebuild.hollow_classes(), rebuild.unfinished_classes()
+    progress = True
+    while progress:
+        progress = False
+        for cls, steps in list(unfinished.items()):
+            if not any(base in hollow for base in cls.__mro__ if base is not cls):
+                del unfinished[cls]
+                if steps:
+                    generated.finish(cls, steps)
+                hollow.discard(cls)
+                progress = True

@@ -416,6 +416,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     types.MethodType: _reduce_method,
     type(functools.lru_cache(_reduce_view)): _reduce_lru_cache,
     functools.cached_property: _reduce_cached_property,
+    functools.partialmethod: portable_code.reduce_partial_method,
     type({}.keys()): _reduce_view("keys"),
     type({}.values()): _reduce_view("values"),
     type({}.items()): _reduce_view("items"),

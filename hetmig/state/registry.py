@@ -11,8 +11,9 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, TypeVar
 
 from hetmig.errors import NotMigratable
+from hetmig.state.namespaces import by_reference
 
-__all__ = ["learn", "reducer_of", "register", "registrations", "thawed"]
+__all__ = ["learn", "of_program", "reducer_of", "register", "registrations", "thawed"]
 
 T = TypeVar("T")
 
@@ -72,6 +73,15 @@ def learn(registration: Registration) -> None:
 def registrations() -> dict[type, Registration]:
     """All of them."""
     return dict(_known)
+
+
+def of_program() -> list[Registration]:
+    """Those that no import makes at the destination: their functions travel by value."""
+    return [
+        found
+        for found in _known.values()
+        if not all(by_reference(getattr(part, "__module__", None)) for part in found[:3])
+    ]
 
 
 def reducer_of(cls: type) -> Callable[[Any, Any], Any] | None:

@@ -112,7 +112,9 @@ def arrive(text: str, file: str, flags: int, optimize: int) -> Source:
 
 def _belongs_to_module(file: str) -> bool:
     """Whether a module of this process was read from a file of that name."""
-    return any(getattr(module, "__file__", None) == file for module in list(sys.modules.values()))
+    # in their dictionaries: a module's own __getattr__ is not to run
+    spaces = [getattr(module, "__dict__", {}) for module in list(sys.modules.values())]
+    return any(space.get("__file__") == file for space in spaces)
 
 
 def locate(code: CodeType, namespace: dict[str, Any] | None = None) -> Located:
@@ -183,9 +185,10 @@ def _all_texts(code: CodeType, namespace: dict[str, Any]) -> Iterator[str | None
     yield _read(file)
     yield _read(namespace.get("__file__"))  # of what is frozen into the interpreter
     yield "".join(linecache.getlines(file, namespace))
-    with contextlib.suppress(OSError, TypeError, IndexError):
-        lines, _ = inspect.findsource(code)  # knows the lines of `python -c` and of the prompt
-        yield "".join(lines)
+    if file.startswith("<"):
+        with contextlib.suppress(OSError, TypeError, IndexError):
+            lines, _ = inspect.findsource(code)  # knows those of `python -c` and of the prompt
+            yield "".join(lines)
 
 
 def text_of_module(module: ModuleType) -> str | None:
@@ -218,6 +221,11 @@ def _read(file: Any) -> str | None:
 @contextlib.contextmanager
 def _no_warnings() -> Iterator[None]:
     """The program's own compilation has given its warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    # Not `catch_warnings`: it has every warning shown again that is to be shown but once.
+    ignore: Any = ("ignore", None, Warning, None, 0)
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]
+    filters.insert(0, ignore)
+    try:
         yield
+    finally:
+        filters.remove(ignore)

@@ -16,7 +16,10 @@ from hetmig.interpreter.activation import NULL, UNBOUND
 from hetmig.state import rebuild
 from hetmig.state.iterators import sequences
 
-__all__ = ["MEMO", "PRELUDE", "known_to_all"]
+__all__ = ["MEMO", "MORE_THAN_A_VALUE", "PRELUDE", "known_to_all"]
+
+MORE_THAN_A_VALUE = b"+"
+"""Ends a stream with submodules to import behind it; a value alone ends in pickle's own mark."""
 
 _FUNCTIONS: tuple[Callable[..., object], ...] = (
     rebuild.code,

@@ -2,7 +2,7 @@
 //
 //     node pyodide.mjs DIRECTORY WRAPPER ARGUMENT...
 //
-// DIRECTORY holds node_modules/pyodide and site (pure Python packages); WRAPPER is sys.executable.
+// DIRECTORY holds node_modules/pyodide and site-packages (pure Python packages); WRAPPER is sys.executable.
 // The host's files are there under their own names, standard streams are passed through as bytes.
 // There are no threads, no child processes and no sockets.
 import { readSync, readdirSync, writeSync } from "node:fs";
@@ -91,7 +91,7 @@ main
 `);
 let status = 1;
 try {
-  status = main(`${directory}/site`, wrapper, process.cwd(), PYTHONPATH, python.toPy(rest));
+  status = main(`${directory}/site-packages`, wrapper, process.cwd(), PYTHONPATH, python.toPy(rest));
 } catch (error) {
   if (typeof error.status === "number") {
     status = error.status; // os._exit()

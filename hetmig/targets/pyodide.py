@@ -37,7 +37,7 @@ def build(target: PyodidePython, directory: Path) -> Path:
     options = ["--silent", "--no-fund", "--no-audit", "--no-save", "--ignore-scripts"]
     package = f"pyodide@{target.release}"
     run("npm's pyodide", ["npm", "install", *options, "--prefix", directory, package])
-    add_wheels(WHEELS, directory / "site", target.version)
+    add_wheels(WHEELS, directory / "site-packages", target.version)
     shutil.copy(_RUNNER, directory / _RUNNER.name)
     wrapper = directory / "bin" / "python"
     wrapper.parent.mkdir()

@@ -36,7 +36,7 @@ import os
 import sys
 
 _given = [entry for entry in os.environ.get("PYTHONPATH", "").split(":") if entry]
-sys.path[:0] = ["Z:" + entry for entry in _given]
+sys.path[:0] = [os.path.normpath("Z:" + entry) for entry in _given]
 """
 
 # With a regular file as a standard stream CPython does not start ("Invalid handle"): pipes do.
@@ -60,7 +60,7 @@ exec {command} "$@"
 def recipe(target: WindowsPython, place: Path) -> Mapping[str, Any]:
     """What the target is made from."""
     fields = dataclasses.asdict(target)
-    return {**fields, "wheels": list(_WHEELS), "place": str(place)}
+    return {**fields, "wheels": list(_WHEELS), "site": _SITE, "place": str(place)}
 
 
 def build(target: WindowsPython, directory: Path) -> Path:
@@ -72,10 +72,10 @@ def build(target: WindowsPython, directory: Path) -> Path:
     _add_python(target, windows)
     shutil.copy(root / _ZLIB, windows)
     platform = [f"--platform={tag}" for tag in ("win_amd64", "any")]
-    add_wheels(_WHEELS, windows / "site", target.version, platform)
-    (windows / "site" / "sitecustomize.py").write_text(_SITE)
+    add_wheels(_WHEELS, windows / "site-packages", target.version, platform)
+    (windows / "site-packages" / "sitecustomize.py").write_text(_SITE)
     name = "python" + target.version.replace(".", "")
-    (windows / f"{name}._pth").write_text(f"{name}.zip\n.\nsite\nimport site\n")
+    (windows / f"{name}._pth").write_text(f"{name}.zip\n.\nsite-packages\nimport site\n")
     programs = root / "usr" / "lib" / "wine"
     wrapper = directory / "bin" / "python"
     wrapper.parent.mkdir()

@@ -112,5 +112,6 @@ def test_a_value_of_dumps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     assert ": a value, " in shown
     assert f"made by {sys.implementation.name} {platform.python_version()}\n" in shown
+    assert "for every version of Python" in shown
     assert "Payload: 1 buffer" in shown
     assert "None" not in shown

@@ -8,8 +8,8 @@ from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL
 from hetmig.interpreter.filling import Entry, fill, fits
+from hetmig.interpreter.labels import Label
 from hetmig.interpreter.portable import places_of
-from hetmig.interpreter.roles import Label
 
 SOURCE = "def f(): pass"
 ROLES = places_of(compile(SOURCE, "s", "exec"), SOURCE).roles

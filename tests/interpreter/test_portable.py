@@ -4,7 +4,6 @@ What goes to other versions is tested in tests/matrix, and in test_crossing.
 """
 
 import contextlib
-import functools
 import importlib
 import inspect
 import sys
@@ -242,10 +241,8 @@ def test_a_case_in_words_of_its_source(module, name):
         outcome(lambda: above(run), arguments=arguments, recorder=output)
     assert images or refused
     for image, written in images:
-        run, extra = thaw(image)
+        run, _ = thaw(image)
         with recording(written) as output:
-            ended = outcome(
-                run, arguments=functools.partial(extra.get, "arguments"), recorder=output
-            )
+            ended = outcome(run, recorder=output)
         assert expected.difference(ended) is None
     program.restore()

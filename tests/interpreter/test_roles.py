@@ -4,7 +4,8 @@ import textwrap
 
 import pytest
 
-from hetmig.interpreter.roles import FILLED, Roles, is_constant
+from hetmig.interpreter.labels import FILLED, is_constant
+from hetmig.interpreter.roles import Roles
 from hetmig.interpreter.syntax import syntax_of
 
 

@@ -40,7 +40,7 @@ def main() -> int:
         "sums": "\n".join([table.sums(results), *missing]),
         "refusals": table.refusals(results),
         "not_run": table.not_run(results),
-        "chain": f"{len(journey.hops)} hops: {', '.join(journey.hops)}.",
+        "chain": table.chain(journey),
     }
     page = table.PAGE.read_text("utf-8")
     table.PAGE.write_text(table.written(page, parts), "utf-8")

@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from hetmig.targets import TARGETS
-from tests.matrix.pairs import Results, Tally
+from tests.matrix.chain import Journey
+from tests.matrix.pairs import Results, Tally, short
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "portability.md"
 
@@ -77,10 +78,22 @@ def refusals(results: Results) -> str:
 
 
 def _general(reason: str) -> str:
-    """A reason as it is said of many programs: without their names."""
+    """A reason as it is said of many programs: without their names and places of a host."""
+    reason = re.sub(r" from '[^']*'", "", reason)
     reason = re.sub(r" between \S+ and \S+", " between … and …", reason)
     reason = re.sub(r"its code is \w{8,} at the source of the state and \w{8,} here", "…", reason)
     return reason.replace("|", "\\|").replace("<", "\\<")
+
+
+def chain(journey: Journey) -> str:
+    """How often the traveller came to each target, and where it was refused."""
+    times = Counter(journey.hops)
+    hops = ", ".join(f"`{name}` {count}" for name, count in times.items())
+    reasons = Counter(_general(short(reason)) for reason in journey.refused)
+    refused = [f"- {count} x {reason}" for reason, count in reasons.most_common()]
+    return "\n".join(
+        [f"{len(journey.hops)} hops: {hops}; {len(journey.refused)} refusals.", *refused]
+    )
 
 
 def not_run(results: Results) -> str:

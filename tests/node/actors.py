@@ -102,6 +102,25 @@ async def awaits(actor: Actor, path: str) -> tuple[list[int], str | None, str | 
     return numbers, await actor.wait_for(path), hetmig.here()
 
 
+def same(reference: Any) -> Any:
+    return reference
+
+
+def asks_for_others(ledger: Actor) -> list[str]:
+    """Gives its reply away, and does not wait long enough for another."""
+    other = hetmig.spawn(Ledger)
+    reply = ledger.write("x")
+    errors = []
+    for attempt in (lambda: other.wait_on(reply).result(30), lambda: ledger.write(1).result(0)):
+        try:
+            attempt()
+        except (hetmig.HetmigError, TimeoutError) as error:
+            errors.append(f"{type(error).__name__}: {error}")
+    assert reply.result(30) == reply.result() == 1
+    other.delete()
+    return errors
+
+
 def write_all(actor: Actor, name: str, count: int) -> list[int]:
     """A task that calls an actor: all calls at once, then the answers."""
     replies = [actor.write(name, i) for i in range(count)]

@@ -238,6 +238,28 @@ def test_a_killed_process_fails_what_was_not_answered(ledger: Actor) -> None:
         ledger.migrate("c")
 
 
+NONSENSE: list[tuple[str, dict[str, Any]]] = [
+    ("get", {}),
+    ("call", {}),
+    ("call", {"method": "read", "sender": "s", "n": 1, "base": 1}),
+    ("answers", {"sender": "s", "low": 1, "got": [], "seconds": float("nan")}),
+    ("answers", {"sender": "s", "low": "1", "got": [], "seconds": 0}),
+    ("answers", {"sender": ["s"], "low": 1, "got": None, "seconds": 0}),
+    ("move-object", {"to": 1, "timeout": 1}),
+    ("where", {"task": 7}),
+    ("where", {"task": "unknown", "home": {"name": "x"}}),
+    ("where", {"task": "unknown", "home": {"name": "x", "endpoint": "tcp://h:1", "key": "k"}}),
+    ("where", {"task": "unknown", "ways": 1 << 40}),
+]
+
+
+def test_requests_that_make_no_sense(nodes: Nodes, ledger: Actor) -> None:
+    for kind, more in NONSENSE:
+        with pytest.raises(hetmig.HetmigError):
+            nodes._ask(kind, {"task": ledger.id, "home": ledger.home, **more}, 20)
+    assert ledger.read().result(TIMEOUT) == []
+
+
 def test_a_stopped_one_has_done_what_came_before(nodes: Nodes, ledger: Actor) -> None:
     calls = [ledger.write(i) for i in range(5)]
     ledger.stop().result(TIMEOUT)
@@ -289,20 +311,7 @@ def test_a_task_makes_actors_and_objects(nodes: Nodes) -> None:
 
 
 def test_a_reply_is_of_the_task_that_called(nodes: Nodes, ledger: Actor) -> None:
-    def asks_for_others(ledger: Actor) -> list[str]:
-        other = hetmig.spawn(actors.Ledger)
-        reply = ledger.write("x")
-        errors = []
-        for attempt in (lambda: other.wait_on(reply).result(30), lambda: ledger.write(1).result(0)):
-            try:
-                attempt()
-            except (hetmig.HetmigError, TimeoutError) as error:
-                errors.append(f"{type(error).__name__}: {error}")
-        assert reply.result(30) == reply.result() == 1
-        other.delete()
-        return errors
-
-    first, second = nodes.submit(asks_for_others, ledger).result(TIMEOUT)
+    first, second = nodes.submit(actors.asks_for_others, ledger).result(TIMEOUT)
     assert "another task's" in first
     assert second.startswith("TimeoutError")
 
@@ -370,6 +379,27 @@ def test_a_class_that_is_another_one_there_is_refused(versions: LocalNodes, coun
         with pytest.raises(SourceChanged) as caught:
             nodes.spawn(counting.Counter, at="new")
         assert caught.value.data["present"] == present
+
+
+def test_between_python_versions(
+    foreign: Callable[[str], Path], counting: Any, tmp_path: Path
+) -> None:
+    """As data, and by the class's source: the bytecode of both has nothing in common."""
+    other = foreign("3.14" if sys.version_info[:2] != (3, 14) else "3.12")
+    with (
+        LocalNodes(2, python=[None, str(other)], path=[str(tmp_path)]) as pair,
+        connect(pair[0], keys=pair.keys, echo=False) as nodes,
+    ):
+        ref = nodes.put({"big": 2**70, "text": "\udc80"}, at="b")
+        assert ref.get() == {"big": 2**70, "text": "\udc80"}
+        ref.move("a")
+        for ship in (False, True):
+            counter = nodes.spawn(counting.Counter, at="b", ship=ship)
+            assert counter.add().result(TIMEOUT) == 1
+            for number, place in ((2, "a"), (3, "b")):
+                assert counter.migrate(place).destination == place
+                assert counter.add().result(TIMEOUT) == number
+            counter.delete()
 
 
 def test_a_class_that_is_shipped_is_the_same_everywhere(

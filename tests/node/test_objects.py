@@ -70,7 +70,7 @@ def test_a_reference_can_be_pickled(nodes: Nodes, cluster: LocalNodes) -> None:
 def test_a_task_uses_it_and_returns_references(nodes: Nodes) -> None:
     ref = nodes.put([1, 2], at="b")
     assert nodes.submit(actors.fetch, ref, "c").result(TIMEOUT) == ([1, 2], "c", "a")
-    passed_on = nodes.submit(lambda ref: ref, ref).result(TIMEOUT)
+    passed_on = nodes.submit(actors.same, ref).result(TIMEOUT)
     assert passed_on.get() == [1, 2]
 
 
@@ -135,7 +135,7 @@ def test_a_task_or_actor_is_not_fetched(nodes: Nodes) -> None:
 
 def test_a_node_keeps_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
-        monkeypatch.setattr(Shelves, "LIMIT", 100)
+        monkeypatch.setattr(Shelves, "LIMIT", 100 + Shelves.EACH)
         shelves = Shelves()
         shelf = shelves.make({}, 60)
         with pytest.raises(NotMigratable, match="no room"):

@@ -9,7 +9,14 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hetmig.errors import FrameAddress, HetmigError, MigrationRefused, ProtocolError, TaskLost
+from hetmig.errors import (
+    FrameAddress,
+    HetmigError,
+    MigrationRefused,
+    ProtocolError,
+    SourceChanged,
+    TaskLost,
+)
 from hetmig.node.protocol import (
     Limits,
     check_limits,
@@ -117,3 +124,13 @@ def test_other_errors() -> None:
     assert len(json.dumps(describe_error(TaskLost("x" * (1 << 25))))) < 1 << 20
     for odd in (None, {}, {"type": "os"}, {"type": "FrameAddress"}, {"type": "sys", "message": 3}):
         assert type(rebuild_error(odd)) is HetmigError
+
+
+def test_an_errors_plain_data_travels_and_nothing_else() -> None:
+    error = SourceChanged("another", function="m.f", needed="ab", present=None, odd=object())
+    described = json.loads(json.dumps(describe_error(error)))
+    again = rebuild_error(described)
+    assert type(again) is SourceChanged
+    assert again.data == {"function": "m.f", "needed": "ab", "present": None}
+    described["data"] = {"frame": 1, "reason": 2, "variable": 3, "kept": 4}
+    assert rebuild_error(described).data == {"kept": 4}

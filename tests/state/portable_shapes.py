@@ -62,6 +62,33 @@ def managed(x):
     yield x
 
 
+@functools.singledispatch
+def dispatched(x):
+    "The text of dispatched."
+    return "any", dispatched.dispatch(str) is dispatched.dispatch(object)
+
+
+@dispatched.register
+def _(x: int):
+    return "int", dispatched("")
+
+
+class Partial:
+    partial = functools.partialmethod(lambda self, a, b=0, *, c: (a, b, c), 1, c=3)
+
+    @functools.singledispatchmethod
+    def dispatched(self, x):
+        return "any"
+
+    @dispatched.register
+    def _(self, x: int):
+        return "int"
+
+    @functools.cached_property
+    def cached(self):
+        return [self.partial()]
+
+
 class Base(abc.ABC):
     registry: ClassVar = []
     __slots__ = ("__hidden", "slot")
@@ -138,6 +165,26 @@ class Frozen:
 @dataclasses.dataclass(frozen=True)
 class Derived(Frozen):
     g: str = "g"
+
+
+@dataclasses.dataclass
+class Root:
+    """Refers to what derives from it, so that one is read while the other is not complete."""
+
+    a: int
+
+    def leaf(self):
+        return Leaf(self.a, 2)
+
+
+@dataclasses.dataclass
+class Branch(Root):
+    b: int
+
+
+@dataclasses.dataclass
+class Leaf(Branch):
+    c: int = 3
 
 
 class Point(NamedTuple):
@@ -244,6 +291,8 @@ def make():
         "decorated": decorated,
         "annotated": annotated,
         "fibonacci": fibonacci,
+        "dispatched": dispatched,
+        "methods": Partial(),
         "managed": managed,
         "asked": of_prompt(),
         "child": Child(),
@@ -252,6 +301,7 @@ def make():
         "ordered": [Ordered(1, [2]), Ordered(0)],
         "frozen": {Frozen(a=1, i=3)},
         "derived": Derived(a=1),
+        "root": Root(1),
         "point": Point(3),
         "named": Named(9),
         "red": Color.RED,
@@ -359,6 +409,15 @@ _CHECKS = {
     "decorated": lambda f: (f(4), f.__wrapped__.__wrapped__(3), f.__annotations__),
     "annotated": lambda function: function(1),
     "fibonacci": lambda function: (function(30), function.cache_info()),
+    "dispatched": lambda f: (
+        f(1),
+        f(""),
+        f.__doc__,
+        f.__name__,
+        list(f.registry),
+        f.__wrapped__(""),
+    ),
+    "methods": lambda one: (one.partial(2), one.dispatched(1), one.dispatched(""), one.cached),
     "managed": _managed,
     "asked": lambda f: (f(1), inspect.getsource(f), f.__code__.co_filename),
     "child": _child,
@@ -367,6 +426,7 @@ _CHECKS = {
     "ordered": _ordered,
     "frozen": _frozen,
     "derived": _derived,
+    "root": lambda root: (root, root.leaf(), type(root).__mro__[-1]),
     "point": _point,
     "named": lambda one: (one, type(one)(1, 2, 3)._asdict(), type(one).__module__),
     "red": _red,

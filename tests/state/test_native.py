@@ -181,6 +181,47 @@ def test_classes_of_a_script():
     assert (tree.value, bool(tree.left)) == (5, False)
 
 
+def test_classes_of_a_script_in_another_process(tmp_path):
+    parcel = tmp_path / "parcel"
+    elsewhere.run_script(
+        tmp_path / "script.py",
+        """
+        import ctypes, pathlib, sys, hetmig
+
+        class Point(ctypes.Structure):
+            _fields_ = (("x", ctypes.c_int), ("y", ctypes.c_long * 2))
+            def total(self):
+                return self.x + sum(self.y)
+
+        class Wire(ctypes.BigEndianStructure):
+            _pack_ = 1
+            _layout_ = "ms"
+            _fields_ = (("kind", ctypes.c_uint8), ("length", ctypes.c_uint32))
+
+        class Either(ctypes.Union):
+            _fields_ = (("a", ctypes.c_int), ("b", ctypes.c_float))
+
+        class Three(ctypes.Array):
+            _type_, _length_ = Point, 3
+
+        values = [Point(1, (2, 3)), Wire(1, 2), Either(b=1.0), Three(Point(7)), Point]
+        for portable in (False, True):
+            parcel = hetmig.dumps(values, portable=portable)
+            pathlib.Path(f"{sys.argv[1]}{portable}").write_bytes(parcel)
+        """,
+        parcel,
+    )
+    said = """
+        import ctypes, pathlib, sys, hetmig
+        point, wire, either, three, cls = hetmig.loads(pathlib.Path(sys.argv[1]).read_bytes())
+        print(point.total(), bytes(wire), either.b, three[0].x, len(three), type(point) is cls)
+    """
+    for portable in (False, True):
+        assert elsewhere.run(said, f"{parcel}{portable}") == (
+            "6 b'\\x01\\x00\\x00\\x00\\x02' 1.0 7 3 True\n"
+        )
+
+
 def test_a_class_of_a_script_in_another_order():
     with pytest.raises(NotMigratable, match="define it in a module"):
         c_types.complete_class(Packed, ({"_hetmig_byte_order_": OTHER}, None))

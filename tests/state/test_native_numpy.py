@@ -57,6 +57,8 @@ ARRAYS = {
     "structured": lambda: np.array([(1, 2.0)], [("a", "i2"), ("b", f"{OTHER}f8", (1,))]),
     "aligned": lambda: np.zeros(2, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
     "objects": lambda: np.array([{"a": 1}, None], object),
+    "objects in columns": lambda: np.array([[1, (2, 3)], [None, "x"]], object, order="F"),
+    "turned objects": lambda: np.array([[1, "a"], [None, [2]], [3, 4]], object)[::-1, ::-1],
     "records": lambda: np.rec.array([(1, 2.0)], dtype="i4,f8"),
     "matrix": lambda: np.ma.MaskedArray([[1, 2]], mask=[[0, 1]]),
     "read-only": frozen_array,
@@ -181,6 +183,17 @@ def test_arrays_of_objects_share():
     part[0] = "x"
     assert whole[2] == "x"
     assert turned[2, 0] == "x"
+
+
+def test_records_with_objects_share():
+    base = np.zeros(3, [("a", object), ("b", "i4")])
+    whole, part = hop([base, base[1:]])
+    part["a"][0] = "x"
+    assert whole["a"][1] == "x"
+    with pytest.raises(NotMigratable, match="fields with objects"):
+        dumps([base, base["a"]])
+    strings = np.array(["a", "bc"], np.dtypes.StringDType() if hasattr(np, "dtypes") else object)
+    assert hop(strings[1:]).tolist() == ["bc"]
 
 
 def test_read_only_views_share():

@@ -118,6 +118,28 @@ def test_travels_with_the_task():
     assert hop(Device("d")).name == "d"
 
 
+def test_goes_along_with_a_call(tmp_path):
+    """A function that is submitted makes objects of a type that its script has registered."""
+    parcel = tmp_path / "call"
+    elsewhere.run_script(
+        tmp_path / "script.py",
+        elsewhere.SEND
+        + """
+import mmap, sys, hetmig
+
+hetmig.register(mmap.mmap, freeze=len, thaw=lambda size: mmap.mmap(-1, size))
+
+def function():
+    return len(hetmig.loads(hetmig.dumps(mmap.mmap(-1, 7))))
+
+send(sys.argv[1], images.freeze_call(function))
+""",
+        parcel,
+    )
+    program = elsewhere.THAW + "function, args, kwargs = arrive(sys.argv[1])\nprint(function())"
+    assert elsewhere.run(program, parcel) == "7\n"
+
+
 def test_goes_on_from_another_process(tmp_path):
     """A script's type and functions, and a second hop without another word of the script's."""
     first, second = tmp_path / "first", tmp_path / "second"

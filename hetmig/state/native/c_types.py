@@ -40,6 +40,13 @@ _KINDS: dict[str, tuple[str, dict[int, Any]]] = {
     **dict.fromkeys("fd", ("float", _FLOATS)),
     "u": ("text", {}),
 }
+_EXAMPLES: tuple[type, ...] = (
+    *(ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._Pointer, ctypes._SimpleCData),
+    *(ctypes.BigEndianStructure, ctypes.LittleEndianStructure),
+    *(ctypes.BigEndianUnion, ctypes.LittleEndianUnion),
+)
+_METACLASSES = {type(cls): cls for cls in reversed(_EXAMPLES)}
+"""Which have no names of their own in some versions."""
 
 
 class _Sample(ctypes.Structure):
@@ -49,6 +56,7 @@ class _Sample(ctypes.Structure):
 _FIELD: type = type(_Sample.x)
 _FIRST = ("_pack_", "_align_", "_layout_", "_anonymous_", "_fields_")
 """What is set on a class before all else, in this order."""
+_NEEDED = ("_type_", "_length_")
 _ORDER = "_hetmig_byte_order_"
 _set_state: Any = cloudpickle.cloudpickle._class_setstate
 _FUNCTION: type = ctypes.CFUNCTYPE(None).__mro__[1]
@@ -101,6 +109,8 @@ def layout_of(cls: Any) -> tuple[Any, ...]:
 
 def reduce_type(cls: Any) -> Any:
     """A type that ctypes has made on the fly, or that has two names; None for all others."""
+    if cls in _METACLASSES:
+        return type, (_METACLASSES[cls],)
     if type(cls) is type or DATA not in cls.__mro__:
         return None
     if issubclass(cls, ctypes.Array) and _is_made(cls):
@@ -151,9 +161,15 @@ def complete_class(cls: type, state: tuple[dict[str, Any], Any]) -> None:
 
 def with_fields(cls: Any, reduced: Any) -> Any:
     """How cloudpickle reduces a class, with what it does not know of structures and unions."""
-    if type(cls) is type or not issubclass(cls, ctypes.Structure | ctypes.Union):
+    if type(cls) is type or DATA not in cls.__mro__:
         return reduced
-    constructor, arguments, (attributes, slots), items, pairs, _ = reduced
+    constructor, arguments, (attributes, slots), items, pairs, setter = reduced
+    if not issubclass(cls, ctypes.Structure | ctypes.Union):
+        # these have to be there when the class is made
+        body = {name: attributes.pop(name) for name in _NEEDED if name in attributes}
+        metaclass, name, bases, keywords, *rest = arguments
+        arguments = metaclass, name, bases, {**keywords, **body}, *rest
+        return constructor, arguments, (attributes, slots), items, pairs, setter
     kept = {name: value for name, value in attributes.items() if type(value) is not _FIELD}
     first = {name: kept.pop(name) for name in _FIRST if name in kept}
     explicit = hasattr(cls, "_swappedbytes_") or ctypes.sizeof(cls) < 2

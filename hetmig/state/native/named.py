@@ -23,16 +23,19 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "_ctypes": ("ctypes",),
     "_py_warnings": ("warnings",),
     "_warnings": ("warnings",),
-    "annotationlib": ("inspect", "typing"),
+    "annotationlib": ("typing", "inspect"),
     "genericpath": ("os.path",),
     "math.integer": ("math",),
     "nt": ("os",),
+    "numpy.rec": ("numpy",),
     "posix": ("os",),
     "profiling.tracing": ("cProfile",),
 }
-"""Modules of the standard library that not every version or system has, and what stands before."""
+"""Modules that not every version or system has, and by what programs import the same."""
 
 _RENAMED = {
+    ("_thread", "lock"): ("_thread", "LockType"),
+    ("re", "prefixmatch"): ("re", "match"),
     ("re", "PatternError"): ("re", "error"),
     ("enum", "EnumDict"): ("enum", "_EnumDict"),
 }
@@ -44,7 +47,7 @@ def reduce_by_public_name(obj: Any) -> tuple[Any, ...] | None:
     if module is None or (module.isidentifier() and module not in _HOMES):
         place = _RENAMED.get((module, name))
         return _reached(*place) if place is not None and _found(*place) is obj else None
-    if module.partition(".")[0] not in sys.stdlib_module_names:
+    if module not in _HOMES and module.partition(".")[0] not in sys.stdlib_module_names:
         return None
     for place in _places(module, name):
         if _found(*place) is obj:

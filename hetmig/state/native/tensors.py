@@ -17,7 +17,15 @@ from typing import Any
 
 from hetmig.errors import NotMigratable
 
-__all__ = ["BY_NAME", "Memory", "new_scalar", "new_tensor", "new_window"]
+__all__ = [
+    "BY_NAME",
+    "Memory",
+    "fill_objects",
+    "new_objects",
+    "new_scalar",
+    "new_tensor",
+    "new_window",
+]
 
 _PLAIN = frozenset("biufcmMSUV")
 _PRECISION = (
@@ -113,14 +121,38 @@ def _reduce_array(pickler: Any, array: Any) -> Any:
     shares = pickler.memory.note(array, owner)
     if shares and owner is not array:
         return _window(array, owner)
-    if type(array).__reduce__ is not _numpy().ndarray.__reduce__ or not _is_plain(array.dtype):
+    if type(array).__reduce__ is not _numpy().ndarray.__reduce__:
         return NotImplemented
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    if array.dtype.kind == "O":
+        made = new_objects, (type(array), array.shape, _order(array))
+        state = array.ravel(order="A").tolist(), array.flags.writeable
+        return *made, state, None, None, fill_objects
+    if not _is_plain(array.dtype):
+        return NotImplemented
+    order = _order(array)
     flat = array.T if order == "F" else array
     data = pickle.PickleBuffer(_numpy().ascontiguousarray(flat).reshape(-1).view("u1"))
     native = array.dtype.isnative and not shares
     return new_tensor, (type(array), data, array.dtype, array.shape, order, native,
                         array.flags.writeable)  # fmt: skip
+
+
+def _order(array: Any) -> str:
+    return "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+
+
+def new_objects(cls: Any, shape: Any, order: str) -> Any:
+    """An array of objects, which follow."""
+    return _numpy().ndarray.__new__(cls, shape, object, None, 0, None, order)
+
+
+def fill_objects(array: Any, state: tuple[list[Any], bool]) -> None:
+    """Give an array its objects, in the order of its memory."""
+    objects, writeable = state
+    flat = (array if array.flags.c_contiguous else array.T).reshape(-1)
+    for index, item in enumerate(objects):  # an assignment at once would look into sequences
+        flat[index] = item
+    array.flags.writeable = writeable
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -164,6 +196,11 @@ def _window(array: Any, owner: Any) -> Any:
                 "arrays that share memory in an order of its own; make it contiguous with "
                 "numpy.ascontiguousarray"
             )
+        if owner.dtype.hasobject and (array.dtype != owner.dtype or owner.dtype.kind not in "OV"):
+            raise NotMigratable(
+                "strings of numpy's own, or fields with objects, that share memory; let each have "
+                "a copy"
+            )
         start, size = _bounds(owner)[0], owner.nbytes
     else:
         whole = numpy.frombuffer(owner, "u1")
@@ -193,7 +230,7 @@ def new_window(
     if _is_array(owner):
         flat = (owner if owner.flags.c_contiguous else owner.T).reshape(-1)
         if flat.dtype.hasobject:
-            return _of_objects(flat, offset, shape, strides, dtype, writeable)
+            return _of_objects(flat, offset, shape, strides, writeable)
     elif memoryview(owner).nbytes != size or (
         byteorder != sys.byteorder and not isinstance(owner, bytearray)
     ):
@@ -208,12 +245,9 @@ def new_window(
     return made
 
 
-def _of_objects(flat: Any, offset: int, shape: Any, strides: Any, dtype: Any, own: bool) -> Any:
-    numpy = _numpy()
-    index, rest = divmod(offset, flat.itemsize)
-    if rest or dtype != flat.dtype or dtype.kind != "O":
-        raise NotMigratable("arrays of objects in records that share memory; let each have a copy")
-    made = numpy.lib.stride_tricks.as_strided(flat[index:], shape, strides)
+def _of_objects(flat: Any, offset: int, shape: Any, strides: Any, own: bool) -> Any:
+    start = flat[offset // flat.itemsize :]
+    made = _numpy().lib.stride_tricks.as_strided(start, shape, strides)
     if not own:
         made.flags.writeable = False
     return made

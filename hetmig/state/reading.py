@@ -1,0 +1,122 @@
+"""Reads an image, and says which variable cannot be rebuilt here, and why."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hetmig.errors import FrameAddress, MigrationRefused, NotMigratable, SourceChanged
+from hetmig.interpreter.activation import Activation
+from hetmig.state import parcel, rebuild, registry
+from hetmig.state.portable_frames import Held, Outline, activation_of
+from hetmig.state.vocabulary import MORE_THAN_A_VALUE, PRELUDE, known_to_all
+from hetmig.state.weak import restore_finalizer
+
+__all__ = ["Reader", "refused"]
+
+
+class Reader:
+    """Reads one image."""
+
+    def __init__(self, frames: Sequence[parcel.Buffer], portable: bool = False) -> None:
+        stream, *buffers = frames
+        self._portable = portable
+        self._more = stream[-1:] == MORE_THAN_A_VALUE
+        self._unpickler = pickle.Unpickler(
+            io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(buffers)
+        )
+
+    def load(self, name: str, frame: FrameAddress | None = None) -> Any:
+        """Read the next value, which the program calls `name`."""
+        try:
+            return self._unpickler.load()
+        except Exception as error:
+            raise refused(error, name, frame) from error
+
+    def import_submodules(self) -> None:
+        """Import what was named at the end, if anything."""
+        if self._more:
+            rebuild.import_submodules(self.load("submodules"))
+
+    def stack(self) -> tuple[list[Activation], dict[str, Any]]:
+        """The activations, outermost first, and what was frozen beside them."""
+        filling = []
+        for _ in range(self.load("namespaces")):
+            namespace = self.load("namespace")
+            filling.append((namespace, self.load("namespace")))
+        for namespace, names in filling:
+            for name in names:
+                namespace[name] = self.load(str(name))
+        stack = [self._activation() for _ in range(self.load("frames"))]
+        extra = self.load("extra")
+        while (finalizer := self.load("finalizer")) is not None:
+            restore_finalizer(*finalizer)
+        return stack, extra
+
+    def _activation(self) -> Activation:
+        if self._portable:
+            return self._portable_activation()
+        code, namespace, offset, resume, slots, depth, generator, named, handles = self.load("code")
+        local = self.load("namespace") if named else None
+        made = Activation(code, namespace, offset, rebuild.RESUMES[resume], [], [])
+        names = made.slot_names
+        if len(names) != slots:
+            names = (*names, *["a temporary value"] * slots)[:slots]
+        made.slots, made.stack, made.handled = self._held(names, depth, handles, made.address)
+        made.namespace, made.generator = local, generator
+        return made
+
+    def _portable_activation(self) -> Activation:
+        code, namespace, place, generator, named = self.load("code")
+        local = self.load("namespace") if named else None
+        outline = Outline(*place)
+        where = FrameAddress(code.co_qualname, code.co_filename, code.co_firstlineno)
+        held = self._held(outline.names, outline.depth, bool(outline.handled), where)
+        try:
+            return activation_of(code, namespace, outline, held, local=local, generator=generator)
+        except NotMigratable as error:
+            raise refused(error, "the frame", where) from error
+
+    def _held(self, names: Sequence[str], depth: int, handles: bool, where: FrameAddress) -> Held:
+        """What a frame holds."""
+        variables = [self.load(name, where) for name in names]
+        stack = [self.load("a temporary value", where) for _ in range(depth)]
+        handled = self.load("exception being handled", where) if handles else []
+        return Held(variables, stack, handled)
+
+    def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """The function and its arguments."""
+        count, keywords, *registered = self.load("arguments")
+        for registration in registered:
+            registry.learn(registration)
+        function = self.load("function")
+        args = tuple(self.load(f"args[{index}]") for index in range(count))
+        return function, args, {name: self.load(name) for name in keywords}
+
+
+def refused(error: Exception, name: str, frame: FrameAddress | None) -> MigrationRefused:
+    """Why what the program calls `name` cannot be rebuilt here."""
+    reason = f"{name} cannot be rebuilt at the destination: {_missing(error)}"
+    if isinstance(error, SourceChanged):
+        return SourceChanged(reason, frame=frame, variable=name, **error.data)
+    return MigrationRefused(reason, frame=frame, variable=name)
+
+
+def _missing(error: Exception) -> str:
+    """What the destination lacks, and what to do about it."""
+    if isinstance(error, ModuleNotFoundError):
+        name = error.name or str(error)
+        return (
+            f"the module {name!r} is not installed there; install it on the node, or call "
+            f"cloudpickle.register_pickle_by_value({name}) before submitting"
+        )
+    if isinstance(error, AttributeError | ImportError):
+        return (
+            f"{error}; the module there differs from the one here: install the same version on the "
+            "node, or register it with cloudpickle.register_pickle_by_value before submitting"
+        )
+    if isinstance(error, NotMigratable):
+        return error.reason
+    return f"{type(error).__name__}: {error}"
