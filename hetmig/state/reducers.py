@@ -35,6 +35,7 @@ from hetmig.state import (
     context_variables,
     generators,
     iterators,
+    library_objects,
     native,
     portable_code,
     rebuild,
@@ -113,7 +114,7 @@ class Reducers(dict[type, "Reducer | None"]):
                 return None
         if found := singletons.of_type(cls):
             return functools.partial(_reduce_singleton, found)
-        return None
+        return library_objects.reducer_of(cls)
 
 
 def _reducer_of_asyncio(cls: type) -> Reducer | None:
@@ -400,6 +401,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     type(functools.lru_cache(_reduce_view)): _reduce_lru_cache,
     functools.cached_property: _reduce_cached_property,
     functools.partialmethod: portable_code.reduce_partial_method,
+    functools.singledispatchmethod: portable_code.reduce_dispatching_method,
     type({}.keys()): _reduce_view("keys"),
     type({}.values()): _reduce_view("values"),
     type({}.items()): _reduce_view("items"),
