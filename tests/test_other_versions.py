@@ -32,7 +32,10 @@ EMULATED = (
     *("tests/interpreter", "tests/state/test_image.py", "tests/state/test_generators.py"),
 )
 LIGHTLY = {"HETMIG_RANDOM_PROGRAMS": "5", "HETMIG_TORTURE": "8"}
-NATIVE = ("tests/interpreter", "tests/state", "tests/golden")
+NATIVE = (
+    *("tests/interpreter", "tests/state", "tests/golden"),
+    "--ignore=tests/state/test_portable_code.py",  # goes to other versions by itself
+)
 # the first to wait for its turn waits for all before it
 patient = pytest.mark.timeout(SECONDS * len(OTHERS))
 
