@@ -33,7 +33,10 @@ EMULATED = (
     *("tests/interpreter", "tests/state/test_image.py", "tests/state/test_generators.py"),
 )
 LIGHTLY = {"HETMIG_RANDOM_PROGRAMS": "3", "HETMIG_TORTURE": "3"}
-NATIVE = ("tests/interpreter", "tests/state", "tests/golden")
+NATIVE = (
+    *("tests/interpreter", "tests/state", "tests/golden"),
+    "--ignore=tests/state/test_portable_code.py",  # goes to other versions by itself
+)
 
 
 class Beside:

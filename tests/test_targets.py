@@ -134,6 +134,25 @@ def test_on_webassembly_hetmig_loads_without_zeromq(foreign):
     assert json.loads(answer.stdout) == ["wasm32", str(python), arguments, data.hex(), said]
 
 
+@posix
+@pytest.mark.foreign
+def test_what_a_slow_reader_gets_of_webassembly_is_whole(foreign):
+    """A pipe that is full takes a part of what is written to it; the rest was lost."""
+    import fcntl
+    import termios
+
+    text = "".join(f"{number:07}\n" for number in range(40_000))
+    program = "import sys; sys.stdout.write(''.join(f'{n:07}\\n' for n in range(40_000)))"
+    command = [foreign("pyodide-3.14"), "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        size = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
+        waiting = b"\0" * 4
+        while int.from_bytes(waiting, sys.byteorder) < size - 4096 and process.poll() is None:
+            waiting = fcntl.ioctl(process.stdout, termios.FIONREAD, b"\0" * 4)
+        assert process.poll() is None
+        assert process.stdout.read().decode() == text
+
+
 @pytest.mark.foreign
 def test_a_crash_on_webassembly_looks_like_one(foreign):
     """It is an exception of JavaScript; what starts the target must be able to tell."""

@@ -28,6 +28,7 @@ __all__ = [
     "is_by_place",
     "reduce_class",
     "reduce_code",
+    "reduce_dispatching_method",
     "reduce_forward_reference",
     "reduce_function",
     "reduce_partial_method",
@@ -112,6 +113,13 @@ def _reduce_dispatching(function: Any) -> Reduced:
 def reduce_partial_method(pickler: Pickler, method: Any) -> Reduced:
     """A `functools.partialmethod`; what `copyreg` would do fails from 3.14 on."""
     return recompiled.partial_method, (method.func, method.args, method.keywords)
+
+
+def reduce_dispatching_method(pickler: Pickler, method: Any) -> Any:
+    """A `functools.singledispatchmethod`: it keeps other things in other versions."""
+    if not pickler.portable:
+        return NotImplemented
+    return recompiled.dispatching_method, (method.func, dict(method.dispatcher.registry))
 
 
 def reduce_forward_reference(pickler: Pickler, reference: Any) -> Any:

@@ -171,6 +171,33 @@ def fill_dispatching(
     vars(function).update(state)
 
 
+def dispatching_method(
+    function: Callable[..., Any], registered: dict[type, Callable[..., Any]]
+) -> Any:
+    """A `functools.singledispatchmethod`."""
+    made: Any = functools.singledispatchmethod(function)
+    for cls, called in registered.items():
+        made.dispatcher.register(cls, called)
+    return made
+
+
+def fill_library_object(obj: Any, filling: tuple[Any, tuple[int, int]]) -> None:
+    """Give an instance of the standard library's class its state, and what is new here."""
+    from hetmig.state import library_objects
+
+    state, version = filling
+    set_state = getattr(obj, "__setstate__", None)
+    if set_state is not None and state is not None:
+        set_state(state)
+    else:
+        attributes, slots = state if isinstance(state, tuple) else (state, None)
+        if attributes:
+            vars(obj).update(attributes)
+        for name, value in (slots or {}).items():
+            object.__setattr__(obj, name, value)
+    library_objects.complete(obj, version)
+
+
 def partial_method(
     function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:

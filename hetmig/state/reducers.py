@@ -36,6 +36,7 @@ from hetmig.state import (
     generators,
     instances,
     iterators,
+    library_globals,
     library_objects,
     native,
     portable_code,
@@ -115,7 +116,8 @@ class Reducers(dict[type, "Reducer | None"]):
                 return None
         found = singletons.of_type(cls)
         by_name = functools.partial(_reduce_singleton, found) if found else None
-        return _first_of(by_name, library_objects.reducer_of(cls), instances.reducer_of(cls))
+        makers = (library_globals, instances, library_objects)
+        return _first_of(by_name, *(maker.reducer_of(cls) for maker in makers))
 
 
 def _first_of(*reducers: Reducer | None) -> Reducer | None:
@@ -417,6 +419,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     type(functools.lru_cache(_reduce_view)): _reduce_lru_cache,
     functools.cached_property: _reduce_cached_property,
     functools.partialmethod: portable_code.reduce_partial_method,
+    functools.singledispatchmethod: portable_code.reduce_dispatching_method,
     type({}.keys()): _reduce_view("keys"),
     type({}.values()): _reduce_view("values"),
     type({}.items()): _reduce_view("items"),

@@ -16,7 +16,7 @@ def of_type(cls: type) -> dict[int, tuple[str, str]]:
     """Identity of each sentinel of exactly this type -> (module, name).
 
     A sentinel has no state, or none but texts, its own name among them (`Shift = Action("Shift")`).
-    For objects with other state see `library_objects`.
+    For objects with other state see `library_globals`.
     """
     if cls is object:
         modules = _all_modules()

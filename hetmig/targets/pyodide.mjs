@@ -35,9 +35,16 @@ for (const entry of readdirSync("/", { withFileTypes: true })) {
   python.FS.mkdirTree(place);
   python.FS.mount(python.FS.filesystems.NODEFS, { root: place }, place);
 }
+function written(descriptor, buffer) {
+  let done = 0; // a pipe that is full takes a part, and Pyodide does not look how much that was
+  while (done < buffer.length) {
+    done += retried(() => writeSync(descriptor, buffer, done, buffer.length - done));
+  }
+  return done;
+}
 python.setStdin({ read: (buffer) => retried(() => readSync(0, buffer)), isatty: false });
-python.setStdout({ write: (buffer) => retried(() => writeSync(1, buffer)), isatty: false });
-python.setStderr({ write: (buffer) => retried(() => writeSync(2, buffer)), isatty: false });
+python.setStdout({ write: (buffer) => written(1, buffer), isatty: false });
+python.setStderr({ write: (buffer) => written(2, buffer), isatty: false });
 
 const main = python.runPython(`
 def main(site, executable, here, search, given):
@@ -96,7 +103,7 @@ try {
   if (typeof error.status === "number") {
     status = error.status; // os._exit()
   } else {
-    retried(() => writeSync(2, Buffer.from(`Fatal: ${error}\n`)));
+    written(2, Buffer.from(`Fatal: ${error}\n`));
     process.kill(process.pid, "SIGABRT"); // the interpreter has crashed: look like it
   }
 }

@@ -8,6 +8,9 @@ import enum
 import functools
 import inspect
 import linecache
+import queue
+import string
+import threading
 from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
@@ -291,6 +294,7 @@ def make():
         "decorated": decorated,
         "annotated": annotated,
         "fibonacci": fibonacci,
+        "library": [queue.Queue(), threading.Event(), string.Template("$a")],
         "dispatched": dispatched,
         "methods": Partial(),
         "managed": managed,
@@ -328,6 +332,13 @@ def _plain(function):
         str(inspect.signature(function)),
         inspect.getsource(function),
     )
+
+
+def _library(them):
+    waiting, event, template = them
+    waiting.put(1)
+    event.set()
+    return waiting.get(), waiting.empty(), event.wait(1), template.substitute(a=1)
 
 
 def _managed(function):
@@ -409,6 +420,7 @@ _CHECKS = {
     "decorated": lambda f: (f(4), f.__wrapped__.__wrapped__(3), f.__annotations__),
     "annotated": lambda function: function(1),
     "fibonacci": lambda function: (function(30), function.cache_info()),
+    "library": _library,
     "dispatched": lambda f: (
         f(1),
         f(""),

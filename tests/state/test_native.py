@@ -14,6 +14,7 @@ import pkgutil
 import re
 import struct
 import sys
+import threading
 import types
 import warnings
 import zoneinfo
@@ -430,7 +431,8 @@ def test_public_names_lead_back():
         if reduced is not None:
             function, arguments = reduced
             assert function(*arguments) is value
-            assert not re.search(r"\._|^_", arguments[0].__name__), arguments
+            if value is not type(threading.Lock()):  # whose only name in all versions is there
+                assert not re.search(r"\._|^_", arguments[0].__name__), arguments
             count += 1
     assert count > 5
 
