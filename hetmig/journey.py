@@ -18,7 +18,7 @@ class Hop:
     source: str
     destination: str
     requested_by: str
-    """"client", "task" (it called `hetmig.migrate`), "drain", or "placement": it had not begun yet."""
+    """"client", "task" (it called `hetmig.migrate`), "drain", or "placement" (it had not begun)."""
     start_time: float
     """When the task stopped at the source, in seconds since the epoch by the source's clock."""
     freeze_s: float

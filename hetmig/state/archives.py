@@ -1,7 +1,8 @@
 """Archives that are read: opened again over the file they are in, which travels itself.
 
 What an open `ZipFile` or `TarFile` keeps of its archive differs even between micro versions of
-Python; what it has read, it can read again.
+Python; what it has read, it can read again.  That is so for a value by itself.  A program may stand
+in the middle of a method of such an object, or hold one of its parts: there it goes as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ _TAR = ("dereference", "ignore_zeros", "encoding", "errors", "debug", "errorleve
 
 
 def _reduce_zip(pickler: Any, archive: Any) -> Any:
-    if type(archive) is not sys.modules["zipfile"].ZipFile or archive.fp is None:
+    if (
+        pickler.of_program
+        or type(archive) is not sys.modules["zipfile"].ZipFile
+        or archive.fp is None
+    ):
         return NotImplemented
     if archive.mode != "r":
         raise NotMigratable(_WRITING)
@@ -44,7 +49,7 @@ def zip_archive(file: Any, name: Any, position: int, options: dict[str, Any]) ->
 
 
 def _reduce_tar(pickler: Any, archive: Any) -> Any:
-    if type(archive) is not sys.modules["tarfile"].TarFile or archive.closed:
+    if pickler.of_program or type(archive) is not sys.modules["tarfile"].TarFile or archive.closed:
         return NotImplemented
     if archive.mode != "r":
         raise NotMigratable(_WRITING)
