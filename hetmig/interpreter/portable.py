@@ -242,12 +242,12 @@ def _check(before: Activation, after: Activation, source: str) -> None:
 def _first_iterator(
     portable: PortableActivation, places: Places, entries: list[Entry]
 ) -> tuple[dict[str, object], list[Entry]]:
-    """Where a generator expression that has not begun keeps its iterator.
+    """Where a generator expression that has not begun, or only just, keeps its iterator.
 
     In its only argument; newer versions get it from there, and have it on the stack already.
     """
     variables = portable.variables
-    if portable.resume is not Resume.CREATED or ".0" not in variables:
+    if portable.point.kind not in ("created", "start") or ".0" not in variables:
         return variables, entries
     iterator = entries[0].value if entries else variables[".0"]
     if not hasattr(type(iterator), "__next__") and not hasattr(type(iterator), "__anext__"):
