@@ -361,7 +361,8 @@ class Places:
 def _test(point: Point) -> tuple[str, int]:
     """What an instruction does; a loop's test may jump if it holds, or if it does not."""
     if point.jump is None:
-        return point.name, point.argument
+        # how references are counted is no matter of the program
+        return point.name.replace("_BORROW", ""), point.argument
     if point.name.startswith("POP_JUMP_"):
         return ("None" if point.name.endswith("NONE") else "true"), 0
     return point.name, 0

@@ -94,8 +94,8 @@ def from_portable(portable: PortableActivation, source: str) -> Activation:
     try:
         places = places_of(code, source)
         entries = [Entry(*entry) for entry in portable.stack]
+        variables, entries = _first_iterator(portable, places, entries)
         place = choose(places, portable.point, entries)
-        variables, entries = _first_iterator(portable, place, entries)
         slots = _slots(code, portable, variables)
         _set_up_annotations(places, portable)
         stack = fill(places.roles, place.labels, entries, _maker(code, slots, portable.globals))
@@ -204,7 +204,7 @@ def _to_portable(activation: Activation, places: Places) -> PortableActivation:
     shared = {*activation.code.co_cellvars, *activation.code.co_freevars}
     cells = [n for n, value in variables.items() if n in shared and isinstance(value, CellType)]
     if any(name in shared and name not in cells for name in variables):
-        raise NotMigratable("a variable that functions share is not shared yet")
+        raise NotMigratable("a comprehension has a variable of the name of one that is shared")
     stack = [tuple(entry) for entry in entries_of(places.roles, place.labels, activation.stack)]
     return PortableActivation(
         activation.code,
@@ -240,19 +240,19 @@ def _check(before: Activation, after: Activation, source: str) -> None:
 
 
 def _first_iterator(
-    portable: PortableActivation, place: Place, entries: list[Entry]
+    portable: PortableActivation, places: Places, entries: list[Entry]
 ) -> tuple[dict[str, object], list[Entry]]:
-    """Where a generator expression that has not begun keeps its iterator.
+    """Where a generator expression that has not begun, or only just, keeps its iterator.
 
     In its only argument; newer versions get it from there, and have it on the stack already.
     """
     variables = portable.variables
-    if portable.resume is not Resume.CREATED or ".0" not in variables:
+    if portable.point.kind not in ("created", "start") or ".0" not in variables:
         return variables, entries
     iterator = entries[0].value if entries else variables[".0"]
     if not hasattr(type(iterator), "__next__") and not hasattr(type(iterator), "__anext__"):
         raise NotMigratable("a generator expression has not taken its iterator yet")
-    if place.labels:
+    if any(place.labels for place in places.by_name.get(portable.point.name, ())):
         return variables, [Entry(("iterator", "", ".0"), iterator)]
     return {**variables, ".0": iterator}, []
 

@@ -31,6 +31,26 @@ def several_exits(a, b):
         return a
     return [a(1), *b(2), {"k": a(3), **b(4), "l": b(5)}, f"{a}{b(6):{a(7)}}"]
 
+def copies(a, b):
+    for i in a:
+        try:
+            if b(0): return "one"
+            if b(1) and i: break
+            if b(2): continue
+            if b(3): raise KeyError(b)
+            if b(4): return a(b)
+        except KeyError:
+            a(1)
+            if i: return "two"
+        finally:
+            a((b, i))
+            for x in (1, 2):
+                try:
+                    a(x)
+                finally:
+                    a(2)
+    return "end"
+
 async def waits(a):
     async with a as b, a(b) as c:
         async for d in b:

@@ -246,3 +246,20 @@ def test_a_case_in_words_of_its_source(module, name):
             ended = outcome(run, recorder=output)
         assert expected.difference(ended) is None
     program.restore()
+
+
+def test_a_generator_expression_that_has_only_just_begun():
+    expression = (x for x in [1, 2])
+    activation = capture_suspended(expression)
+    made = portable.to_portable(activation, SOURCE)
+    iterator = made.stack[0][1] if made.stack else made.variables[".0"]
+    # as newer versions have it, and as older ones have it
+    for variables, stack in [
+        ({".0": [1, 2]}, [(("iterator", "", ".0"), iterator)]),
+        ({".0": iterator}, []),
+    ]:
+        made.point = made.point._replace(resume="again", kind="start")
+        made.resume, made.variables, made.stack = Resume.AGAIN, variables, stack
+        back = portable.from_portable(made, SOURCE)
+        assert iterator in (back.stack[0] if back.stack else None, back.slots[0])
+    expression.close()

@@ -115,6 +115,7 @@ def make():
     for one in values["lambdas"]:
         next(one)
     values["fresh"] = walk(1)
+    values["expression"] = (x * y for x in [1, 2] for y in range(2))
     values["done"] = walk(0)
     list(values["done"])
     values["itself"] = holding_itself()
@@ -138,6 +139,7 @@ def check(values):
         "managed": list(values["managed"]),
         "lambdas": [list(one) for one in values["lambdas"]],
         "fresh": [list(values["fresh"]), values["fresh"].__name__, list(values["done"])],
+        "expression": list(values["expression"]),
         "itself": next(values["itself"]),
         "handling": [next(values["handling"]), list(values["handling"])],
     }
