@@ -1,8 +1,9 @@
 """Instances of the standard library's classes: another version may want attributes they lack.
 
 A class that is the same by name may keep more in its instances over there: `queue.Queue` has
-`is_shutdown` since 3.13.  Which ones is read from the `__init__` there.  An attribute that begins
-as a constant gets that constant; one whose beginning can't be told refuses the object by name.
+`is_shutdown` since 3.13.  Which attributes a class knows is read from its source at both ends.  One
+that only the destination knows, and whose `__init__` begins it as a constant, gets that constant;
+one whose beginning can't be told refuses the object by name.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ast
 import copyreg
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -36,64 +37,109 @@ def _is_librarys(cls: type) -> bool:
 
 
 def _reduce(pickler: Pickler, obj: Any) -> Any:
-    if type(obj) in pickler.dispatch_table:
+    if type(obj) in pickler.dispatch_table or (pickler.of_program and not pickler.portable):
         return NotImplemented
     reduced = obj.__reduce_ex__(5)
     if isinstance(reduced, str) or reduced[0] is not copyreg.__newobj__ or len(reduced) > 5:  # type: ignore[attr-defined]
         return reduced
     constructor, arguments, state, *items = (*reduced, None, None)[:5]
-    filling = state, cpython.VERSION
+    filling = state, cpython.VERSION, known_attributes(type(obj))
     return constructor, arguments, filling, *items, recompiled.fill_library_object
 
 
-def complete(obj: Any, version: tuple[int, int]) -> None:
-    """Give an object of another version what it must have here.  Raises NotMigratable."""
+def complete(obj: Any, version: tuple[int, int], known: tuple[str, ...]) -> None:
+    """Give an object of another version what it must have here.  Raises NotMigratable.
+
+    `known`: the attributes that its class knows there.  What it had not then, it need not have.
+    """
     if version == cpython.VERSION:
         return
-    own = getattr(obj, "__dict__", {})
-    for cls in type(obj).__mro__:
-        if not _is_librarys(cls):
+    own, cls = getattr(obj, "__dict__", {}), type(obj)
+    bases = [base for base in reversed(cls.__mro__) if _is_librarys(base)]
+    beginnings = {k: v for base in bases for k, v in _begins_with(base).items()}
+    for name in (*beginnings, *known_attributes(cls)):
+        if name in own or name in known or hasattr(cls, name):
             continue
-        for name, beginning in _begins_with(cls).items():
-            if name in own or hasattr(type(obj), name):
-                continue
-            if beginning is None:
-                raise NotMigratable(
-                    f"a {cls.__module__}.{cls.__qualname__} has an attribute {name!r} in this "
-                    "version of Python, and what arrived has none"
-                )
-            own[name] = beginning(obj)
+        beginning = beginnings.get(name)
+        if beginning is None:
+            raise NotMigratable(
+                f"a {cls.__module__}.{cls.__qualname__} has an attribute {name!r} in this version "
+                "of Python, and what arrived has none"
+            )
+        own[name] = beginning(obj)
+
+
+def known_attributes(cls: type) -> tuple[str, ...]:
+    """The attributes that the methods of the library's classes give their instances, somewhere."""
+    known = (name for base in cls.__mro__ if _is_librarys(base) for name in _assigned_in(base))
+    return tuple(dict.fromkeys(known))
+
+
+@functools.lru_cache(maxsize=1024)
+def _assigned_in(cls: type) -> tuple[str, ...]:
+    """The same for one class: to read its source takes long."""
+    return tuple(name for m in _methods(cls) for name in _Method(m, cls.__name__).assigned())
 
 
 Beginning: TypeAlias = "Callable[[Any], Any] | None"
 """What an attribute begins as, if that can be told."""
 
 
+def _methods(cls: type) -> Iterator[ast.FunctionDef]:
+    """The methods of a class of the library, as written."""
+    module = sys.modules.get(cls.__module__)
+    text = sources.text_of_module(module) if isinstance(module, ModuleType) else None
+    if text is None:
+        return
+    file = getattr(module, "__file__", None) or f"<{cls.__module__}>"
+    place = tuple(cls.__qualname__.split("."))
+    for scope in sources.source(text, file, 0, sys.flags.optimize).scopes:
+        if scope.path[:-1] == place and isinstance(scope.node, ast.FunctionDef):
+            yield scope.node
+
+
 @functools.lru_cache(maxsize=1024)
 def _begins_with(cls: type) -> dict[str, Beginning]:
     """The attributes that `__init__` sets in any case, and what they begin as."""
-    module = sys.modules.get(cls.__module__)
-    text = sources.text_of_module(module) if isinstance(module, ModuleType) else None
-    if text is None or module is None:
-        return {}
-    file = getattr(module, "__file__", None) or f"<{cls.__module__}>"
-    path = (*cls.__qualname__.split("."), "__init__")
-    scopes = sources.source(text, file, 0, sys.flags.optimize).scopes
     found: dict[str, Beginning] = {}
-    for scope in scopes:
-        if scope.path == path and isinstance(scope.node, ast.FunctionDef):
-            found.update(_Constructor(scope.node, cls.__name__).attributes)
+    for method in _methods(cls):
+        if method.name == "__init__":
+            found.update(_Constructor(method, cls.__name__).attributes)
     return found
 
 
-class _Constructor:
+class _Method:
+    """A method, as written."""
+
+    def __init__(self, node: ast.FunctionDef, owner: str) -> None:
+        self._node = node
+        self._owner = owner
+        positional = (*node.args.posonlyargs, *node.args.args)
+        self._itself = positional[0].arg if positional else ""
+
+    def assigned(self) -> Iterator[str]:
+        """The attributes that it assigns somewhere."""
+        attributes = (node for node in ast.walk(self._node) if isinstance(node, ast.Attribute))
+        for node in attributes:
+            if isinstance(node.ctx, ast.Store) and self._is(node.value, self._itself):
+                yield self._attribute(node)
+
+    def _attribute(self, node: ast.Attribute) -> str:
+        private = node.attr.startswith("__") and not node.attr.endswith("__")
+        return f"_{self._owner.lstrip('_')}{node.attr}" if private else node.attr
+
+    @staticmethod
+    def _is(node: ast.expr, name: str) -> bool:
+        return isinstance(node, ast.Name) and node.id == name
+
+
+class _Constructor(_Method):
     """What an `__init__` sets at its outermost level, so in any case."""
 
     def __init__(self, node: ast.FunctionDef, owner: str) -> None:
-        self._owner = owner
+        super().__init__(node, owner)
         arguments = node.args
         positional = (*arguments.posonlyargs, *arguments.args)
-        self._itself = positional[0].arg
         given = arguments.defaults
         self._defaults: dict[str, ast.expr | None] = {
             **{argument.arg: None for argument in positional},
@@ -115,15 +161,10 @@ class _Constructor:
         value = statement.value
         for target in targets:
             if isinstance(target, ast.Attribute) and self._is(target.value, self._itself):
-                private = target.attr.startswith("__") and not target.attr.endswith("__")
-                name = f"_{self._owner.lstrip('_')}{target.attr}" if private else target.attr
+                name = self._attribute(target)
                 self.attributes[name] = self._beginning(value)
                 if isinstance(value, ast.Name):
                     self._kept[value.id] = name
-
-    @staticmethod
-    def _is(node: ast.expr, name: str) -> bool:
-        return isinstance(node, ast.Name) and node.id == name
 
     def _beginning(self, value: ast.expr | None) -> Beginning:
         if isinstance(value, ast.Name):

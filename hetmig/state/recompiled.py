@@ -181,11 +181,11 @@ def dispatching_method(
     return made
 
 
-def fill_library_object(obj: Any, filling: tuple[Any, tuple[int, int]]) -> None:
+def fill_library_object(obj: Any, filling: tuple[Any, tuple[int, int], tuple[str, ...]]) -> None:
     """Give an instance of the standard library's class its state, and what is new here."""
     from hetmig.state import library_objects
 
-    state, version = filling
+    state, version, known = filling
     set_state = getattr(obj, "__setstate__", None)
     if set_state is not None and state is not None:
         set_state(state)
@@ -195,7 +195,7 @@ def fill_library_object(obj: Any, filling: tuple[Any, tuple[int, int]]) -> None:
             vars(obj).update(attributes)
         for name, value in (slots or {}).items():
             object.__setattr__(obj, name, value)
-    library_objects.complete(obj, version)
+    library_objects.complete(obj, version, known)
 
 
 def partial_method(

@@ -29,6 +29,9 @@ class Kept:
         if size:
             self.sometimes = 1
         size.other = 2
+
+    def reset(self):
+        self.later = 1
 """
 
 
@@ -43,6 +46,7 @@ def kept(monkeypatch, tmp_path):
     exec(compile(MODULE, module.__file__, "exec"), vars(module))
     yield module.Kept
     library_objects._begins_with.cache_clear()
+    library_objects._assigned_in.cache_clear()
     assert sources.text_of_module(module) == MODULE
 
 
@@ -50,7 +54,7 @@ def test_what_is_missing_begins_as_it_would(kept):
     one = kept.__new__(kept)
     lock = threading.Lock()
     vars(one).update(size=1, _lock=lock, given=2)
-    library_objects.complete(one, ELSEWHERE)
+    library_objects.complete(one, ELSEWHERE, ("sometimes", "later"))
     assert vars(one).pop("release") == lock.release
     assert vars(one) == {
         "size": 1,
@@ -67,12 +71,25 @@ def test_what_begins_as_nobody_knows_is_refused(kept):
     one = kept.__new__(kept)
     vars(one).update(size=1, _lock=threading.Lock())
     with pytest.raises(NotMigratable, match=r"Kept has an attribute 'given' in this version"):
-        library_objects.complete(one, ELSEWHERE)
+        library_objects.complete(one, ELSEWHERE, ())
+
+
+def test_what_only_another_method_sets_is_refused(kept):
+    one = kept.__new__(kept)
+    vars(one).update(size=1, _lock=threading.Lock(), given=2)
+    with pytest.raises(NotMigratable, match=r"Kept has an attribute 'later' in this version"):
+        library_objects.complete(one, ELSEWHERE, ("sometimes",))
+
+
+def test_the_attributes_of_a_class_are_known(kept):
+    known = library_objects.known_attributes(kept)
+    assert {"size", "_lock", "sometimes", "later", "_Kept__own"} <= set(known)
+    assert "other" not in known
 
 
 def test_in_the_same_version_nothing_is_added(kept):
     one = kept.__new__(kept)
-    library_objects.complete(one, sys.version_info[:2])
+    library_objects.complete(one, sys.version_info[:2], ())
     assert vars(one) == {}
 
 
