@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +48,8 @@ def with_slots(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     if constructor is not _SKELETON or "__slots__" not in space:
         return reduced
     metaclass, name, bases, keywords, *more = arguments
+    if typing.NamedTuple in bases:  # makes its own ones, and forbids others
+        return reduced
     keywords = {**keywords, "__slots__": space["__slots__"]}
     space = {
         name: value
