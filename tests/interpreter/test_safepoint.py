@@ -121,7 +121,7 @@ def test_a_refusal_is_tried_again_and_then_expires_with_its_reason(preempt):
         raise NotMigratable("the moon is full", variable="moon")
 
     preemptor, expired, over = preempt(visit)
-    preemptor.begin(0.05)
+    preemptor.begin(0.5)
     while not over.is_set():
         pass
     (error,) = expired
@@ -132,7 +132,7 @@ def test_a_refusal_is_tried_again_and_then_expires_with_its_reason(preempt):
 
 def test_a_mistake_of_the_visitor_does_not_reach_the_program(preempt):
     preemptor, expired, over = preempt(lambda frame: 1 / 0)
-    preemptor.begin(0.05)
+    preemptor.begin(0.5)
     while not over.is_set():
         pass
     assert "ZeroDivisionError" in expired[0].reason
@@ -140,7 +140,7 @@ def test_a_mistake_of_the_visitor_does_not_reach_the_program(preempt):
 
 def test_a_blocking_call_expires_naming_where_it_stands(preempt):
     preemptor, expired, over = preempt(lambda frame: True)
-    preemptor.begin(0.05)
+    preemptor.begin(0.5)
     over.wait()
     (error,) = expired
     assert error.frame is not None
@@ -224,7 +224,7 @@ def test_code_that_cannot_be_read_is_passed_by(preempt, monkeypatch):
     used = []
     preemptor, expired, over = preempt(used.append)
     monkeypatch.setattr(safepoint, "position", unreadable)
-    preemptor.begin(0.05)
+    preemptor.begin(0.5)
     while not over.is_set():
         pass
     assert expired[0].reason == "it is all Greek"
@@ -232,7 +232,7 @@ def test_code_that_cannot_be_read_is_passed_by(preempt, monkeypatch):
 
 
 def test_time_that_runs_out_during_a_visit_is_noticed_after_it(preempt):
-    deadline = time.monotonic() + 0.05
+    deadline = time.monotonic() + 0.5
 
     def visit(frame):
         while time.monotonic() < deadline + 0.05:  # the keeper of the time gives up meanwhile
@@ -240,7 +240,7 @@ def test_time_that_runs_out_during_a_visit_is_noticed_after_it(preempt):
         raise NotMigratable("not here")
 
     preemptor, expired, over = preempt(visit)
-    preemptor.begin(0.05)
+    preemptor.begin(0.5)
     while not over.is_set():
         pass
     assert expired[0].reason == "not here"
