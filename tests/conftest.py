@@ -32,10 +32,20 @@ hypothesis.settings.load_profile("hetmig")
 _BESIDE = pytest.StashKey[Beside]()
 
 
+def _interpreter_of(item: pytest.Item) -> str:
+    """Which other interpreter a test waits for; "" for all other tests."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(parameters.get("interpreter", ""))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who waits for another interpreter comes last."""
+    items.sort(key=lambda item: bool(_interpreter_of(item)))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the tests begin that other interpreters run: minutes each, beside those of this one."""
-    calls = [getattr(item, "callspec", None) for item in session.items]
-    names = [call.params["interpreter"] for call in calls if call and "interpreter" in call.params]
+    names = [name for item in session.items if (name := _interpreter_of(item))]
     if names and not session.config.option.collectonly:
         session.stash[_BESIDE] = Beside(names)
 
