@@ -101,11 +101,6 @@ class GeneratorMemory:
         return state
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether an async generator is on its way to its next value, perhaps suspended there."""
-        return bool(self._head.running_async)
-
-    @property
     def has_finalizer(self) -> bool:
         """Whether an async generator that is dropped before its end is somebody's to close."""
         return bool(self._head.origin_or_finalizer)
@@ -141,16 +136,6 @@ def address_of_owner(frame: FrameType) -> int:
 def has_finalizer(generator: AsyncGeneratorType[Any, Any]) -> bool:
     """Whether an event loop will close it if it is dropped before its end."""
     return GeneratorMemory(generator).has_finalizer
-
-
-def is_new(generator: Generator) -> bool:
-    """Whether it has not begun."""
-    return GeneratorMemory(generator).frame_state == _states()[0]
-
-
-def is_running(generator: Generator) -> bool:
-    """Whether it is being executed, or drives another one that is."""
-    return GeneratorMemory(generator).frame_state == _states()[1]
 
 
 @functools.cache

@@ -30,6 +30,7 @@ __all__ = [
     "ResumePoint",
     "Role",
     "from_portable",
+    "is_empty_cell",
     "places_of",
     "resume_point",
     "to_portable",
@@ -263,7 +264,8 @@ def _slots(
     """The variables in this version's order.  Raises NotMigratable for one that has no place."""
     names = slot_names(code)
     for name, value in variables.items():
-        dispensable = name == _ANNOTATIONS or (name in portable.point.cells and _is_empty(value))
+        empty = name in portable.point.cells and is_empty_cell(value)
+        dispensable = name == _ANNOTATIONS or empty
         if name not in names and not dispensable:
             raise NotMigratable(f"this Python has no variable {name!r} here", variable=name)
     return list(_slot_values(code, names, portable.point.cells, variables))
@@ -314,8 +316,10 @@ def _maker(
     return make
 
 
-def _is_empty(cell: object) -> bool:
-    return isinstance(cell, CellType) and _content(cell) is UNBOUND
+def is_empty_cell(value: object) -> bool:
+    """Whether it is a cell that holds nothing."""
+    # not isinstance(): that would ask a weak proxy for its object
+    return type(value) is CellType and _content(value) is UNBOUND
 
 
 def _content(cell: object) -> object:

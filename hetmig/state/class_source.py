@@ -19,7 +19,7 @@ from typing import Any
 
 from hetmig.errors import MigrationRefused, SourceChanged
 from hetmig.state.fingerprint import fingerprint
-from hetmig.state.namespaces import by_reference
+from hetmig.state.namespaces import is_importable, named
 
 __all__ = ["describe_class", "require_same_class"]
 
@@ -28,7 +28,7 @@ _SIZE = 16
 
 def describe_class(cls: type) -> dict[str, Any] | None:
     """Module, name and digest of a class that travels by its name; None for one by value."""
-    if not by_reference(cls.__module__) or _find(cls.__module__, cls.__qualname__) is not cls:
+    if not is_importable(cls):
         return None
     return {"module": cls.__module__, "name": cls.__qualname__, "digest": digest(cls)}
 
@@ -46,7 +46,7 @@ def require_same_class(described: dict[str, Any]) -> None:
             f"the class {module}.{name} is not here ({type(error).__name__}: {error}): install "
             f"{module} on the node, or spawn the actor with ship=True"
         ) from error
-    cls = _find(module, name)
+    cls = named(module, name)
     present = digest(cls) if isinstance(cls, type) else None
     needed = str(described["digest"])
     if present == needed:
@@ -68,13 +68,6 @@ def digest(cls: type) -> str:
         if str(base.__module__).partition(".")[0] not in sys.stdlib_module_names:
             found.update(base.__qualname__.encode() + b"\0" + _text(base) + b"\0")
     return found.hexdigest()
-
-
-def _find(module: str, name: str) -> Any:
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
 
 
 def _text(cls: type) -> bytes:

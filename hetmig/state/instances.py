@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hetmig.state.pickler import Pickler
 
-__all__ = ["reducer_of"]
+__all__ = ["reducer_of", "set_slots", "state_parts"]
 
 
 class _Plain:
@@ -45,7 +45,7 @@ def reducer_of(cls: type) -> Callable[[Pickler, Any], Any] | None:
         if sys.getrefcount(held) <= _ALONE:
             return NotImplemented
         constructor, arguments, state, items, pairs = value.__reduce_ex__(5)
-        if not (state is held or (isinstance(state, tuple) and state[0] is held)):
+        if state_parts(state)[0] is not held:
             return NotImplemented
         return constructor, arguments, state, items, pairs, fill
 
@@ -63,9 +63,20 @@ def _dictionary(cls: type) -> GetSetDescriptorType | None:
 
 def fill(value: Any, state: Any) -> None:
     """Make this very dictionary that of the instance."""
-    held, in_slots = state if isinstance(state, tuple) else (state, {})
+    held, in_slots = state_parts(state)
     descriptor = _dictionary(type(value))
     assert descriptor is not None
     descriptor.__set__(value, held)
-    for name, slot in (in_slots or {}).items():
-        object.__setattr__(value, name, slot)
+    set_slots(value, in_slots)
+
+
+def state_parts(state: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """What `object.__reduce_ex__` gives as state: the `__dict__`, and what lies in slots."""
+    in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
+    return in_dict, in_slots or {}
+
+
+def set_slots(value: Any, in_slots: dict[str, Any]) -> None:
+    """Fill the slots of an instance; no `__setattr__` of the program's runs."""
+    for name, held in in_slots.items():
+        object.__setattr__(value, name, held)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hetmig.state.instances import set_slots, state_parts
 from hetmig.state.module_globals import Place, here, places_of_type
 
 if TYPE_CHECKING:
@@ -29,13 +30,10 @@ def reducer_of(cls: type) -> Callable[[Pickler, Any], Any] | None:
 
     def reduce(pickler: Pickler, value: Any) -> Any:
         place = places.get(id(value))
-        # a value that is sent somewhere, outside of any program, is a copy as with any pickle
-        if place is None or not pickler.of_program or here(place, cls) is not value:
+        if place is None or here(place, cls) is not value:
             return NotImplemented
         state = object.__reduce_ex__(value, 5)[2]
-        in_dict, in_slots = state if isinstance(state, tuple) else (state, None)
-        filling = in_dict or {}, in_slots or {}
-        return library_global, (cls, *place), filling, None, None, fill
+        return library_global, (cls, *place), state_parts(state), None, None, fill
 
     return reduce if places else None
 
@@ -52,11 +50,10 @@ def library_global(cls: Any, module: str, name: str) -> Any:
     return cls.__new__(cls) if found is None else found
 
 
-def fill(value: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def fill(value: Any, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
     """Give it the state, and no other."""
     in_dict, in_slots = state
     if hasattr(value, "__dict__"):
         vars(value).clear()
-        vars(value).update(in_dict)
-    for name, held in in_slots.items():
-        object.__setattr__(value, name, held)
+        vars(value).update(in_dict or {})
+    set_slots(value, in_slots)

@@ -12,6 +12,7 @@ import ast
 import copyreg
 import functools
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -37,7 +38,7 @@ def _is_librarys(cls: type) -> bool:
 
 
 def _reduce(pickler: Pickler, obj: Any) -> Any:
-    if type(obj) in pickler.dispatch_table or (pickler.of_program and not pickler.portable):
+    if type(obj) in pickler.dispatch_table:
         return NotImplemented
     reduced = obj.__reduce_ex__(5)
     if isinstance(reduced, str) or reduced[0] is not copyreg.__newobj__ or len(reduced) > 5:  # type: ignore[attr-defined]
@@ -69,10 +70,20 @@ def complete(obj: Any, version: tuple[int, int], known: tuple[str, ...]) -> None
         own[name] = beginning(obj)
 
 
+_known: weakref.WeakKeyDictionary[type, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
 def known_attributes(cls: type) -> tuple[str, ...]:
-    """The attributes that the methods of the library's classes give their instances, somewhere."""
-    known = (name for base in cls.__mro__ if _is_librarys(base) for name in _assigned_in(base))
-    return tuple(dict.fromkeys(known))
+    """The attributes that the methods of the library's classes give their instances, somewhere.
+
+    The same tuple each time: it is pickled once for all instances.
+    """
+    known = _known.get(cls)
+    if known is None:
+        bases = (base for base in cls.__mro__ if _is_librarys(base))
+        names = dict.fromkeys(name for base in bases for name in _assigned_in(base))
+        known = _known[cls] = tuple(names)
+    return known
 
 
 @functools.lru_cache(maxsize=1024)

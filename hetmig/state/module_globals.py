@@ -7,11 +7,13 @@ besides (default arguments, closures, class variables), and those stay.  So it t
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple, TypeVar
+from collections import defaultdict
+from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType
+from typing import NamedTuple, TypeVar
 
 import cloudpickle
 
-from hetmig.state.namespaces import by_reference
+from hetmig.state.namespaces import by_reference, named
 
 __all__ = ["Place", "here", "place_of", "places_of_type"]
 
@@ -26,7 +28,14 @@ class Place(NamedTuple):
 
 
 _Extent = tuple[int, int, frozenset[str]]
-_searches: dict[type, tuple[_Extent, dict[int, Place]]] = {}
+_Found = dict[type, dict[int, Place]]
+_search_of: dict[_Extent, _Found] = {}
+"""The last search: by what the modules held then, what was found."""
+_NOT_SOUGHT = frozenset(
+    {FunctionType, BuiltinFunctionType, ModuleType, type, NoneType, bool, int, float, complex}
+    | {str, bytes, tuple, frozenset, list, dict, set}
+)
+"""Types of most of what modules hold: it has names of its own, or is known by its value."""
 
 
 def place_of(value: object) -> Place | None:
@@ -41,32 +50,31 @@ def places_of_type(cls: type) -> dict[int, Place]:
     namespaces = [getattr(module, "__dict__", ()) for module in list(sys.modules.values())]
     by_value = frozenset(cloudpickle.list_registry_pickle_by_value())
     extent = len(namespaces), sum(map(len, namespaces)), by_value
-    known = _searches.get(cls)
-    if known is None or known[0] != extent:
-        known = _searches[cls] = extent, _search(cls)
-    return known[1]
+    if extent not in _search_of:
+        _search_of.clear()
+        _search_of[extent] = _search()
+    return _search_of[extent].get(cls, {})
 
 
-def _search(cls: type) -> dict[int, Place]:
-    found: dict[int, Place] = {}
+def _search() -> _Found:
+    found: _Found = defaultdict(dict)
     for module_name, module in list(sys.modules.items()):
         namespace = getattr(module, "__dict__", None)
         if type(namespace) is not dict or not by_reference(module_name):
             continue
         for name, value in list(namespace.items()):
-            if type(value) is cls:
-                found.setdefault(id(value), Place(module_name, name))
+            if type(value) not in _NOT_SOUGHT:
+                found[type(value)].setdefault(id(value), Place(module_name, name))
             elif type(value) is type and value.__module__ == module_name:
                 for inner, held in list(vars(value).items()):
-                    if type(held) is cls:
-                        found.setdefault(id(held), Place(module_name, f"{name}.{inner}"))
+                    if type(held) not in _NOT_SOUGHT:
+                        place = Place(module_name, f"{name}.{inner}")
+                        found[type(held)].setdefault(id(held), place)
     return found
 
 
 def here(place: Place, cls: type[T]) -> T | None:
     """What this process has at that place; None if it is not of that type."""
     __import__(place.module)
-    found: Any = sys.modules[place.module]
-    for name in place.name.split("."):
-        found = getattr(found, name, None)
+    found = named(place.module, place.name)
     return found if type(found) is cls else None

@@ -13,7 +13,9 @@ __all__ = [
     "Unsent",
     "by_reference",
     "imported_as",
+    "is_importable",
     "is_module_namespace",
+    "named",
     "portable_items",
 ]
 
@@ -29,6 +31,19 @@ def by_reference(module_name: object) -> TypeGuard[str]:
     return not by_value or not any(
         module_name == name or module_name.startswith(f"{name}.") for name in by_value
     )
+
+
+def named(module_name: str, path: str) -> Any:
+    """What a loaded module holds under a name, with dots for what lies in classes; else None."""
+    found: Any = sys.modules.get(module_name)
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def is_importable(obj: Any) -> bool:
+    """Whether the attribute its names lead to is this very object, in a module to import."""
+    return by_reference(obj.__module__) and named(obj.__module__, obj.__qualname__) is obj
 
 
 def is_module_namespace(namespace: dict[str, Any]) -> bool:

@@ -131,7 +131,7 @@ class Pickler(pickle.Pickler):
 
     @functools.cached_property
     def _reducers(self) -> Reducers:
-        return Reducers()
+        return Reducers(of_program=self.of_program, portable=self.portable)
 
     @functools.cached_property
     def memory(self) -> Memory:

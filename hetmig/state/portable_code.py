@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,7 @@ from hetmig.state.code import global_names
 from hetmig.state.namespaces import Unsent
 
 if TYPE_CHECKING:
-    import sys
-
     from hetmig.state.pickler import Pickler
-else:
-    import sys
 
 __all__ = [
     "evaluated_annotations",

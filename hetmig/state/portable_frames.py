@@ -17,6 +17,7 @@ from hetmig.interpreter.portable import (
     PortableActivation,
     ResumePoint,
     from_portable,
+    is_empty_cell,
     to_portable,
 )
 from hetmig.state import portable_code, sources
@@ -74,7 +75,7 @@ def taken_apart(pickler: Pickler, activation: Activation) -> tuple[Outline, Held
         tuple(portable.point),
         portable.resume.value,
         tuple(variables),
-        tuple(name for name, value in variables.items() if _is_empty(value)),
+        tuple(name for name, value in variables.items() if is_empty_cell(value)),
         tuple((role, _plain(role, value)) for role, value in portable.stack),
         len(portable.handled),
     )
@@ -86,15 +87,6 @@ def _plain(role: tuple[str, str, str], value: Any) -> Any:
     if role[0] == _PLAIN:
         return value
     return () if value is NULL else None
-
-
-def _is_empty(value: object) -> bool:
-    if type(value) is not CellType:  # isinstance() would ask a weak proxy for its object
-        return False
-    try:
-        return value.cell_contents is UNBOUND  # which no cell holds
-    except ValueError:
-        return True
 
 
 def _text(located: sources.Located, alone: bool) -> str:
@@ -120,7 +112,7 @@ def activation_of(
     point = ResumePoint(*outline.point)
     variables = dict(zip(outline.names, held.variables, strict=True))
     for name in set(point.cells) - set(outline.empty):
-        if name not in (*code.co_cellvars, *code.co_freevars) and _is_empty(variables[name]):
+        if name not in (*code.co_cellvars, *code.co_freevars) and is_empty_cell(variables[name]):
             raise NotMigratable(f"the variable {name!r} holds what holds this frame", variable=name)
     portable = PortableActivation(
         code,

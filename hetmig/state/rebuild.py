@@ -483,11 +483,6 @@ def view(mapping: Any, kind: str) -> Any:
     return _VIEWS[kind](mapping)
 
 
-def readonly_view(data: bytearray) -> memoryview:
-    """A view that may only be read, of data that may change."""
-    return memoryview(data).toreadonly()
-
-
 def attribute(owner: type, name: str) -> BuiltinFunctionType:
     """A descriptor as it lies in its class."""
     found: BuiltinFunctionType = vars(owner)[name]

@@ -17,6 +17,7 @@ from hetmig.errors import NotMigratable, SourceChanged
 from hetmig.interpreter import revival
 from hetmig.interpreter.activation import Generator, Resume
 from hetmig.state import generated, portable_frames, rebuild, references, sources
+from hetmig.state.instances import set_slots, state_parts
 
 __all__ = ["code", "code_of_module", "fill_class", "fill_function", "function", "new_class"]
 
@@ -190,11 +191,10 @@ def fill_library_object(obj: Any, filling: tuple[Any, tuple[int, int], tuple[str
     if set_state is not None and state is not None:
         set_state(state)
     else:
-        attributes, slots = state if isinstance(state, tuple) else (state, None)
-        if attributes:
-            vars(obj).update(attributes)
-        for name, value in (slots or {}).items():
-            object.__setattr__(obj, name, value)
+        in_dict, in_slots = state_parts(state)
+        if in_dict:
+            vars(obj).update(in_dict)
+        set_slots(obj, in_slots)
     library_objects.complete(obj, version, known)
 
 

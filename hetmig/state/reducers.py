@@ -56,6 +56,7 @@ from hetmig.state.namespaces import (
     NamespaceOf,
     Unsent,
     by_reference,
+    is_importable,
     portable_items,
 )
 from hetmig.state.native import c_types
@@ -82,7 +83,10 @@ _RELATIVE_IMPORT = ("__name__", "__package__", "__path__", "__file__")
 class Reducers(dict[type, "Reducer | None"]):
     """The reducer of each type, decided once per pickler by the type's bases."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_program: bool, portable: bool) -> None:
+        """As for the pickler: part of a program; for every version of Python."""
+        self._of_program = of_program
+        self._portable = portable
         super().__init__(_REDUCERS)
         for cls in registry.registrations():
             self.pop(cls, None)
@@ -116,8 +120,12 @@ class Reducers(dict[type, "Reducer | None"]):
                 return None
         found = singletons.of_type(cls)
         by_name = functools.partial(_reduce_singleton, found) if found else None
-        makers = (library_globals, instances, library_objects)
-        return _first_of(by_name, *(maker.reducer_of(cls) for maker in makers))
+        # a value that is sent somewhere, outside of any program, is a copy as with any pickle
+        of_library = library_globals.reducer_of(cls) if self._of_program else None
+        # bytecode keeps a program at its version
+        may_cross = self._portable or not self._of_program
+        between_versions = library_objects.reducer_of(cls) if may_cross else None
+        return _first_of(by_name, of_library, instances.reducer_of(cls), between_versions)
 
 
 def _first_of(*reducers: Reducer | None) -> Reducer | None:
@@ -238,7 +246,7 @@ def _reduce_cell(pickler: Pickler, cell: CellType) -> Reduced:
 
 
 def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
-    if _importable(function):
+    if is_importable(function):
         return reduce_by_public_name(function) or NotImplemented
     if pickler.portable:
         return portable_code.reduce_function(pickler, function)
@@ -249,16 +257,6 @@ def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
     if pickler.namespaces == "referenced" and pickler.imported_as(function.__globals__) is None:
         state["globals"] = Unsent(function.__globals__, global_names(function.__code__))
     return rebuild.new_function, arguments, state, None, None, rebuild.fill_function
-
-
-def _importable(obj: Any) -> bool:
-    """Whether the attribute its names lead to is this very object, in a module to import."""
-    if not by_reference(obj.__module__):
-        return False
-    found: Any = sys.modules[obj.__module__]
-    for name in obj.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is obj
 
 
 def _function_state(function: FunctionType) -> dict[str, Any]:
@@ -313,7 +311,7 @@ def _reduce_class(pickler: Pickler, cls: type) -> Any:
 
 
 def _reduce_lru_cache(pickler: Pickler, wrapper: Any) -> Any:
-    if _importable(wrapper):
+    if is_importable(wrapper):
         return NotImplemented
     options = wrapper.cache_parameters()
     arguments = (wrapper.__wrapped__, options["maxsize"], options["typed"])

@@ -12,14 +12,13 @@ The move is refused, by name: the program could not tell why the object has gone
 from __future__ import annotations
 
 import gc
-import sys
 import weakref
 from collections.abc import Callable, Collection
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from hetmig.errors import FrameAddress
-from hetmig.state.namespaces import by_reference
+from hetmig.state.namespaces import by_reference, is_importable
 from hetmig.state.rebuild import at_end
 
 __all__ = [
@@ -114,12 +113,7 @@ def _has_name(target: Any) -> bool:
         return by_reference(target.__name__)
     if not isinstance(target, FunctionType | BuiltinFunctionType | type):
         return False
-    if not by_reference(target.__module__):
-        return False
-    found: Any = sys.modules[target.__module__]
-    for name in target.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is target
+    return is_importable(target)
 
 
 class _Passing:

@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
 from hetmig.errors import NotMigratable
+from hetmig.state.namespaces import named
 
 __all__ = ["BY_NAME", "REDUCERS", "reduce_by_public_name", "time_zone"]
 
@@ -46,11 +47,11 @@ def reduce_by_public_name(obj: Any) -> tuple[Any, ...] | None:
     module, name = obj.__module__, obj.__qualname__
     if module is None or (module.isidentifier() and module not in _HOMES):
         place = _RENAMED.get((module, name))
-        return _reached(*place) if place is not None and _found(*place) is obj else None
+        return _reached(*place) if place is not None and named(*place) is obj else None
     if module not in _HOMES and module.partition(".")[0] not in sys.stdlib_module_names:
         return None
     for place in _places(module, name):
-        if _found(*place) is obj:
+        if named(*place) is obj:
             return _reached(*place)
     return None
 
@@ -65,16 +66,9 @@ def _places(module: str, name: str) -> Iterator[tuple[str, str]]:
         yield public, name
 
 
-def _found(module: str, name: str) -> Any:
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
-
-
 def _reached(module: str, name: str) -> tuple[Any, ...]:
     owner, _, last = name.rpartition(".")
-    return getattr, (_found(module, owner) if owner else sys.modules[module], last)
+    return getattr, (named(module, owner) if owner else sys.modules[module], last)
 
 
 def _reduce_builtin(pickler: Any, function: Any) -> Any:
