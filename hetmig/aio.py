@@ -16,7 +16,14 @@ from typing import Any
 import zmq.asyncio
 
 from hetmig.calling import Caller
-from hetmig.errors import HetmigError, InMotion, NodeUnreachable, ProtocolError, TaskLost
+from hetmig.errors import (
+    ForgedParcel,
+    HetmigError,
+    InMotion,
+    NodeUnreachable,
+    ProtocolError,
+    TaskLost,
+)
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
@@ -32,6 +39,11 @@ _REQUEST_SECONDS = 20.0
 _POLL_SECONDS = 5.0
 _GRACE_SECONDS = 30.0
 _AGAIN_SECONDS = 0.05
+_HELLOS = 2
+_PATIENCE = 18.0
+"""Seconds for which the home node may be silent before its tasks count as lost."""
+_PATIENCE_WITH_JOURNAL = 600.0
+"""The same, for a home node that still knows them when it is started again."""
 
 
 @dataclass
@@ -123,21 +135,38 @@ class Connection:
 
         `at` is the node where it is to begin.
         """
-        session = bytes.fromhex(self.link.peer["session"])
-        wire = seal(manifest, frames, session)
         header = {} if at is None else {"at": at}
-        answer = await self.link.request(protocol.SUBMIT, header, wire, timeout=timeout)
-        return answer.header
+        parcel = Parcel(manifest, [memoryview(frame) for frame in frames], True)
+        return (await self._request(protocol.SUBMIT, header, parcel, timeout)).header
+
+    async def _request(
+        self, kind: str, header: dict[str, Any], parcel: Parcel | None, timeout: float
+    ) -> Message:
+        """A request with a parcel, sealed for the node as it is now: it may be another process."""
+        if parcel is None:
+            return await self.link.request(kind, header, timeout=timeout)
+        for _ in range(_HELLOS):
+            session = bytes.fromhex(self.link.peer["session"])
+            wire = seal(parcel.manifest, parcel.frames, session)
+            try:
+                return await self.link.request(kind, header, wire, timeout=timeout)
+            except ForgedParcel:
+                await self.open(timeout)
+        raise ProtocolError("the node does not take what is sealed with the key that it gave us")
 
     async def ask(
         self, kind: str, header: dict[str, Any], parcel: Parcel | None, timeout: float
     ) -> tuple[dict[str, Any], Parcel | None]:
         """A request about an object or actor, wherever it is; the answer, with what it brings."""
-        session = bytes.fromhex(self.link.peer["session"])
-        wire = () if parcel is None else seal(parcel.manifest, parcel.frames, session)
-        answer = await self.link.request(kind, header, wire, timeout=timeout)
-        told = open_sealed(answer.payload, session) if answer.payload else None
-        return answer.header, told
+        answer = await self._request(kind, header, parcel, timeout)
+        if not answer.payload:
+            return answer.header, None
+        try:
+            session = bytes.fromhex(self.link.peer["session"])
+            return answer.header, open_sealed(answer.payload, session)
+        except ForgedParcel:  # the node was restarted since
+            await self.open(timeout)
+            return await self.ask(kind, header, parcel, timeout)
 
     async def get(self, task: str, home: dict[str, Any], timeout: float) -> End:
         """Fetch an object, still frozen."""
@@ -200,17 +229,18 @@ class Connection:
         following.add_done_callback(self._following.discard)
 
     async def _follow(self, task: str, follower: Follower, owner: bool) -> None:
-        after, version, failures = 0, -1, 0
+        after, version, heard = 0, -1, time.monotonic()
+        patience = _PATIENCE_WITH_JOURNAL if self.link.peer.get("durable") else _PATIENCE
         while True:
             header = {"task": task, "after": after, "version": version, "owner": owner}
             try:
                 news = await self.link.request(protocol.FOLLOW, header, timeout=2 * _POLL_SECONDS)
-                failures = 0
+                heard = time.monotonic()
             except NodeUnreachable as error:
-                failures += 1
-                if failures == 2:
+                if time.monotonic() - heard > patience:
                     lost = TaskLost(f"the home node does not answer any more: {error}")
                     return follower.ended(End(ok=False, error=lost))
+                await asyncio.sleep(_AGAIN_SECONDS)
                 continue
             except HetmigError as error:
                 return follower.ended(End(ok=False, error=error))
@@ -230,7 +260,7 @@ class Connection:
             end.error = protocol.rebuild_error(outcome["error"])
             return end
         try:
-            session = bytes.fromhex(self.link.peer["session"])
+            session = bytes.fromhex(news.header["session"])
             parcel = open_sealed(news.payload[pieces:], session)
             end.frozen, end.manifest = image.Image.of_parcel(parcel), parcel.manifest
         except HetmigError as error:

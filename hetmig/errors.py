@@ -16,6 +16,7 @@ __all__ = [
     "FrameAddress",
     "HetmigError",
     "InMotion",
+    "JournalError",
     "MailboxFull",
     "MigrationRefused",
     "NoSuchObject",
@@ -221,3 +222,10 @@ class TaskFailed(HetmigError):
 
 class ProtocolError(HetmigError):
     """A message that no hetmig of this version sends.  Use the same version on both sides."""
+
+
+class JournalError(HetmigError):
+    """The node's journal can't be written or read.  Free space on its disk; see its directory.
+
+    What a node can't write it does not do: tasks that are to move stay where they are.
+    """

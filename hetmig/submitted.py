@@ -32,7 +32,8 @@ class TaskInfo:
     what: str
     """"task", "actor" or "object"."""
     state: str
-    """"running", "done", "failed", "cancelled" or "lost"; of an object "kept" or "deleted"."""
+    """"running", "unreachable" (its node does not answer at the moment), "done", "failed",
+    "cancelled" or "lost"; of an object "kept" or "deleted"."""
     node: str
     """Name of the node it is, or was last, on."""
     endpoint: str
@@ -66,7 +67,7 @@ class Task(Future[Any]):
 
     @property
     def state(self) -> str:
-        """One of "running", "done", "failed", "cancelled", "lost", as far as we have heard."""
+        """As `TaskInfo.state` says it, as far as we have heard."""
         return str(self._summary["state"])
 
     def running(self) -> bool:

@@ -24,12 +24,13 @@ from hetmig.errors import (
     TaskLost,
     Unauthorized,
 )
-from hetmig.node import protocol, remote, sockets, submission
+from hetmig.node import orphans, protocol, remote, sockets, submission
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.handoff import Note
 from hetmig.node.home import Home
 from hetmig.node.hosted import Hosted
+from hetmig.node.journal import Journal
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
 from hetmig.node.link import Link
 from hetmig.node.moves import Moves
@@ -38,6 +39,7 @@ from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
+from hetmig.node.syncing import Syncing
 from hetmig.node.watch import Watch
 from hetmig.state.manifest import this_python
 from hetmig.state.parcel import write_file
@@ -68,14 +70,18 @@ class Node:
         command: Sequence[str] = (),
         spare: int = 1,
         explicit_keys: bool = False,
+        state: Path | None = None,
     ) -> Node:
-        """Listen at the endpoint and warm up a runner.
+        """Listen at the endpoint, warm up a runner, and go on with what the journal knows.
 
         `command` starts the Python of the runners (default: this one), `spare` of them are kept
-        warm; `advertise` is the endpoint told to others, where it is not the one listened at.
+        warm; `advertise` is the endpoint told to others, where it is not the one listened at;
+        `state` is the journal's directory, None for a node that forgets all when it ends.
         Raises HetmigError for an endpoint beyond this machine without explicitly chosen keys.
         """
         _check(listen, advertise, explicit_keys)
+        journal = Journal(state)
+        orphans.end(journal.directory)
         context = zmq.asyncio.Context()
         gatekeeper = sockets.Gatekeeper(context)
         gatekeeper.admit(DOMAIN, keyring.is_authorized)
@@ -91,9 +97,11 @@ class Node:
             "key": keyring.identity.public.decode(),
         }
         command = command or [sys.executable]
-        pool = Pool(context, gatekeeper, command=command, spare=spare, about={"node": name})
-        node = cls(context, gatekeeper, door, keyring, here, pool)
+        about = {"node": name, "locks": orphans.directory(journal.directory)}
+        pool = Pool(context, gatekeeper, command=command, spare=spare, about=about)
+        node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint
+        node._recover()
         return node
 
     def __init__(
@@ -104,10 +112,12 @@ class Node:
         keyring: Keyring,
         here: dict[str, Any],
         pool: Pool,
+        journal: Journal,
     ) -> None:
         self.here = here
         self.pool = pool
-        self.home = Home()
+        self.journal = journal
+        self.home = Home(journal)
         self.directory = Directory(context, keyring, here, self._note_of_peer)
         self.listens_on = here["endpoint"]
         self.draining = False
@@ -123,11 +133,15 @@ class Node:
         self._sessions: dict[bytes, bytes] = {}
         self._reservations = Reservations(lambda runner: self.pool.give_back(runner))
         self._requests: set[asyncio.Task[None]] = set()
+        self._syncing = Syncing(journal)
         self._reader = asyncio.create_task(self._read())
         self._watch = asyncio.create_task(Watch(self).run())
 
     async def close(self) -> None:
-        """Kill the runners and close everything."""
+        """Kill the runners and close everything.  What the journal holds goes on with the next."""
+        if self.journal.is_durable:
+            for hosted in self.tasks.values():
+                hosted.detach()
         self._watch.cancel()
         for task in self._requests:
             task.cancel()
@@ -137,6 +151,17 @@ class Node:
         await sockets.close(self._door, self._reader)
         await self._gatekeeper.close()
         self._context.destroy(linger=500)
+        self._syncing.close()
+        self.journal.close()
+
+    def _recover(self) -> None:
+        """Take up everything where the last process with this journal left it."""
+        self.home.recover()
+        for place, kept in self.journal.outbox():
+            self.directory.outbox(place).add(kept.key, kept.header, kept.payload)
+        for task, row in self.journal.rows().items():
+            self.tasks[task] = Hosted(self, task)
+            self.tasks[task].recover(row)
 
     def about(self) -> dict[str, Any]:
         """How this node introduces itself to another."""
@@ -173,15 +198,23 @@ class Node:
         try:
             if about["home"] == self.here:
                 self.home.report(header, payload)
-                return
-            outbox = self.directory.outbox(about["home"])
-            if header["what"] == "progress":
-                outbox.post(header)
+            elif header["what"] == "progress":
+                self.directory.outbox(about["home"]).post(header)
             else:
-                key = f"{header['task']}/{header['what']}/{header.get('n', header['epoch'])}"
-                outbox.add(key, header, payload)
+                self.keep_report(about, header, payload)
+                self.directory.outbox(about["home"]).add(_key(header), header, payload)
         except HetmigError as error:
             _log.error("a report on task %s: %s", about["id"], error)
+        self._syncing.soon()
+
+    def keep_report(
+        self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
+    ) -> None:
+        """Keep a report with the journal's next `sync`, until the home node has it."""
+        if about["home"] == self.here:
+            self.home.keep(header, payload)
+        else:
+            self.journal.post(about["home"], _key(header), header, payload)
 
     def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
         """A way to send notes to the node at that place, if it has this key."""
@@ -252,6 +285,8 @@ class Node:
             key = want(message.header, "report", str)
             self.directory.outbox({"endpoint": link.endpoint, "key": link.server_key.decode()}) \
                 .acknowledge(key)  # fmt: skip
+            self.journal.posted(link.endpoint, key)
+            self._syncing.soon()
         elif message.kind in _NOTES:
             message.user = link.server_key
             self._note(message, link.post)
@@ -263,7 +298,9 @@ class Node:
         if message.kind == Note.OFFER.value:
             self.forget_old_tasks()
             self.tasks[task] = hosted
-        hosted.receive(message, answer, self.session(message.user))
+        memory = want(message.header, "memory", str, None)
+        remembers = memory is None or memory == self.journal.memory
+        hosted.receive(message, answer, self.session(message.user), remembers)
 
     def session(self, user: bytes) -> bytes:
         """The key with which parcels from this user are sealed, told inside the CURVE channel."""
@@ -282,6 +319,7 @@ class Node:
             "python": this_python(),
             "pid": os.getpid(),
             "nodes": list(self.directory.places.values()),
+            "durable": self.journal.is_durable,
             "session": self.session(message.user).hex(),
         }, ()
 
@@ -294,23 +332,27 @@ class Node:
             await self.moves.require_home(want(message.header, "home", dict))
             runner = await self.reserved(task)
             self._reservations.hold(task, runner)
-        session = self.session(message.user).hex()
-        return {**self.here, "python": this_python(), "session": session}, ()
+        session, memory = self.session(message.user).hex(), self.journal.memory
+        return {**self.here, "python": this_python(), "session": session, "memory": memory}, ()
 
     def forget_old_tasks(self) -> None:
         """Of those that left or ended, only so many are remembered: to tell old notes from new."""
         old = [task for task, hosted in self.tasks.items() if not hosted.is_known]
-        for task in old[: max(0, len(old) - _REMEMBERED)]:
+        oldest = old[: max(0, len(old) - _REMEMBERED)]
+        for task in oldest:
             del self.tasks[task]
+        self.journal.forget(oldest)
 
     async def _follow(self, message: Message) -> Reply:
         record = self.home.find(want(message.header, "task", str))
         after, version = want(message.header, "after", int), want(message.header, "version", int)
         if want(message.header, "owner", bool, False):
-            record.seen(after)
+            self.home.seen(record, after)
         seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
         await record.news(after, version, seconds)
-        return record.told(after, self.session(message.user))
+        header, payload = record.told(after, self.session(message.user))
+        # With each answer: the client may not have noticed that this is another process now.
+        return {**header, "session": self.session(message.user).hex()}, payload
 
     async def _list_tasks(self, message: Message) -> Reply:
         tasks = [record.summary() for record in self.home.records.values()]
@@ -331,7 +373,8 @@ class Node:
         ids = [task for task, hosted in self.tasks.items() if hosted.is_known]
         busy = sum(hosted.is_running for hosted in self.tasks.values())
         state = {"tasks": busy, "ids": ids, "draining": self.draining}
-        return {**self.here, "python": this_python(), **state}, ()
+        kept = {"memory": self.journal.memory, "durable": self.journal.is_durable}
+        return {**self.here, "python": this_python(), **state, **kept}, ()
 
     async def _move(self, message: Message) -> Reply:
         task, target = want(message.header, "task", str), want(message.header, "to", str)
@@ -355,8 +398,15 @@ class Node:
         except TaskLost as error:
             _log.info("a late report: %s", error)
         if isinstance(key, str):
-            self._send(message.route, protocol.ACK, {"report": key})
+            self.journal.when_synced(
+                lambda: self._send(message.route, protocol.ACK, {"report": key})
+            )
+        self._syncing.soon()
         return {}, ()
+
+
+def _key(header: dict[str, Any]) -> str:
+    return f"{header['task']}/{header['what']}/{header.get('n', header['epoch'])}"
 
 
 def _check(listen: str, advertise: str | None, explicit_keys: bool) -> None:

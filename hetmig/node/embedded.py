@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,21 +39,35 @@ class LocalNode:
         path: list[str],
         keys: Path,
         keep_parcels: str | None = None,
+        state: str | None = None,
     ) -> None:
         self.name = name
         self.place: dict[str, Any] = {}
-        self._process = subprocess.Popen(
-            [*command, "-P", "-c", _BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        settings = {
+        self._command = list(command)
+        self._settings = {
             "name": name,
             "listen": "tcp://127.0.0.1:0",
             "keys": str(keys),
             "python": list(command),
             "path": path,
             "keep_parcels": keep_parcels,
+            "state": state,
         }
-        self._write(settings)
+        self.start()
+
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start its process, again if it has ended: then at the same endpoint.
+
+        `environment` is added to that of this process.
+        """
+        listen = self.place.get("endpoint", "tcp://127.0.0.1:0")
+        self._process = subprocess.Popen(
+            [*self._command, "-P", "-c", _BOOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+        )
+        self._write({**self._settings, "listen": listen})
 
     @property
     def endpoint(self) -> str:
@@ -77,7 +91,16 @@ class LocalNode:
     def kill(self) -> None:
         """End it the hard way, as a crash of its machine would; its runners notice and end too."""
         self._process.kill()
-        self._process.wait()
+        self.wait()
+
+    def wait(self) -> int:
+        """Wait until its process has ended; the exit code, -N for the signal N."""
+        code = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        return code
 
     def release(self) -> None:
         """Close its life line: it ends, in its own time."""
@@ -126,7 +149,8 @@ class LocalNodes:
     `python` gives the interpreter of each node: None for this one, or the path of another Python,
     which may be a wrapper that emulates a foreign CPU.  It needs pyzmq, cloudpickle, dill and
     bytecode; hetmig itself is put on its path.  `path` is prepended to each node's `sys.path`.
-    `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at.
+    `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at; `state`
+    is one for the nodes' journals: then a node that was killed goes on after `nodes[i].start()`.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
 
@@ -138,7 +162,9 @@ class LocalNodes:
         names: Sequence[str] = (),
         path: Sequence[str] = (),
         keep_parcels: str | os.PathLike[str] | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
+        self._state = None if state is None else os.path.abspath(state)
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
         self._pythons = [*python, *[None] * n][: max(n, len(python))]
         self._names = [*names, *"abcdefghijklmnopqrstuvwxyz"[len(names) :]]
@@ -199,7 +225,8 @@ class LocalNodes:
         path = [*self._path, str(only_us)]
         for name, python in zip(self._names, self._pythons, strict=False):
             command = [python or sys.executable]
-            node = LocalNode(name, command, path, self.keys, self._keep_parcels)
+            state = None if self._state is None else os.path.join(self._state, name)
+            node = LocalNode(name, command, path, self.keys, self._keep_parcels, state)
             self.nodes.append(node)
         for node in self.nodes:
             node.wait_until_ready()

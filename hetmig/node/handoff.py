@@ -1,30 +1,37 @@
-"""The handoff of one task between two nodes, as a state machine without sockets or clock.
+"""The handoff of one task between two nodes, as a state machine without sockets, clock or disk.
 
     source                      destination
     RUNNING
     FROZEN   -- OFFER -->       STAGING: verify, unpickle, build the re-entry
-             <- STAGED --       STAGED     or  REFUSED(reason) -> the source goes on
-    COMMITTED (the one decision point)
-             -- COMMIT ->       RUNNING (it owns the task now)
+             <- STAGED --       STAGED *   or  REFUSED(reason) -> the source goes on
+    COMMITTED * (the one decision point)
+             -- COMMIT ->       RUNNING (it owns the task now) *
              <- OWNED ---
     GONE
 
-Before COMMITTED the source may always go on; after it, never: it repeats COMMIT until OWNED comes.
-A STAGED destination never starts by itself: it repeats STAGED until COMMIT or ABORT comes.
+Before COMMITTED the source may always go on; after it only if the destination swears, by LOST, that
+it has not run the task and never will: it repeats COMMIT until it hears OWNED or LOST.  A STAGED
+destination never starts by itself: it repeats STAGED until COMMIT or ABORT comes.
 
 Every attempt has an epoch of its own.  Only the owner makes attempts, one after the other, so a
 greater epoch is a later one, and a message of another epoch than the present attempt's is old.
 
-The caller performs the returned effects in order.  A journal has its place between a change of
-`state` and the effects that follow from it.
+The caller performs the returned effects in order.  Where a star stands, RECORD is one of them: what
+`saved` gives must be on the disk before the next effect.  If it can't be written, the effects after
+it are forgotten; if it was the first one, the step has not happened, and the caller puts back what
+`saved` gave before it.  After a crash `recovered` makes the machine from the newest record.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
-__all__ = ["Act", "Effect", "Handoff", "Note", "State"]
+__all__ = ["LEAP", "Act", "Effect", "Handoff", "Note", "Saved", "State"]
+
+LEAP = 1 << 16
+"""So many attempts may go unrecorded: whoever comes back after a crash skips as many epochs."""
 
 
 class State(enum.Enum):
@@ -52,15 +59,20 @@ class Note(enum.Enum):
     REFUSED = "refused"
     OWNED = "owned"
     LOST = "lost"
+    """The destination has not run it and never will."""
+    FORGOTTEN = "forgotten"
+    """The destination can't know whether it has run it: its memory does not reach back so far."""
 
 
 class Act(enum.Enum):
     """What the caller has to do, apart from sending notes."""
 
+    RECORD = "write `saved`, and what belongs to it, to the disk"
     STAGE = "unpickle the offered parcel in a runner, then call staged() or refuse()"
     DISCARD = "drop the staged runner and the parcel"
     RUN = "let the staged runner start"
-    GO_ON = "let the frozen runner go on"
+    GO_ON = "let the frozen runner go on; if a crash took it, restart from the last checkpoint"
+    RESTART = "a crash took the runner: restart the task from its last checkpoint"
     DEPART = "the frozen runner exits: the destination owns the task"
     LOSE = "the destination lost the committed task: report it"
 
@@ -72,6 +84,15 @@ class Effect:
     do: Note | Act
     epoch: int
     reason: str = ""
+
+
+class Saved(NamedTuple):
+    """All there is to a machine."""
+
+    state: State
+    epoch: int
+    owned: int
+    newest: int
 
 
 class Handoff:
@@ -86,6 +107,34 @@ class Handoff:
         self.newest = epoch
         """The greatest epoch heard of: everything up to it is old."""
 
+    @property
+    def saved(self) -> Saved:
+        """What `restored` takes."""
+        return Saved(self.state, self.epoch, self.owned, self.newest)
+
+    @classmethod
+    def restored(cls, saved: Saved) -> Handoff:
+        """The machine as it was."""
+        machine = cls()
+        machine.state, machine.epoch, machine.owned, machine.newest = saved
+        return machine
+
+    @classmethod
+    def recovered(cls, saved: Saved) -> tuple[Handoff, list[Effect]]:
+        """The machine after a crash, from its newest record, and what is to be done first."""
+        machine = cls.restored(saved)
+        machine.newest += LEAP  # of the attempts since, nothing is known
+        match machine.state:
+            case State.RUNNING | State.FROZEN:
+                machine.state, machine.epoch = State.RUNNING, machine.newest
+                machine.owned = machine.epoch
+                return machine, [Effect(do, machine.epoch) for do in (Act.RECORD, Act.RESTART)]
+            case State.STAGED:
+                return machine, [Effect(Act.STAGE, machine.epoch), *machine.nudge()]
+            case State.STAGING:  # nobody was told of it
+                machine.state = State.ABSENT
+        return machine, machine.nudge()
+
     # The source -------------------------------------------------------------------------------
 
     def offer(self) -> list[Effect]:
@@ -93,7 +142,9 @@ class Handoff:
         assert self.state is State.RUNNING, self.state
         self.newest += 1
         self.state, self.epoch = State.FROZEN, self.newest
-        return [Effect(Note.OFFER, self.epoch)]
+        # so that one who leaps always lands beyond
+        record = [Effect(Act.RECORD, self.epoch)] if self.newest % (LEAP // 2) == 0 else []
+        return [*record, Effect(Note.OFFER, self.epoch)]
 
     def expire(self, reason: str) -> list[Effect]:
         """The attempt's deadline passed, or its link broke.  Without meaning once committed."""
@@ -101,9 +152,10 @@ class Handoff:
             return []
         return [Effect(Note.ABORT, self.epoch), *self._go_on(reason)]
 
-    def end(self) -> None:
+    def end(self) -> list[Effect]:
         """The task came to its end here."""
         self.state = State.ENDED
+        return [Effect(Act.RECORD, self.epoch)]
 
     def _go_on(self, reason: str) -> list[Effect]:
         self.state = State.RUNNING
@@ -116,14 +168,20 @@ class Handoff:
         if self.state is not State.STAGING or epoch != self.epoch:
             return []
         self.state = State.STAGED
-        return [Effect(Note.STAGED, epoch)]
+        return [Effect(Act.RECORD, epoch), Effect(Note.STAGED, epoch)]
 
     def refuse(self, epoch: int, reason: str) -> list[Effect]:
         """The parcel cannot be run here, or the staged runner died."""
         if self.state not in (State.STAGING, State.STAGED) or epoch != self.epoch:
             return []
+        return [*self._let_go(epoch, reason), Effect(Note.REFUSED, epoch, reason)]
+
+    def _let_go(self, epoch: int, reason: str) -> list[Effect]:
+        """What was staged, if it is on record, must not come back after a crash."""
+        recorded = self.state is State.STAGED
         self.state = State.ABSENT
-        return [Effect(Note.REFUSED, epoch, reason), Effect(Act.DISCARD, epoch, reason)]
+        record = [Effect(Act.RECORD, epoch)] if recorded else []
+        return [*record, Effect(Act.DISCARD, epoch, reason)]
 
     # Both -------------------------------------------------------------------------------------
 
@@ -135,13 +193,18 @@ class Handoff:
             return [Effect(Note.STAGED, self.epoch)]
         return []
 
-    def receive(self, note: Note, epoch: int, reason: str = "") -> list[Effect]:
-        """A note arrived, perhaps late, perhaps twice."""
+    def receive(
+        self, note: Note, epoch: int, reason: str = "", *, remembers: bool = True
+    ) -> list[Effect]:
+        """A note arrived, perhaps late, perhaps twice.
+
+        `remembers`: this node has kept all it knew since it was offered that attempt.
+        """
         match note:
             case Note.OFFER:
                 return self._offered(epoch)
             case Note.COMMIT:
-                return self._committed(epoch)
+                return self._committed(epoch, remembers)
             case Note.ABORT:
                 return self._aborted(epoch)
             case Note.STAGED:
@@ -150,10 +213,12 @@ class Handoff:
                 return self._go_on(reason)
             case Note.OWNED if self._awaits(State.COMMITTED, epoch):
                 self.state = State.GONE
-                return [Effect(Act.DEPART, epoch)]
+                return [Effect(Act.RECORD, epoch), Effect(Act.DEPART, epoch)]
             case Note.LOST if self._awaits(State.COMMITTED, epoch):
+                return [Effect(Act.RECORD, epoch), *self._go_on(reason)]
+            case Note.FORGOTTEN if self._awaits(State.COMMITTED, epoch):
                 self.state = State.GONE
-                return [Effect(Act.LOSE, epoch, reason)]
+                return [Effect(Act.RECORD, epoch), Effect(Act.LOSE, epoch, reason)]
         return []
 
     def _awaits(self, state: State, epoch: int) -> bool:
@@ -166,28 +231,37 @@ class Handoff:
             return [Effect(Note.REFUSED, epoch, "this node owns the task itself")]
         effects = []
         if self.state in (State.STAGING, State.STAGED):
-            effects.append(Effect(Act.DISCARD, self.epoch, "its owner made a later attempt"))
+            effects += self._let_go(self.epoch, "its owner made a later attempt")
         self.state, self.epoch, self.newest = State.STAGING, epoch, epoch
         return [*effects, Effect(Act.STAGE, epoch)]
 
-    def _committed(self, epoch: int) -> list[Effect]:
+    def _committed(self, epoch: int, remembers: bool) -> list[Effect]:
         if self._awaits(State.STAGED, epoch):
             self.state, self.owned = State.RUNNING, epoch
-            return [Effect(Act.RUN, epoch), Effect(Note.OWNED, epoch)]
+            # It runs while it is being recorded: should that be lost, the source still has to be
+            # told that we own it, and commits it to us again.
+            return [Effect(do, epoch) for do in (Act.RUN, Act.RECORD, Note.OWNED)]
         # Only we could own that epoch, and nobody a later one before we did.
-        note = Note.OWNED if epoch <= self.owned else Note.LOST
-        return [Effect(note, epoch, "" if note is Note.OWNED else "the staged copy is gone")]
+        if epoch <= self.owned:
+            return [Effect(Act.RECORD, epoch), Effect(Note.OWNED, epoch)]
+        if not remembers:
+            return [Effect(Note.FORGOTTEN, epoch, "the node has lost its memory of the task")]
+        record = []
+        if epoch > self.newest:
+            self.newest = epoch  # the offer itself may still be on its way
+            record = [Effect(Act.RECORD, epoch)]
+        return [*record, Effect(Note.LOST, epoch, "the staged copy is gone")]
 
     def _aborted(self, epoch: int) -> list[Effect]:
         self.newest = max(self.newest, epoch)  # the offer itself may still be on its way
         if self.state in (State.STAGING, State.STAGED) and self.epoch == epoch:
-            self.state = State.ABSENT
-            return [Effect(Act.DISCARD, epoch, "its owner withdrew the offer")]
+            return self._let_go(epoch, "its owner withdrew the offer")
         return []
 
     def _answered_staged(self, epoch: int) -> list[Effect]:
         if self._awaits(State.FROZEN, epoch):
             self.state = State.COMMITTED
+            return [Effect(Act.RECORD, epoch), Effect(Note.COMMIT, epoch)]
         if self._awaits(State.COMMITTED, epoch) or self._awaits(State.GONE, epoch):
             return [Effect(Note.COMMIT, epoch)]
         return [Effect(Note.ABORT, epoch)]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hetmig.errors import HetmigError, NoSuchObject, TaskLost
+from hetmig.node.journal import Journal
 from hetmig.node.protocol import Buffer, describe_error, want
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import seal
@@ -48,10 +49,17 @@ class Outcome:
 class Record:
     """One task, as its home node knows it."""
 
-    def __init__(self, about: dict[str, Any], place: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        about: dict[str, Any],
+        place: dict[str, Any],
+        submitted: float | None = None,
+        seen: int = 0,
+    ) -> None:
+        """`seen`: events up to this number were seen by the submitter, and are not kept."""
         self.id: str = about["id"]
         self.about = about
-        self.submitted = time.time()
+        self.submitted = time.time() if submitted is None else submitted
         self.place = place
         self.epoch: int = about["epoch"]
         self.what: str = about.get("what", "task")
@@ -65,8 +73,8 @@ class Record:
         self._output_bytes = 0
         self._dropped = (0, 0)
         """(number of the last piece dropped unseen, bytes dropped unseen)"""
-        self._seen = 0
-        self.next_event = 1
+        self._seen = seen
+        self.next_event = seen + 1
         self._early: dict[int, tuple[dict[str, Any], list[bytes]]] = {}
         self._ended: tuple[dict[str, Any], list[bytes]] | None = None
         self._changed = asyncio.Event()
@@ -141,11 +149,15 @@ class Record:
                 payload += seal(manifest, outcome.frames, key)
         return header, payload
 
-    def seen(self, after: int) -> None:
-        """A submitter has everything up to number `after`: old output need not be kept."""
+    def seen(self, after: int) -> list[int]:
+        """A submitter has everything up to number `after`; the numbers of what is dropped."""
         self._seen = max(self._seen, after)
+        gone = []
         while self._output_bytes > _KEEP_BYTES and self.output and self.output[0][0] <= after:
-            self._output_bytes -= len(self.output.popleft()[2])
+            number, _, piece = self.output.popleft()
+            self._output_bytes -= len(piece)
+            gone.append(number)
+        return gone
 
     def _write(self, number: int, stream: str, piece: bytes) -> None:
         self.output.append((number, stream, piece))
@@ -161,6 +173,9 @@ class Record:
         number = want(header, "n", int)
         if number >= self.next_event:
             self._early[number] = header, payload
+        elif header["what"] == "end" and self._ended is None:
+            # It was restarted from a checkpoint, and wrote less than the first time.
+            self._ended = header, payload
         while self.next_event in self._early:
             self._apply_next()
         self._conclude()
@@ -185,6 +200,14 @@ class Record:
         """Under this epoch the task is at that place."""
         if epoch > self.epoch:
             self.epoch, self.place = epoch, place
+            self.touch()
+
+    def reach(self, reachable: bool) -> None:
+        """Whether the node where it is answers."""
+        there = "kept" if self.what == "object" else "running"
+        state = there if reachable else "unreachable"
+        if self.outcome is None and self.state != state:
+            self.state = state
             self.touch()
 
     def fail(self, state: str, error: HetmigError) -> None:
@@ -227,8 +250,17 @@ class Record:
 class Home:
     """All records of one home node."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
         self.records: dict[str, Record] = {}
+        self._journal = journal
+
+    def recover(self) -> None:
+        """Everything as it was before this node was killed.  Raises JournalError."""
+        for row in self._journal.records():
+            task = row["about"]["id"]
+            self.records[task] = Record(**row)
+            for kept in self._journal.reports(task):
+                self._apply(kept.header, kept.payload)
 
     def add(self, about: dict[str, Any], place: dict[str, Any]) -> Record:
         """A task was submitted here.  The oldest ended ones are forgotten beyond a number."""
@@ -239,9 +271,15 @@ class Home:
             if index >= excess and results <= _KEEP_RESULT_BYTES:
                 break
             results -= size
-            del self.records[record.id]
+            self.drop(record.id)
         record = self.records[about["id"]] = Record(about, place)
+        self._journal.keep_record(record.id, _row(record))
         return record
+
+    def drop(self, task: str) -> None:
+        """Forget a task."""
+        del self.records[task]
+        self._journal.forget_record(task)
 
     def find(self, task: str) -> Record:
         """The record of a task.  Raises TaskLost if there is none."""
@@ -250,8 +288,25 @@ class Home:
         except KeyError:
             raise TaskLost(f"this node knows no task {task}") from None
 
+    def keep(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
+        """Keep a report with the journal's next `sync`."""
+        task, what = want(header, "task", str), want(header, "what", str)
+        if what != "progress" and task in self.records:
+            number = header["epoch"] if header.get("n") is None else header["n"]
+            self._journal.keep_report(task, f"{what}/{number}", header, payload)
+
     def report(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
         """A node reports.  Raises ProtocolError or TaskLost for what makes no sense."""
+        self._apply(header, payload)
+        self.keep(header, payload)
+
+    def seen(self, record: Record, after: int) -> None:
+        """A submitter has everything up to number `after`: old output need not be kept."""
+        if gone := record.seen(after):
+            self._journal.drop_reports(record.id, [f"output/{number}" for number in gone])
+            self._journal.keep_record(record.id, {**_row(record), "seen": gone[-1]})
+
+    def _apply(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
         record = self.find(want(header, "task", str))
         epoch = want(header, "epoch", int)
         match want(header, "what", str):
@@ -270,3 +325,7 @@ class Home:
                 record.fail("cancelled", TaskLost(f"the {record.what} was cancelled"))
             case "lost" if epoch >= record.epoch:
                 record.fail("lost", TaskLost(want(header, "reason", str)))
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {"about": record.about, "place": record.place, "submitted": record.submitted}

@@ -1,43 +1,40 @@
-"""One task on this node: its runner, its freeze, and both sides of its handoffs."""
+"""One task on this node: its runner, and what the handoff decides about it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
+import functools
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from hetmig.errors import (
-    HetmigError,
-    InMotion,
-    MigrationRefused,
-    NotMigratable,
-    TaskLost,
-)
+from hetmig.errors import HetmigError, InMotion, JournalError, NotMigratable, TaskLost
 from hetmig.node import protocol
+from hetmig.node.arriving import Arriving, Offer
 from hetmig.node.background import spawn
 from hetmig.node.calls import Calls
-from hetmig.node.freezing import Freeze, checked_record, describe_hop, sealed
+from hetmig.node.freezing import Freeze
 from hetmig.node.handoff import Act, Effect, Handoff, Note, State
-from hetmig.node.link import Link
+from hetmig.node.journal import Row
+from hetmig.node.leaving import Leaving, refused
 from hetmig.node.pool import Runner
-from hetmig.node.protocol import Buffer, Message, describe_error, rebuild_error, want
+from hetmig.node.protocol import Buffer, Message, describe_error, want
 from hetmig.node.services import Answer, Services
 from hetmig.node.staging import Staging
-from hetmig.node.tries import Tries
-from hetmig.state.manifest import check_python, same_minor, this_python
-from hetmig.state.parcel import open_sealed
+from hetmig.node.steps import step
+from hetmig.state.manifest import this_python
+from hetmig.state.parcel import seal
 
 __all__ = ["Hosted"]
 
+_log = logging.getLogger("hetmig")
+
 _OF_END = ("n", "ok", "traceback", "kind", "portable")
-_NUDGE_SECONDS = 0.5
-_SELF_MOVE_SECONDS = 30.0
-_SILENCE_SECONDS = 30.0
-"""A destination that says nothing for so long after the task was committed to it has lost it, for
-all that the task's submitter is concerned; it is asked on and on all the same."""
+_STEP_OF = {Note.STAGED: "staged", Note.COMMIT: "commit", Note.OWNED: "owned"}
+_DISK_SECONDS = 1.0
+"""After which something that could not be written to the disk is tried again."""
 
 
 class Hosted:
@@ -50,18 +47,29 @@ class Hosted:
         self.forward: dict[str, Any] | None = None
         """The place it went to, after it has left."""
         self.calls = Calls()
-        self._node = node
-        self._runner: Runner | None = None
-        self._begun = asyncio.Event()
-        self._moving = asyncio.Lock()
+        self.node = node
+        self.runner: Runner | None = None
+        """What it runs in, or lies on, here."""
+        self.begun = asyncio.Event()
+        self.moving = asyncio.Lock()
+        self.freeze: Freeze | None = None
+        self.verdict: asyncio.Future[None] | None = None
+        """The end of the handoff under way, or why it failed; None if a crash came between."""
+        self.partner: Answer = lambda kind, header: None
+        """Sends a note to the other side."""
+        self.cancelled = False
+        self.refusal: dict[str, Any] | None = None
+        """What the destination said when it refused, in its own words."""
+        self.peer: dict[str, Any] = {}
+        """The other side of the newest handoff: its place, the destination's memory, the hop."""
+        self.restaging = False
+        """Whether it is staged, according to the journal, and its runner not yet back."""
+        self.image: int | None = None
+        """The epoch of what the journal keeps to restart the task from."""
         self._staging: Staging | None = None
         self._accepting: asyncio.Task[Any] | None = None
-        self._freeze: Freeze | None = None
-        self._verdict: asyncio.Future[float] | None = None
-        self._partner: Answer = lambda kind, header: None
-        self._cancelled = False
-        self._refusal: dict[str, Any] | None = None
-        """What the destination said when it refused, in its own words."""
+        self._leaving = Leaving(self)
+        self._arriving = Arriving(self)
 
     @property
     def is_here(self) -> bool:
@@ -81,12 +89,7 @@ class Hosted:
     @property
     def has_begun(self) -> bool:
         """Whether it has ever run here."""
-        return self._begun.is_set()
-
-    @property
-    def runner(self) -> Runner | None:
-        """What it runs in, or lies on, here."""
-        return self._runner
+        return self.begun.is_set()
 
     # A new task -------------------------------------------------------------------------------
 
@@ -98,48 +101,78 @@ class Hosted:
         runner: Runner | None = None,
     ) -> None:
         """Run a task that was submitted here, in a runner of the pool if none is given."""
-        self.about, self.handoff = about, Handoff(State.RUNNING, about["epoch"])
         try:
-            runner = runner or await self._node.pool.take()
-            await self._stage(runner, about, manifest, payload)
+            runner = runner or await self.node.pool.take()
+            await self.stage(runner, about, manifest, payload)
         except HetmigError as error:
-            self._end(error=describe_error(error))
+            self.end(error=describe_error(error))
             return
-        if self._cancelled:
+        self.begin(runner)
+
+    async def keep(
+        self, about: dict[str, Any], manifest: dict[str, Any], payload: Sequence[Buffer]
+    ) -> None:
+        """Own a task that was submitted here, and keep what it begins with.
+
+        Raises JournalError: then it has not been submitted.
+        """
+        self.about, self.handoff = about, Handoff(State.RUNNING, about["epoch"])
+        await self.keep_image(about["epoch"], manifest, payload)
+        self._record()
+
+    def begin(self, runner: Runner) -> None:
+        """What is staged was not handed over to us: it was submitted, or restarts."""
+        if self.cancelled:
             runner.kill()
             return
-        self._runner = runner
+        self.runner = runner
         runner.send(protocol.START, {})
-        self._begun.set()
+        self.begun.set()
         self.calls.begin(runner)
 
     def give_up(self, error: dict[str, Any]) -> None:
         """What was to begin at another node can't."""
-        if self._runner is not None:
-            self._runner.kill()
-        self._end(error=error)
+        if self.runner is not None:
+            self.runner.kill()
+        self.end(error=error)
+
+    async def move(self, target: str, timeout: float, requested_by: str) -> dict[str, Any]:
+        """Move the running task; the completed hop.  `timeout` (s) is for each of the two phases.
+
+        Raises NotMigratable, MigrationRefused or NodeUnreachable; the task then goes on here.
+        """
+        with contextlib.suppress(TimeoutError):  # it may have been submitted just now
+            async with asyncio.timeout(timeout):
+                await self.begun.wait()
+        async with self.moving:
+            return await self._leaving.move(target, timeout, requested_by)
+
+    def require(self, state: State) -> None:
+        """Raise InMotion or NotMigratable unless it is in this state here."""
+        if self.handoff.state is State.ENDED:
+            raise NotMigratable("the task has ended")
+        if self.handoff.state is not state or self.runner is None:
+            raise InMotion("the task is not running on this node now")
 
     async def cancel(self) -> bool:
         """End the task at once; False if it has ended by itself or is on another node now."""
-        self._fail_freeze(NotMigratable("the task was cancelled"))
-        self._perform(self.handoff.expire("the task was cancelled"))
+        self.fail_freeze(NotMigratable("the task was cancelled"))
+        self.take(lambda: self.handoff.expire("the task was cancelled"))
         if self.handoff.state is State.RUNNING:
             return self._cancel()  # a move under way finds that out before it goes on
-        async with self._moving:  # what was committed to another node is no more ours to end
+        async with self.moving:  # what was committed to another node is no more ours to end
             return self._cancel()
 
     def _cancel(self) -> bool:
         if self.handoff.state is not State.RUNNING:
             return False
-        self._cancelled = True
-        if self._runner is not None:
-            self._runner.kill()
-        self.handoff.end()
-        self.calls.end()
-        self._report("cancelled")
+        self.cancelled = True
+        if self.runner is not None:
+            self.runner.kill()
+        self._conclude("cancelled")
         return True
 
-    async def _stage(
+    async def stage(
         self,
         runner: Runner,
         about: dict[str, Any],
@@ -152,241 +185,193 @@ class Hosted:
         await self._staging.done(about, manifest, payload)
         runner.exited.add_done_callback(lambda how: self._runner_ended(runner, how.result()))
 
-    # Leaving ----------------------------------------------------------------------------------
+    # Notes of a handoff -----------------------------------------------------------------------
 
-    async def move(self, target: str, timeout: float, requested_by: str) -> dict[str, Any]:
-        """Move the running task; the completed hop.  `timeout` (s) is for each of the two phases.
+    def receive(self, message: Message, answer: Answer, session: bytes, remembers: bool) -> None:
+        """A note of a handoff came in; `answer` sends one back.
 
-        Raises NotMigratable, MigrationRefused or NodeUnreachable; the task then goes on here.
+        `remembers`: whether this node knows all that it knew when it was made an offer.
         """
-        with contextlib.suppress(TimeoutError):  # it may have been submitted just now
-            async with asyncio.timeout(timeout):
-                await self._begun.wait()
-        async with self._moving:
-            tries = Tries(timeout)
-            while True:
-                self._require(State.RUNNING)
-                link, welcome = await self._node.prepare(target, self.id, timeout)
-                self._require(State.RUNNING)
-                portable = not same_minor(welcome["python"], this_python())
-                frozen = await self._frozen(timeout, portable)
-                try:
-                    return await self._hand_over(link, welcome, frozen, timeout, requested_by)
-                except MigrationRefused as refusal:
-                    if not portable:
-                        raise
-                    await tries.next(refusal)
-
-    def _require(self, state: State) -> None:
-        if self.handoff.state is State.ENDED:
-            raise NotMigratable("the task has ended")
-        if self.handoff.state is not state or self._runner is None:
-            raise InMotion("the task is not running on this node now")
-
-    async def _move_itself(self, frozen: Message) -> None:
-        """The task called `hetmig.migrate`: it is frozen already, inside that call."""
-        assert self._runner is not None
-        target = want(frozen.header, "to", str)
-        if self._freeze is not None:
-            self._freeze.fail(InMotion("the task was about to move by itself"))
-        if target in (self._node.here["name"], self._node.here["endpoint"]):
-            self._runner.send(protocol.GO_ON, {"error": None})  # it is there already
-            return
-        async with self._moving:
-            try:
-                link, welcome = await self._node.prepare(target, self.id, _SELF_MOVE_SECONDS)
-                self._require(State.RUNNING)
-            except HetmigError as error:
-                self._runner.send(protocol.GO_ON, {"error": describe_error(error)})
-                return
-            portable = want(frozen.header, "portable", bool, False)
-            if not portable and not same_minor(welcome["python"], this_python()):
-                self._runner.send(protocol.GO_ON, {"error": None, "again": "portable"})
-                return
-            with contextlib.suppress(HetmigError):  # the task itself was told
-                await self._hand_over(link, welcome, frozen, _SELF_MOVE_SECONDS, "task")
-
-    async def _frozen(self, timeout: float, portable: bool) -> Message:
-        """The running task's frozen state.  Raises NotMigratable with what was in the way."""
-        assert self._runner is not None
-        self._freeze = Freeze()
-        try:
-            return await self._freeze.of(self._runner, timeout, portable)
-        finally:
-            self._freeze = None
-
-    async def _hand_over(
-        self,
-        link: Link,
-        welcome: dict[str, Any],
-        frozen: Message,
-        timeout: float,
-        requested_by: str,
-    ) -> dict[str, Any]:
-        """The source's side of a handoff, to its end."""
-        self._require(State.RUNNING)  # it may have been cancelled since it froze
-        verdict = self._verdict = asyncio.get_running_loop().create_future()
-        self._partner = link.post
-        offer, *_ = self.handoff.offer()
-        try:
-            inclosed = self.calls.enclose(frozen, self.about)
-            wire = sealed(*inclosed, offer.epoch, bytes.fromhex(welcome["session"]))
-            self._node.keep(f"{self.about['name']}-{self.id}-{offer.epoch}", wire)
-            header = {"task": self.id, "epoch": offer.epoch, "source": self._node.here}
-            link.post(Note.OFFER.value, header, wire)
-        except Exception as error:  # nothing was sent: too large, or not as agreed
-            self._perform(self.handoff.expire(f"the task cannot be offered: {error}"))
-        await self._decided(verdict, welcome["name"], timeout)
-        owned = verdict.result()
-        hop = describe_hop(frozen, self._node.here["name"], welcome, requested_by)
-        hop.update(
-            task=self.id,
-            epoch=offer.epoch,
-            freeze_s=owned - frozen.header["started"],
-            bytes=sum(memoryview(frame).nbytes for frame in wire),
-            place={item: welcome[item] for item in ("name", "endpoint", "key")},
-        )
-        self.forward = hop["place"]
-        self._report("hop", hop=hop)
-        return hop
-
-    async def _decided(
-        self, verdict: asyncio.Future[float], destination: str, timeout: float
-    ) -> None:
-        """Wait for the end of the handoff.  Once committed, nothing but an answer ends it."""
-        expires = time.monotonic() + timeout
-        silent = expires + _SILENCE_SECONDS
-        while not verdict.done():
-            await asyncio.wait([verdict], timeout=_NUDGE_SECONDS)
-            if verdict.done():
-                return
-            if time.monotonic() > expires:
-                reason = f"{destination} did not take the task within {timeout:g} s"
-                self._perform(self.handoff.expire(reason))
-            if time.monotonic() > silent:
-                silent = float("inf")
-                self._report("lost", reason=f"{destination} took the task and fell silent")
-            self._perform(self.handoff.nudge())
-
-    # Arriving ---------------------------------------------------------------------------------
-
-    def receive(self, message: Message, answer: Answer, session: bytes) -> None:
-        """A note of a handoff came in; `answer` sends one back."""
         note, epoch = Note(message.kind), want(message.header, "epoch", int)
         reason = want(message.header, "reason", str, "")
+        step("receive", note.value)
         if note is Note.REFUSED:
-            self._refusal = want(message.header, "error", dict, None)
-        effects = self.handoff.receive(note, epoch, reason)
-        if any(effect.do is Act.STAGE for effect in effects):
-            self._partner = answer
+            self.refusal = want(message.header, "error", dict, None)
+        accept = also = None
+        if note is Note.OWNED and self.handoff.state is State.COMMITTED:
+            hop = self._completed_hop()
+            also = functools.partial(self.node.keep_report, self.about, hop, ())
+        if note is Note.OFFER:
             source = want(message.header, "source", dict)
-            another = self._node.answer_to(source, message.user) or answer
-            accept = self._accept(epoch, message.payload, session, (another, answer))
-            self._perform(effects, answer, accept)
-            return
-        self._perform(effects, answer)
+            another = self.node.answer_to(source, message.user) or answer
+            offer = Offer(epoch, message.payload, session, source)
+            accept = functools.partial(self._arriving.accept, offer, (another, answer))
+        self.take(
+            lambda: self.handoff.receive(note, epoch, reason, remembers=remembers),
+            answer,
+            accept=accept,
+            also=also,
+        )
 
-    async def _accept(
-        self, epoch: int, wire: Sequence[Buffer], session: bytes, ways: Sequence[Answer]
-    ) -> None:
-        """The destination's side of a handoff up to STAGED, and then asking until it is decided.
+    def _completed_hop(self) -> dict[str, Any]:
+        """The report of the handoff under way, which is successful with this very note."""
+        hop = self.peer["hop"]
+        if (frozen_at := self.peer.get("frozen_at")) is not None:
+            hop["freeze_s"] = time.monotonic() - frozen_at
+        else:  # before a crash; that clock may have begun anew since
+            hop["freeze_s"] = time.time() - hop["start_time"]
+        return self._about_us("hop", {"hop": hop})
 
-        The connection on which the offer came may break: so it asks in more than one way.
-        """
-        try:
-            parcel = open_sealed(wire, session)
-            about = checked_record(parcel.manifest, self.id, epoch)
-            if about.get("what") != "object":  # which nobody unpickles here
-                check_python(parcel.manifest)
-            frames = self.calls.disclose(about, parcel.frames)
-            runner = await self._place(about, parcel.manifest, frames)
-            self._runner = runner
-            await self._stage(runner, about, parcel.manifest, frames)
-        except HetmigError as error:
-            reason = error.reason if isinstance(error, NotMigratable) else str(error)
-            self._refusal = describe_error(error)
-            self._perform(self.handoff.refuse(epoch, reason))
-            return
-        self.about, self._cancelled = about, False
-        self._perform(self.handoff.staged(epoch))
-        pause = _NUDGE_SECONDS
-        for way in itertools.cycle(ways):
-            await asyncio.sleep(pause)
-            if self.handoff.state is not State.STAGED or self.handoff.epoch != epoch:
-                return
-            pause = min(2 * pause, 10.0)
-            self._perform(self.handoff.nudge(), way)
+    # Steps ------------------------------------------------------------------------------------
 
-    async def _place(
-        self, about: dict[str, Any], manifest: dict[str, Any], frames: Sequence[Any]
-    ) -> Runner:
-        """Where what has been offered is to run, or to lie."""
-        if about.get("what") == "object":
-            shelf: Runner = self._node.shelf(manifest, sum(frame.nbytes for frame in frames))
-            return shelf
-        return await self._node.reserved(self.id)
-
-    # Both -------------------------------------------------------------------------------------
-
-    def _perform(
+    def take(
         self,
-        effects: Sequence[Effect],
+        transition: Callable[[], list[Effect]],
         answer: Answer | None = None,
-        accept: Any = None,
+        accept: Callable[[], Any] | None = None,
+        offer: Callable[[], None] | None = None,
+        also: Callable[[], None] | None = None,
+    ) -> bool:
+        """Make a transition of the handoff, and do what it decides, in order.
+
+        `accept` and `offer` are what is to be done for STAGE and OFFER, `also` is written with the
+        record.  False if what must be on the disk could not be written; see `handoff`.
+        """
+        before = self.handoff.saved
+        for number, effect in enumerate(transition()):
+            if effect.do is Act.RECORD:
+                try:
+                    self._record(also)
+                except JournalError as error:
+                    _log.error("task %s: %s", self.id, error)
+                    if number == 0:
+                        self.handoff = Handoff.restored(before)
+                    return False
+            elif effect.do is Note.OFFER and offer is not None:
+                offer()
+            elif isinstance(effect.do, Note):
+                self._tell(effect.do, effect, answer or self.partner)
+            else:
+                self._act(effect, accept)
+        return True
+
+    def _tell(self, note: Note, effect: Effect, answer: Answer) -> None:
+        header = {"task": self.id, "epoch": effect.epoch, "reason": effect.reason}
+        if note is Note.REFUSED:
+            header["error"] = self.refusal
+        elif note is Note.COMMIT:
+            header["memory"] = self.peer.get("memory")
+        if note in _STEP_OF:
+            step(_STEP_OF[note])
+        answer(note.value, header)
+
+    def _act(self, effect: Effect, accept: Callable[[], Any] | None) -> None:
+        match effect.do:
+            case Act.STAGE:
+                assert accept is not None
+                self._accepting = spawn(accept())
+            case Act.DISCARD:
+                self._discard()
+            case Act.RUN:
+                self.run()
+            case Act.GO_ON:
+                self.go_on(effect.reason)
+            case Act.RESTART:
+                spawn(self._arriving.restart())
+            case Act.DEPART | Act.LOSE:
+                self._depart(effect)
+
+    def _record(self, also: Callable[[], None] | None = None) -> None:
+        """Put on the disk what this node is to the task.  Raises JournalError."""
+        state = self.handoff.state
+        if state not in (State.RUNNING, State.FROZEN, State.COMMITTED, State.STAGED):
+            self.image = None
+        forward = self.peer["place"] if state is State.GONE else self.forward
+        peer = {name: value for name, value in self.peer.items() if name != "frozen_at"}
+        row = Row(self.handoff.saved, self.about, peer, forward, self.image)
+        self.node.journal.record(self.id, row, also)
+
+    async def keep_image(
+        self, epoch: int, manifest: dict[str, Any], payload: Sequence[Buffer]
     ) -> None:
-        """Do what the handoff decided, in order."""
-        for effect in effects:
-            match effect.do:
-                case Note():
-                    header = {"task": self.id, "epoch": effect.epoch, "reason": effect.reason}
-                    if effect.do is Note.REFUSED:
-                        header["error"] = self._refusal
-                    (answer or self._partner)(effect.do.value, header)
-                case Act.STAGE:
-                    self._accepting = spawn(accept)
-                case Act.DISCARD:
-                    self._discard()
-                case Act.RUN:
-                    assert self._runner is not None
-                    self._runner.send(protocol.START, {})
-                    self._begun.set()
-                    self.calls.begin(self._runner)
-                    self.forward = None
-                    self._report("arrived", place=self._node.here)
-                case Act.GO_ON:
-                    self._go_on(effect.reason)
-                case Act.DEPART | Act.LOSE:
-                    self._depart(effect)
+        """Keep what the task can be restarted from, with the next record.  Raises JournalError."""
+        journal = self.node.journal
+        if journal.is_durable:
+            wire = seal(manifest, payload, None)
+            loop = asyncio.get_running_loop()
+            file = await loop.run_in_executor(None, journal.write_file, wire)
+            journal.keep_image(self.id, epoch, wire, file)
+            if self.handoff.epoch == epoch:  # and no later offer has come meanwhile
+                self.image = epoch
+            step("image-written")
 
     def _discard(self) -> None:
         if self._accepting is not None and self._accepting is not asyncio.current_task():
             self._accepting.cancel()
-        if self._runner is not None:
-            self._runner.kill()
-        self._runner = None
+        if self.runner is not None:
+            self.runner.kill()
+        self.runner = None
 
-    def _go_on(self, reason: str) -> None:
-        assert self._runner is not None
-        assert self._verdict is not None
-        error = _refused(reason, self._refusal)
-        self._refusal = None
-        self._verdict.set_exception(error)
-        self._runner.send(protocol.GO_ON, {"error": describe_error(error)})
-        self.calls.begin(self._runner)
-        if self._runner.exited.done():  # it died while it was frozen, and now nobody has the task
-            self._runner_ended(self._runner, self._runner.exited.result())
+    def run(self) -> None:
+        """What was handed over to us starts."""
+        step("run")
+        self.forward = None
+        if self.restaging:  # a crash took its runner; it will run when there is another
+            return
+        assert self.runner is not None
+        self.runner.send(protocol.START, {})
+        self.begun.set()
+        self.calls.begin(self.runner)
+        self.report("arrived", place=self.node.here)
+
+    def go_on(self, reason: str) -> None:
+        """The task stays here, for this reason."""
+        error = refused(reason, self.refusal)
+        self.refusal = None
+        if self.verdict is not None and not self.verdict.done():
+            self.verdict.set_exception(error)
+        if self.runner is None:  # a crash took it since
+            spawn(self._arriving.restart())
+            return
+        self.runner.send(protocol.GO_ON, {"error": describe_error(error)})
+        self.calls.begin(self.runner)
+        if self.runner.exited.done():  # it died while it was frozen, and now nobody has the task
+            self._runner_ended(self.runner, self.runner.exited.result())
 
     def _depart(self, effect: Effect) -> None:
-        assert self._runner is not None
-        assert self._verdict is not None
-        self._runner.send(protocol.GONE, {})
+        self.forward = self.peer.get("place")
+        step("depart")
+        if self.runner is not None:
+            self.runner.send(protocol.GONE, {})
+        step("gone")
         self.calls.left()
         if effect.do is Act.DEPART:
-            self._verdict.set_result(time.monotonic())
-        else:
-            lost = TaskLost(f"the destination lost the task: {effect.reason}")
-            self._verdict.set_exception(lost)
-            self._report("lost", reason=lost.message)
+            self.report("hop", hop=self.peer["hop"])
+            if self.verdict is not None:
+                self.verdict.set_result(None)
+            return
+        lost = TaskLost(f"the destination lost the task: {effect.reason}")
+        self.report("lost", reason=lost.message)
+        if self.verdict is not None:
+            self.verdict.set_exception(lost)
+
+    def detach(self) -> None:
+        """The node ends, and its runners with it; the task goes on when the node is back."""
+        self.runner = None
+
+    def recover(self, row: Row) -> None:
+        """Take up what this node was to the task when it was killed."""
+        self.about, self.peer, self.forward = row.about, row.peer, row.forward
+        self.image = row.image
+        self.handoff, effects = Handoff.recovered(row.saved)
+        place = self.peer.get("place")
+        way = self.node.answer_to(place, place["key"].encode()) if place else None
+        if way is not None:
+            self.partner = way
+        self.restaging = self.handoff.state is State.STAGED
+        if self.handoff.state in (State.STAGED, State.COMMITTED):
+            spawn(self._arriving.insist([self.partner]))
+        self.take(lambda: effects, accept=self._arriving.stage_again)
 
     # The runner -------------------------------------------------------------------------------
 
@@ -394,9 +379,9 @@ class Hosted:
         header = message.header
         match message.kind:
             case protocol.OUTPUT:
-                self._report("output", message.payload, n=header["n"], stream=header["stream"])
+                self.report("output", message.payload, n=header["n"], stream=header["stream"])
             case protocol.PROGRESS:
-                self._report("progress", progress=header["progress"])
+                self.report("progress", progress=header["progress"])
             case protocol.STAGED | protocol.REFUSED:
                 # The word of an earlier attempt's runner, killed meanwhile, is not this one's.
                 if self._staging is not None and self._staging.runner is runner:
@@ -404,59 +389,66 @@ class Hosted:
             case protocol.ANSWER:
                 self.calls.answered(message)
             case protocol.ASK:
-                spawn(self._node.asked(runner, message))
+                spawn(self.node.asked(runner, message))
             case protocol.DONE:
-                self._end(message)
-                runner.send(protocol.BYE, {})
+                self.end(message)
             case protocol.FROZEN if "to" in header:
-                spawn(self._move_itself(message))
+                spawn(self._leaving.move_itself(message))
             case protocol.FROZEN | protocol.FREEZING | protocol.DECLINED:
-                if self._freeze is not None and self._freeze.request == header.get("request"):
-                    self._freeze.hear(message)
+                if self.freeze is not None and self.freeze.request == header.get("request"):
+                    self.freeze.hear(message)
                 elif message.kind == protocol.FROZEN:  # nobody waits for it any more
                     runner.send(protocol.GO_ON, {"error": None})
                     self.calls.begin(runner)
 
-    def _end(self, message: Message | None = None, error: dict[str, Any] | None = None) -> None:
+    def end(self, message: Message | None = None, error: dict[str, Any] | None = None) -> None:
         """The task came to its end here, by itself (`message`) or before it began (`error`)."""
         if self.handoff.state is not State.RUNNING:
             return
-        self.handoff.end()
-        self._begun.set()
-        self.calls.end()
-        self._fail_freeze(NotMigratable("the task has ended"))
+        self.begun.set()
+        self.fail_freeze(NotMigratable("the task has ended"))
         header = message.header if message else {"n": 1, "ok": False, "traceback": ""}
         chosen = {item: header[item] for item in _OF_END if item in header}
         payload = message.payload if message else []
-        self._report(
+        self._conclude(
             "end", payload, **chosen, hops=self.about["hops"], error=error, python=this_python()
         )
 
+    def _conclude(self, what: str, payload: Sequence[Buffer] = (), **header: Any) -> None:
+        """The task ends here: first that is on the disk, together with how, then others hear it."""
+        if self.handoff.state is not State.RUNNING:
+            return
+        self.calls.end()
+        report = self._about_us(what, header)
+        keep = functools.partial(self.node.keep_report, self.about, report, payload)
+        if not self.take(self.handoff.end, also=keep):
+            again = functools.partial(self._conclude, what, payload, **header)
+            asyncio.get_running_loop().call_later(_DISK_SECONDS, again)
+            return
+        if self.runner is not None:
+            self.runner.send(protocol.BYE, {})
+        self.node.report(self.about, report, payload)
+
     def _runner_ended(self, runner: Runner, how: str) -> None:
         """Its process is gone.  A frozen task may still live on at its destination."""
-        if runner is not self._runner:
+        if runner is not self.runner:
             return
-        self._fail_freeze(TaskLost(f"the runner {how}"))
+        self.fail_freeze(TaskLost(f"the runner {how}"))
         if self.handoff.state is State.RUNNING:
-            self.handoff.end()
-            self.calls.end()
-            self._report("lost", reason=f"the process that ran task {self.id} {how}")
+            reason = f"the process that ran task {self.id} {how}"
+            self._conclude("lost", reason=reason)
         elif self.handoff.state is State.STAGED:
-            self._perform(self.handoff.refuse(self.handoff.epoch, f"the runner {how}"))
+            self.take(lambda: self.handoff.refuse(self.handoff.epoch, f"the runner {how}"))
 
-    def _fail_freeze(self, error: HetmigError) -> None:
-        if self._freeze is not None:
-            self._freeze.fail(error)
+    def fail_freeze(self, error: HetmigError) -> None:
+        """Nobody needs to wait for the task to freeze."""
+        if self.freeze is not None:
+            self.freeze.fail(error)
 
-    def _report(self, what: str, payload: Sequence[Buffer] = (), **header: Any) -> None:
+    def report(self, what: str, payload: Sequence[Buffer] = (), **header: Any) -> None:
+        """Tell the task's home node."""
+        self.node.report(self.about, self._about_us(what, header), payload)
+
+    def _about_us(self, what: str, header: dict[str, Any]) -> dict[str, Any]:
         epoch = max(self.handoff.owned, self.handoff.epoch)
-        header = {"task": self.id, "epoch": epoch, "what": what, **header}
-        self._node.report(self.about, header, payload)
-
-
-def _refused(reason: str, described: dict[str, Any] | None) -> MigrationRefused:
-    """A refusal, as the error which the destination met if it says more than the reason."""
-    error = None if described is None else rebuild_error(described)
-    if isinstance(error, MigrationRefused) and error.reason == reason:
-        return error
-    return MigrationRefused(reason)
+        return {**header, "task": self.id, "epoch": epoch, "what": what}

@@ -21,8 +21,10 @@ from hetmig.node.protocol import Buffer, Message
 __all__ = ["Link"]
 
 _log = logging.getLogger("hetmig")
-_FAILURES = zmq.EVENT_HANDSHAKE_FAILED_AUTH | (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+_FAILURES = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | (zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 )
 
 
@@ -124,11 +126,15 @@ class Link:
             self._on_note(message, self)
 
     async def _watch(self) -> None:
-        """Tell a key that was turned away from a node that is merely silent."""
+        """Tell a key that was turned away, and a node that is gone, from one that is silent."""
         while True:
             event = parse_monitor_message(await self._monitor.recv_multipart())
             if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self._fail(Unauthorized(f"{self.endpoint} does not authorize our key"))
+            elif event["event"] == zmq.EVENT_DISCONNECTED:
+                # An answer would be for the old connection, and never reach the next one.
+                reason = f"the connection to {self.endpoint} broke"
+                self._fail(NodeUnreachable(reason, endpoint=self.endpoint))
             else:
                 reason = f"{self.endpoint} did not prove that it holds the key we know of it"
                 self._fail(NodeUnreachable(reason, endpoint=self.endpoint))

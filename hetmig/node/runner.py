@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import asynchronous, protocol, servant, sleeping
+from hetmig.node import asynchronous, orphans, protocol, servant, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
@@ -81,6 +81,7 @@ class Runner:
     """This process."""
 
     def __init__(self, config: dict[str, Any]) -> None:
+        self._lock = orphans.claim(config["locks"]) if config.get("locks") else None
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.preemptor.install()

@@ -46,6 +46,8 @@ class Settings:
     """Runners kept warm."""
     keep_parcels: str | Path | None = None
     """Directory for a copy of each parcel that departs."""
+    state: str | Path | None = None
+    """Directory of the journal; None for a node that forgets everything when it ends."""
 
 
 def serve(settings: Settings, on_ready: Callable[[Node], None] = lambda node: None) -> None:
@@ -88,6 +90,7 @@ async def _start(settings: Settings) -> Node:
         command=settings.python,
         spare=settings.spare,
         explicit_keys=settings.keys is not None,
+        state=None if settings.state is None else Path(settings.state),
     )
     if settings.keep_parcels is not None:
         node.keep_parcels = Path(settings.keep_parcels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from hetmig.node.journal import Journal
 from hetmig.node.link import Link
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message
@@ -20,6 +21,7 @@ class Services(Protocol):
 
     here: dict[str, Any]
     pool: Pool
+    journal: Journal
 
     async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         """A connection to a destination which said that it takes the task."""
@@ -37,6 +39,11 @@ class Services(Protocol):
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()
     ) -> None:
         """Tell the task's home node."""
+
+    def keep_report(
+        self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
+    ) -> None:
+        """Keep a report with the journal's next `sync`, until the home node has it."""
 
     def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
         """A way to send notes to the node at that place, if it has this key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hetmig.errors import AlreadyThere, HetmigError, TaskFailed
+from hetmig.errors import AlreadyThere, HetmigError, JournalError, TaskFailed
 from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.hosted import Hosted
@@ -45,8 +45,15 @@ async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[st
         nbytes = sum(frame.nbytes for frame in parcel.frames)
         node.shelves.require(nbytes if about["what"] == "object" else 0)
         node.forget_old_tasks()
+        hosted = Hosted(node, about["id"])
         node.home.add(about, node.here)
-        hosted = node.tasks[about["id"]] = Hosted(node, about["id"])
+        node.tasks[about["id"]] = hosted
+        try:
+            await hosted.keep(about, parcel.manifest, parcel.frames)
+        except JournalError:
+            del node.tasks[about["id"]]
+            node.home.drop(about["id"])
+            raise
         begin = _begin(node, hosted, about, parcel, at)
         if about["what"] == "object":
             await begin

@@ -1,9 +1,14 @@
-"""The home node looks after its tasks elsewhere: a node that is gone has taken them along."""
+"""The home node looks after its tasks elsewhere: a node that is gone has taken them along.
+
+A node that is merely silent may come back: after a partition with all its tasks, after a crash with
+what its journal holds.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from hetmig.errors import HetmigError, TaskLost
 from hetmig.node import protocol
@@ -11,14 +16,26 @@ from hetmig.node.directory import certificate_of
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
+    from hetmig.node.home import Record
 
 __all__ = ["Watch"]
 
 INTERVAL = 1.0
 """Seconds between two looks."""
 MISSES = 3
-"""A node that did not answer, or did not know the task, so many times in a row has lost it."""
+"""A node that answered, and did not know the task, so many times in a row has lost it."""
 ANSWER_SECONDS = 2.0
+PATIENCE = 15.0
+"""Seconds for which a node may be silent before its tasks count as lost."""
+PATIENCE_WITH_JOURNAL = 600.0
+"""The same, for a node that goes on with its tasks when it is started again."""
+
+
+class _Seen(NamedTuple):
+    """When a node last answered, and whether it has a journal."""
+
+    when: float
+    is_durable: bool
 
 
 class Watch:
@@ -27,35 +44,55 @@ class Watch:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._misses: dict[tuple[str, int], int] = {}
+        self._seen: dict[str, _Seen] = {}
 
     async def run(self) -> None:
         """Look, again and again."""
         while True:
             await asyncio.sleep(INTERVAL)
-            away: dict[str, list[Any]] = {}
+            away: dict[str, list[Record]] = {}
             for record in self._node.home.records.values():
                 if record.outcome is None and record.place != self._node.here:
                     away.setdefault(record.place["endpoint"], []).append(record)
+            for endpoint in self._seen.keys() - away.keys():
+                del self._seen[endpoint]
             await asyncio.gather(*(self._look(records) for records in away.values()))
 
-    async def _look(self, records: list[Any]) -> None:
+    async def _look(self, records: list[Record]) -> None:
         """At the tasks which are all at one place."""
         place, epochs = records[0].place, [record.epoch for record in records]
-        reason = f"the node {place['name']} does not answer any more"
-        known: list[str] = []
+        seen = self._seen.setdefault(place["endpoint"], _Seen(time.monotonic(), False))
         try:
             link = self._node.directory.link(certificate_of(place))
             answer = await link.request(protocol.STATUS, {}, timeout=ANSWER_SECONDS)
-            known = answer.header["ids"]
-            reason = f"the node {place['name']} does not know the task any more"
         except HetmigError:
-            pass
+            patience = PATIENCE_WITH_JOURNAL if seen.is_durable else PATIENCE
+            is_lost = time.monotonic() - seen.when > patience
+            for record, epoch in zip(records, epochs, strict=True):
+                self._silent(record, epoch, is_lost)
+            return
+        is_durable = protocol.want(answer.header, "durable", bool, False)
+        self._seen[place["endpoint"]] = _Seen(time.monotonic(), is_durable)
+        known = frozenset(protocol.want(answer.header, "ids", list))
         for record, epoch in zip(records, epochs, strict=True):
-            key = record.id, epoch
-            if record.id in known or record.epoch != epoch:
-                self._misses.pop(key, None)
-                continue
-            self._misses[key] = self._misses.get(key, 0) + 1
-            if self._misses[key] == MISSES:
-                del self._misses[key]
-                record.fail("lost", TaskLost(reason))
+            self._answered(record, epoch, record.id in known)
+
+    def _silent(self, record: Record, epoch: int, is_lost: bool) -> None:
+        if record.epoch != epoch:
+            return
+        record.reach(False)
+        if is_lost:
+            name = record.place["name"]
+            record.fail("lost", TaskLost(f"the node {name} does not answer any more"))
+
+    def _answered(self, record: Record, epoch: int, is_known: bool) -> None:
+        key = record.id, epoch
+        if is_known or record.epoch != epoch:
+            self._misses.pop(key, None)
+            record.reach(True)
+            return
+        self._misses[key] = self._misses.get(key, 0) + 1
+        if self._misses[key] == MISSES:
+            del self._misses[key]
+            name = record.place["name"]
+            record.fail("lost", TaskLost(f"the node {name} does not know the task any more"))

@@ -1,4 +1,4 @@
-"""The handoff under a network that drops, repeats, delays and reorders: one owner at most."""
+"""The handoff where a network drops, repeats, delays, reorders, and nodes crash: one owner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hetmig.node.handoff import Act, Effect, Handoff, Note, State
+from hetmig.node.handoff import LEAP, Act, Effect, Handoff, Note, State
 
 NODES = range(3)
 OWNING = {State.RUNNING, State.FROZEN}
@@ -31,7 +31,11 @@ class World(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.nodes = [Handoff(State.RUNNING, 1)] + [Handoff() for _ in NODES[1:]]
+        self.disks = [node.saved for node in self.nodes]
         self.work = [0 if node == 0 else -1 for node in NODES]
+        self.checkpoint = list(self.work)
+        self.crashed: set[int] = set()
+        """Nodes whose frozen runner a crash took."""
         self.peer = [0] * 3
         self.staged_work: dict[tuple[int, int], int] = {}
         self.done = 0
@@ -42,9 +46,14 @@ class World(RuleBasedStateMachine):
         for effect in effects:
             if isinstance(effect.do, Note):
                 self.letters.append(Letter(node, to, effect.do, effect.epoch, self.work[node]))
+            elif effect.do is Act.RECORD:
+                self.disks[node] = self.nodes[node].saved
             elif effect.do is Act.RUN:
-                self.work[node] = self.staged_work[node, effect.epoch]
+                self.work[node] = self.checkpoint[node] = self.staged_work[node, effect.epoch]
                 assert self.work[node] == self.done, "an older copy came to life"
+            elif effect.do is Act.RESTART or (effect.do is Act.GO_ON and node in self.crashed):
+                self.crashed.discard(node)
+                self.work[node] = self.done = self.checkpoint[node]
 
     def deliver(self, letter: Letter) -> None:
         node = letter.receiver
@@ -82,6 +91,12 @@ class World(RuleBasedStateMachine):
     @rule(node=st.sampled_from(NODES))
     def nudge(self, node: int) -> None:
         self.perform(node, self.nodes[node].nudge())
+
+    @rule(node=st.sampled_from(NODES))
+    def crash(self, node: int) -> None:
+        self.crashed.add(node)
+        self.nodes[node], effects = Handoff.recovered(self.disks[node])
+        self.perform(node, effects)
 
     @precondition(lambda self: self.letters)
     @rule(data=st.data(), fate=st.sampled_from(["deliver", "deliver", "repeat", "drop"]))
@@ -122,11 +137,11 @@ def test_the_straight_way() -> None:
     assert kinds(source.offer()) == [Note.OFFER]
     assert source.epoch == 5
     assert kinds(destination.receive(Note.OFFER, 5)) == [Act.STAGE]
-    assert kinds(destination.staged(5)) == [Note.STAGED]
-    assert kinds(source.receive(Note.STAGED, 5)) == [Note.COMMIT]
+    assert kinds(destination.staged(5)) == [Act.RECORD, Note.STAGED]
+    assert kinds(source.receive(Note.STAGED, 5)) == [Act.RECORD, Note.COMMIT]
     assert source.state is State.COMMITTED
-    assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Note.OWNED]
-    assert kinds(source.receive(Note.OWNED, 5)) == [Act.DEPART]
+    assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Act.RECORD, Note.OWNED]
+    assert kinds(source.receive(Note.OWNED, 5)) == [Act.RECORD, Act.DEPART]
     assert (source.state, destination.state) == (State.GONE, State.RUNNING)
 
 
@@ -158,9 +173,30 @@ def test_an_offer_after_its_abort_is_ignored() -> None:
     assert destination.receive(Note.OFFER, 2) == []
 
 
-def test_a_destination_that_lost_its_copy_says_so() -> None:
+def test_a_source_goes_on_when_the_destination_swears_that_it_never_will() -> None:
     source, destination = Handoff(State.RUNNING, 1), Handoff()
     source.offer()
     source.receive(Note.STAGED, 2)
-    assert kinds(destination.receive(Note.COMMIT, 2)) == [Note.LOST]
-    assert kinds(source.receive(Note.LOST, 2)) == [Act.LOSE]
+    assert kinds(destination.receive(Note.COMMIT, 2)) == [Act.RECORD, Note.LOST]
+    assert destination.receive(Note.OFFER, 2) == []
+    assert kinds(source.receive(Note.LOST, 2)) == [Act.RECORD, Act.GO_ON]
+
+
+def test_a_destination_without_memory_cannot_swear() -> None:
+    source, destination = Handoff(State.RUNNING, 1), Handoff()
+    source.offer()
+    source.receive(Note.STAGED, 2)
+    assert kinds(destination.receive(Note.COMMIT, 2, remembers=False)) == [Note.FORGOTTEN]
+    assert kinds(source.receive(Note.FORGOTTEN, 2)) == [Act.RECORD, Act.LOSE]
+
+
+def test_after_a_crash_epochs_are_beyond_all_that_were_not_recorded() -> None:
+    source = Handoff(State.RUNNING, 1)
+    recorded, greatest = source.saved, 1
+    for _ in range(2 * LEAP):
+        effects = source.offer()
+        if effects[0].do is Act.RECORD:
+            recorded = source.saved
+        greatest = source.epoch
+        assert Handoff.recovered(recorded)[0].epoch > greatest
+        source.expire("late")

@@ -1,103 +1,138 @@
-"""Every history of a handoff between two nodes, up to a number of attempts.
+"""Every history of a handoff between two nodes, up to a number of attempts and crashes.
 
 The network keeps every note ever sent and may deliver any of them at any time, again and again: so
-loss, delay, repetition and reordering are all among the histories.
+loss, delay, repetition and reordering are all among the histories.  A node may crash between any
+two effects of a step; what it recorded is all it knows then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-from hetmig.node.handoff import Act, Effect, Handoff, Note, State
+import pytest
+
+from hetmig.node import handoff
+from hetmig.node.handoff import Act, Effect, Handoff, Note, Saved, State
 
 OWNING = {State.RUNNING, State.FROZEN, State.ENDED}
-ATTEMPTS = 4
 SETTLING = 12
 
 
-class Side(NamedTuple):
-    """One node's machine, as a value."""
+class Bounds(NamedTuple):
+    """How long the histories are."""
 
-    state: State
-    epoch: int
-    owned: int
-    newest: int
+    attempts: int
+    crashes: int
 
-    @classmethod
-    def of(cls, machine: Handoff) -> Side:
-        return cls(machine.state, machine.epoch, machine.owned, machine.newest)
 
-    def machine(self) -> Handoff:
-        machine = Handoff()
-        machine.state, machine.epoch, machine.owned, machine.newest = self
-        return machine
+LONGER = [Bounds(4, 0), Bounds(3, 1), Bounds(2, 2), Bounds(2, 3)]
 
 
 class World(NamedTuple):
-    sides: tuple[Side, Side]
+    """All there is, as a value."""
+
+    sides: tuple[Saved, Saved]
+    disks: tuple[Saved, Saved]
     notes: frozenset[tuple[int, Note, int]]
     """(receiver, note, epoch)"""
     withdrawn: frozenset[int]
     """Attempts after which the source went on: their parcels are out of date."""
-    started: frozenset[int]
-    """Attempts whose parcel was started."""
+    attempts: int
+    crashes: int
+    ended: bool
+    """The end was published."""
 
 
-START = World(
-    (Side.of(Handoff(State.RUNNING, 1)), Side.of(Handoff())),
-    frozenset(),
-    frozenset(),
-    frozenset(),
-)
+FIRST = Handoff(State.RUNNING, 1).saved, Handoff().saved
+START = World(FIRST, FIRST, frozenset(), frozenset(), 0, 0, False)
+
+
+class Wrong(AssertionError):
+    """Something that must never happen."""
+
+
+def require(condition: bool, what: str, world: World) -> None:
+    if not condition:
+        raise Wrong(what, world)
 
 
 def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> World:
     """The world after a step of one node; checks what must never happen."""
-    notes, withdrawn, started = set(world.notes), set(world.withdrawn), set(world.started)
+    sides, disks = list(world.sides), list(world.disks)
+    notes, withdrawn = set(world.notes), set(world.withdrawn)
+    sides[node] = machine.saved
     for effect in effects:
-        if isinstance(effect.do, Note):
-            notes.add((1 - node, effect.do, effect.epoch))
-        elif effect.do is Act.GO_ON:
-            withdrawn.add(effect.epoch)
-            assert effect.epoch not in started, "it goes on at the source, and runs elsewhere"
-        elif effect.do is Act.RUN:
-            assert effect.epoch not in withdrawn, "an older copy came to life"
-            assert effect.epoch not in started, "the same copy was started twice"
-            started.add(effect.epoch)
-        assert effect.do is not Act.LOSE, "nothing crashed, yet the task is lost"
-    sides = list(world.sides)
-    sides[node] = Side.of(machine)
-    return World((sides[0], sides[1]), frozenset(notes), frozenset(withdrawn), frozenset(started))
+        match effect.do:
+            case Note():
+                notes.add((1 - node, effect.do, effect.epoch))
+            case Act.RECORD:
+                disks[node] = machine.saved
+            case Act.GO_ON:
+                withdrawn.add(effect.epoch)
+            case Act.RUN:
+                require(effect.epoch not in withdrawn, "an older copy came to life", world)
+                require(not world.ended, "it runs again after its end", world)
+            case Act.RESTART:
+                withdrawn.update(range(world.sides[node].newest + 1))
+                require(not world.ended, "it runs again after its end", world)
+            case Act.LOSE:
+                require(False, "the task is lost", world)
+    following = world._replace(
+        sides=(sides[0], sides[1]),
+        disks=(disks[0], disks[1]),
+        notes=frozenset(notes),
+        withdrawn=frozenset(withdrawn),
+    )
+    owners = sum(side.state in OWNING for side in following.sides)
+    require(owners <= 1, "two nodes own the task", following)
+    return following
 
 
-def steps(world: World) -> Iterator[World]:
+def recovered(world: World, node: int) -> World:
+    """The node crashes and comes back."""
+    machine, effects = Handoff.recovered(world.disks[node])
+    # after() compares with what the node was before the crash
+    return after(world, node, machine, effects)._replace(crashes=world.crashes + 1)
+
+
+def all_of(
+    world: World, bounds: Bounds, node: int, step: Callable[[Handoff], list[Effect]]
+) -> Iterator[World]:
+    """A step of a node: done, or with a crash after some of its effects."""
+    machine = Handoff.restored(world.sides[node])
+    effects = step(machine)
+    yield after(world, node, machine, effects)
+    if world.crashes < bounds.crashes:
+        for done in range(1, len(effects)):
+            yield recovered(after(world, node, machine, effects[:done]), node)
+
+
+def steps(world: World, bounds: Bounds) -> Iterator[World]:
     """Everything that can happen next."""
     for node, side in enumerate(world.sides):
         if side.state is State.RUNNING:
-            if side.newest <= ATTEMPTS:
-                machine = side.machine()
-                yield after(world, node, machine, machine.offer())
-            machine = side.machine()
-            machine.end()
-            yield after(world, node, machine, [])
+            if world.attempts < bounds.attempts:
+                more = world._replace(attempts=world.attempts + 1)
+                yield from all_of(more, bounds, node, Handoff.offer)
+            for ended in all_of(world, bounds, node, Handoff.end):
+                yield ended._replace(ended=True)
         if side.state in (State.FROZEN, State.COMMITTED):  # the deadline passes in both
-            machine = side.machine()
-            yield after(world, node, machine, machine.expire("late"))
+            yield from all_of(world, bounds, node, lambda machine: machine.expire("late"))
         if side.state is State.STAGING:
-            machine = side.machine()
-            yield after(world, node, machine, machine.staged(side.epoch))
-            machine = side.machine()
-            yield after(world, node, machine, machine.refuse(side.epoch, "no"))
-        machine = side.machine()
-        yield after(world, node, machine, machine.nudge())
-    for note in world.notes:
-        yield delivered(world, *note)
-
-
-def delivered(world: World, receiver: int, note: Note, epoch: int) -> World:
-    machine = world.sides[receiver].machine()
-    return after(world, receiver, machine, machine.receive(note, epoch))
+            yield from all_of(world, bounds, node, lambda machine: machine.staged(machine.epoch))
+        if side.state in (State.STAGING, State.STAGED):
+            if side.state is State.STAGING or bounds.crashes:  # a runner may die as well
+                yield from all_of(
+                    world, bounds, node, lambda machine: machine.refuse(machine.epoch, "no")
+                )
+        yield from all_of(world, bounds, node, Handoff.nudge)
+        if world.crashes < bounds.crashes:
+            yield recovered(world, node)
+    for receiver, note, epoch in world.notes:
+        yield from all_of(
+            world, bounds, receiver, lambda machine, n=note, e=epoch: machine.receive(n, e)
+        )
 
 
 def settle(world: World) -> World:
@@ -105,7 +140,7 @@ def settle(world: World) -> World:
     world = world._replace(notes=frozenset())
     for _ in range(SETTLING):
         for node in (0, 1):
-            machine = world.sides[node].machine()
+            machine = Handoff.restored(world.sides[node])
             effects = machine.nudge()
             if machine.state is State.STAGING:
                 effects = machine.staged(machine.epoch)
@@ -113,24 +148,128 @@ def settle(world: World) -> World:
                 effects = machine.expire("late")
             world = after(world, node, machine, effects)
         notes, world = world.notes, world._replace(notes=frozenset())
-        for note in sorted(notes, key=repr):
-            world = delivered(world, *note)
+        for receiver, note, epoch in sorted(notes, key=repr):
+            machine = Handoff.restored(world.sides[receiver])
+            world = after(world, receiver, machine, machine.receive(note, epoch))
     return world
 
 
-def test_every_history() -> None:
+def explore(bounds: Bounds) -> int:
+    """Every history within the bounds; the number of worlds.  Raises Wrong."""
     seen, frontier = {START}, [START]
     while frontier:
-        world = frontier.pop()
-        for following in steps(world):
-            if following in seen:
-                continue
-            seen.add(following)
-            frontier.append(following)
-            states = [side.state for side in following.sides]
-            assert sum(state in OWNING for state in states) <= 1, following
-    settled = {settled for world in seen if (settled := settle(world).sides)}
-    for sides in settled:
-        states = [side.state for side in sides]
-        assert sum(state in (State.RUNNING, State.ENDED) for state in states) == 1, sides
-    assert len(seen) > 10_000
+        for following in steps(frontier.pop(), bounds):
+            if following not in seen:
+                seen.add(following)
+                frontier.append(following)
+    settled: dict[Any, World] = {}
+    for world in seen:  # the network forgets, so what there is of notes does not matter
+        settled.setdefault((world.sides, world.disks), world)
+    for world in settled.values():
+        states = [side.state for side in settle(world).sides]
+        owners = sum(state in (State.RUNNING, State.ENDED) for state in states)
+        require(owners == 1, "nobody owns the task", world)
+    return len(seen)
+
+
+def test_every_history_without_crashes() -> None:
+    assert explore(Bounds(attempts=3, crashes=0)) > 2_000
+
+
+@pytest.fixture
+def _short_leaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So short that it matters if one lands too early, within the few attempts of a history."""
+    monkeypatch.setattr(handoff, "LEAP", 4)
+
+
+@pytest.mark.usefixtures("_short_leaps")
+def test_every_history_with_a_crash() -> None:
+    assert explore(Bounds(attempts=2, crashes=1)) > 2_000
+
+
+@pytest.mark.nightly
+@pytest.mark.usefixtures("_short_leaps")
+@pytest.mark.parametrize(
+    "bounds", [Bounds(4, 0), Bounds(3, 1), Bounds(2, 2), Bounds(2, 3)], ids=str
+)
+def test_every_longer_history(bounds: Bounds) -> None:
+    assert explore(bounds) > 10_000
+
+
+Step = Callable[..., list[Effect]]
+
+
+def late(step: Step) -> Step:
+    """The record is written after what depends on it."""
+    return lambda *args, **more: sorted(
+        step(*args, **more), key=lambda effect: effect.do is Act.RECORD
+    )
+
+
+def never(step: Step) -> Step:
+    """The record is not written."""
+    return lambda *args, **more: [
+        effect for effect in step(*args, **more) if effect.do is not Act.RECORD
+    ]
+
+
+def impatient_destination(step: Step) -> Step:
+    """What was staged starts by itself after a while."""
+
+    def nudge(machine: Handoff) -> list[Effect]:
+        if machine.state is not State.STAGED:
+            return step(machine)
+        machine.state, machine.owned = State.RUNNING, machine.epoch
+        return [Effect(do, machine.epoch) for do in (Act.RUN, Act.RECORD, Note.OWNED)]
+
+    return nudge
+
+
+def impatient_source(step: Step) -> Step:
+    """It goes on after the deadline even though it has committed the task."""
+
+    def expire(machine: Handoff, reason: str) -> list[Effect]:
+        if machine.state is State.COMMITTED:
+            machine.state = State.FROZEN
+        return step(machine, reason)
+
+    return expire
+
+
+def without_leap(step: Step) -> Step:
+    """After a crash it counts on from what was recorded."""
+
+    def recovered(saved: Saved) -> Any:
+        machine, effects = step(saved._replace(newest=saved.newest - handoff.LEAP))
+        if effects and effects[-1].do is Act.RESTART:
+            machine.epoch = machine.owned = saved.epoch
+        return machine, effects
+
+    return staticmethod(recovered)  # type: ignore[return-value]
+
+
+@pytest.mark.usefixtures("_short_leaps")
+@pytest.mark.parametrize(
+    ("name", "wrongly"),
+    [
+        ("_answered_staged", late),
+        ("_answered_staged", never),
+        ("staged", late),
+        ("staged", never),
+        ("_committed", never),
+        ("_let_go", never),
+        ("end", never),
+        ("nudge", impatient_destination),
+        ("expire", impatient_source),
+        ("recovered", without_leap),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_what_would_be_wrong_is_noticed(
+    name: str, wrongly: Callable[[Step], Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these machines is broken in one place; the first commits before the disk has it."""
+    monkeypatch.setattr(Handoff, name, wrongly(getattr(Handoff, name)))
+    bounds = Bounds(3, 1) if wrongly is without_leap else Bounds(2, 2)
+    with pytest.raises(Wrong):
+        explore(bounds)

@@ -8,6 +8,7 @@ import pytest
 
 from hetmig.node import home
 from hetmig.node.home import Home, Record
+from hetmig.node.journal import Journal
 
 HERE = {"name": "a", "endpoint": "tcp://127.0.0.1:1", "key": "k"}
 THERE = {**HERE, "name": "b"}
@@ -102,7 +103,7 @@ def ended(home_node: Home, task: str, size: int) -> None:
 
 def test_ended_tasks_are_forgotten_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(home, "_KEEP_ENDED", 3)
-    node = Home()
+    node = Home(Journal())
     running = node.add(about("running"), HERE)
     for index in range(10):
         ended(node, str(index), 1)
@@ -113,7 +114,7 @@ def test_ended_tasks_are_forgotten_by_number(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_ended_tasks_are_forgotten_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(home, "_KEEP_RESULT_BYTES", 1000)
-    node = Home()
+    node = Home(Journal())
     for index in range(10):
         ended(node, str(index), 300)
     node.add(about("new"), HERE)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError
-from hetmig.node import hosted as module
-from hetmig.node import protocol
+from hetmig.node import arriving, leaving, protocol
 from hetmig.node.handoff import Note, State
 from hetmig.node.hosted import Hosted
+from hetmig.node.journal import Journal
 from hetmig.node.protocol import Message
 from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
@@ -51,6 +51,7 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.here = HERE
+        self.journal = Journal()
         self.pool = self
         self.runners = [FakeRunner() for _ in range(3)]
         self.taken: list[FakeRunner] = []
@@ -79,6 +80,8 @@ class FakeNode:
     def answer_to(self, place: dict[str, Any], key: bytes) -> Any:
         return None
 
+    def keep_report(self, about: Any, header: dict[str, Any], payload: Any) -> None: ...
+
     def keep(self, name: str, wire: Any) -> None: ...
 
 
@@ -90,6 +93,7 @@ async def turns() -> None:
 
 async def running(node: FakeNode) -> Hosted:
     task = Hosted(node, "t")  # type: ignore[arg-type]
+    await task.keep(dict(ABOUT), {}, [])
     starting = asyncio.create_task(task.start(dict(ABOUT), {}, []))
     await turns()
     node.taken[0].say(protocol.STAGED)
@@ -142,7 +146,7 @@ async def test_cancelled_while_the_destination_stages_it() -> None:
     task = await running(node)
     moving = asyncio.create_task(task.move("b", 10, "client"))
     await turns()
-    node.taken[0].say(protocol.FROZEN, request=task._freeze.request, **FROZEN)  # type: ignore[union-attr]
+    node.taken[0].say(protocol.FROZEN, request=task.freeze.request, **FROZEN)  # type: ignore[union-attr]
     await turns()
     assert node.notes == [Note.OFFER.value]
     assert await task.cancel()
@@ -150,7 +154,7 @@ async def test_cancelled_while_the_destination_stages_it() -> None:
     with pytest.raises(HetmigError, match="cancelled"):
         await moving
     staged = Message(Note.STAGED.value, {"task": "t", "epoch": 2})
-    task.receive(staged, node.post, KEY)
+    task.receive(staged, node.post, KEY, True)
     assert node.notes[-1] == Note.ABORT.value
     assert task.handoff.state is State.ENDED
 
@@ -161,7 +165,7 @@ async def test_cancelled_between_freeze_and_offer() -> None:
     task = await running(node)
     moving = asyncio.create_task(task.move("b", 10, "client"))
     await turns()
-    node.taken[0].say(protocol.FROZEN, request=task._freeze.request, **FROZEN)  # type: ignore[union-attr]
+    node.taken[0].say(protocol.FROZEN, request=task.freeze.request, **FROZEN)  # type: ignore[union-attr]
     assert await task.cancel()  # before the move has heard of it
     with pytest.raises(NotMigratable):
         await moving
@@ -180,7 +184,7 @@ async def test_what_cannot_be_sent_lets_the_task_go_on() -> None:
     node.post = too_large  # type: ignore[method-assign]
     moving = asyncio.create_task(task.move("b", 10, "client"))
     await turns()
-    node.taken[0].say(protocol.FROZEN, request=task._freeze.request, **FROZEN)  # type: ignore[union-attr]
+    node.taken[0].say(protocol.FROZEN, request=task.freeze.request, **FROZEN)  # type: ignore[union-attr]
     with pytest.raises(HetmigError, match="9 bytes"):
         await moving
     assert node.taken[0].sent[-1] == protocol.GO_ON
@@ -192,18 +196,18 @@ async def test_a_destination_that_falls_silent_after_the_commit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     node = FakeNode()
-    monkeypatch.setattr(module, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(leaving, "_SILENCE_SECONDS", 0.1)
     task = await running(node)
     moving = asyncio.create_task(task.move("b", 0.1, "client"))
     await turns()
-    node.taken[0].say(protocol.FROZEN, request=task._freeze.request, **FROZEN)  # type: ignore[union-attr]
+    node.taken[0].say(protocol.FROZEN, request=task.freeze.request, **FROZEN)  # type: ignore[union-attr]
     await turns()
-    task.receive(Message(Note.STAGED.value, {"task": "t", "epoch": 2}), node.post, KEY)
-    await asyncio.wait([moving], timeout=3 * module._NUDGE_SECONDS)
+    task.receive(Message(Note.STAGED.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
+    await asyncio.wait([moving], timeout=3 * leaving._NUDGE_SECONDS)
     assert node.reports == ["lost"]
     assert not moving.done()
     assert node.notes.count(Note.COMMIT.value) > 1
-    task.receive(Message(Note.OWNED.value, {"task": "t", "epoch": 2}), node.post, KEY)
+    task.receive(Message(Note.OWNED.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
     assert (await moving)["destination"] == "b"
 
 
@@ -216,15 +220,15 @@ def offer(epoch: int) -> Message:
 @in_a_loop
 async def test_a_staged_task_asks_in_another_way_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection on which the offer came is gone, and the source knows nothing of that."""
-    monkeypatch.setattr(module, "_NUDGE_SECONDS", 0.01)
+    monkeypatch.setattr(arriving, "_NUDGE_SECONDS", 0.01)
     node, elsewhere = FakeNode(), asyncio.Event()
     node.answer_to = lambda place, key: lambda kind, header: elsewhere.set()  # type: ignore[method-assign]
     task = Hosted(node, "t")  # type: ignore[arg-type]
-    task.receive(offer(2), lambda kind, header: None, KEY)
+    task.receive(offer(2), lambda kind, header: None, KEY, True)
     await turns()
     node.taken[0].say(protocol.STAGED)
     await elsewhere.wait()
-    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY)
+    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
     await turns()
 
 
@@ -233,10 +237,10 @@ async def test_a_killed_runners_word_does_not_count_for_the_next() -> None:
     """It had STAGED on its way when its attempt was withdrawn and another one began."""
     node = FakeNode()
     task = Hosted(node, "t")  # type: ignore[arg-type]
-    task.receive(offer(2), node.post, KEY)
+    task.receive(offer(2), node.post, KEY, True)
     await turns()
-    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY)
-    task.receive(offer(3), node.post, KEY)
+    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
+    task.receive(offer(3), node.post, KEY, True)
     await turns()
     first, second = node.taken
     assert first.killed
@@ -246,5 +250,5 @@ async def test_a_killed_runners_word_does_not_count_for_the_next() -> None:
     second.say(protocol.STAGED)
     await turns()
     assert node.notes == [Note.STAGED.value]
-    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 3}), node.post, KEY)
+    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 3}), node.post, KEY, True)
     await turns()

@@ -1,0 +1,162 @@
+"""Bring a task up on this node: one that is offered, was staged, or restarts after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hetmig.errors import HetmigError, NotMigratable, TaskLost
+from hetmig.node.freezing import checked_record
+from hetmig.node.handoff import State
+from hetmig.node.pool import Runner
+from hetmig.node.protocol import Buffer, describe_error
+from hetmig.node.services import Answer
+from hetmig.node.steps import step
+from hetmig.state.manifest import check_python
+from hetmig.state.parcel import Parcel, open_sealed
+
+if TYPE_CHECKING:
+    from hetmig.node.hosted import Hosted
+
+__all__ = ["Arriving", "Offer"]
+
+_NUDGE_SECONDS = 0.5
+_LONGEST_PAUSE = 10.0
+_RESTARTS = 3
+_AGAIN_SECONDS = 1.0
+_UNWRITTEN = "the node's journal can't be written"
+
+
+class Offer(NamedTuple):
+    """A parcel that came in."""
+
+    epoch: int
+    wire: Sequence[Buffer]
+    session: bytes
+    source: dict[str, Any]
+    """The place it came from."""
+
+
+class Arriving:
+    """What one task needs to begin, or to begin again, on this node."""
+
+    def __init__(self, hosted: Hosted) -> None:
+        self._hosted = hosted
+
+    async def accept(self, offer: Offer, ways: Sequence[Answer]) -> None:
+        """The destination's side of a handoff up to STAGED, and then asking until it is decided.
+
+        The connection on which the offer came may break: so it asks in more than one way.
+        """
+        hosted, epoch = self._hosted, offer.epoch
+        hosted.partner = ways[-1]
+        try:
+            about = await self._staged(offer)
+        except HetmigError as error:
+            reason = error.reason if isinstance(error, NotMigratable) else str(error)
+            self._refuse(epoch, reason, error)
+            return
+        hosted.about, hosted.peer = about, {"place": offer.source}
+        hosted.cancelled = False
+        if hosted.take(lambda: hosted.handoff.staged(epoch)):
+            await self.insist(ways)
+        else:
+            self._refuse(epoch, _UNWRITTEN, NotMigratable(_UNWRITTEN))
+
+    async def _staged(self, offer: Offer) -> dict[str, Any]:
+        """Verify the parcel, and unpickle it in a runner while it is written to the disk."""
+        hosted = self._hosted
+        parcel = open_sealed(offer.wire, offer.session)
+        step("verified")
+        about = dict(checked_record(parcel.manifest, hosted.id, offer.epoch))
+        if about.get("what") != "object":  # which nobody unpickles here
+            check_python(parcel.manifest)
+        kept = hosted.keep_image(offer.epoch, parcel.manifest, parcel.frames)
+        keeping = asyncio.ensure_future(kept)
+        try:
+            take = functools.partial(hosted.node.reserved, hosted.id)
+            await self._build(parcel, about, take)
+        finally:
+            await keeping
+        return about
+
+    def _refuse(self, epoch: int, reason: str, error: HetmigError) -> None:
+        hosted = self._hosted
+        hosted.refusal, hosted.image = describe_error(error), None
+        hosted.node.journal.drop_images(hosted.id, None)
+        hosted.take(lambda: hosted.handoff.refuse(epoch, reason))
+
+    async def insist(self, ways: Sequence[Answer]) -> None:
+        """Repeat what the other side must know, until this handoff has gone on."""
+        hosted, pause = self._hosted, _NUDGE_SECONDS
+        waiting = hosted.handoff.state, hosted.handoff.epoch
+        for way in itertools.cycle(ways):
+            await asyncio.sleep(pause)
+            if (hosted.handoff.state, hosted.handoff.epoch) != waiting:
+                return
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            hosted.take(hosted.handoff.nudge, way)
+
+    async def _build(
+        self, parcel: Parcel, about: dict[str, Any], take: Callable[[], Awaitable[Runner]]
+    ) -> Runner:
+        """A runner with the task in it, or a shelf with the object.  `about` loses its mailbox."""
+        hosted = self._hosted
+        frames = hosted.calls.disclose(about, parcel.frames)
+        if about.get("what") == "object":
+            nbytes = sum(frame.nbytes for frame in frames)
+            runner: Runner = hosted.node.shelf(parcel.manifest, nbytes)
+        else:
+            runner = await take()
+        hosted.runner = runner
+        step("staging")
+        await hosted.stage(runner, about, parcel.manifest, frames)
+        return runner
+
+    # After a crash ----------------------------------------------------------------------------
+
+    async def stage_again(self) -> None:
+        """What was staged when the node was killed is staged once more, from its image."""
+        hosted, epoch = self._hosted, self._hosted.handoff.epoch
+        try:
+            kept = self._kept()
+            await self._build(kept, dict(kept.manifest["task"]), hosted.node.pool.take)
+        except HetmigError as error:
+            hosted.restaging, hosted.runner = False, None
+            self._refuse(epoch, str(error), error)
+            if hosted.handoff.state is State.RUNNING:  # it was committed to us meanwhile
+                hosted.end(error=describe_error(error))
+            return
+        hosted.restaging = False
+        if hosted.handoff.state is State.RUNNING:
+            hosted.run()
+
+    async def restart(self) -> None:
+        """Run the task from what was kept of it: its process is gone, and it is ours."""
+        hosted, epoch = self._hosted, self._hosted.handoff.epoch
+        for attempts_left in reversed(range(_RESTARTS)):
+            try:
+                kept = self._kept()
+                about = {**hosted.about, **kept.manifest.get("task", {})}
+                runner = await self._build(kept, about, hosted.node.pool.take)
+                break
+            except HetmigError as error:
+                if not attempts_left:
+                    hosted.end(error=describe_error(error))
+                    return
+                await asyncio.sleep(_AGAIN_SECONDS)
+        if hosted.handoff.state is not State.RUNNING or hosted.handoff.epoch != epoch:
+            runner.kill()
+            return
+        hosted.begin(runner)
+        hosted.report("arrived", place=hosted.node.here)
+
+    def _kept(self) -> Parcel:
+        """What the task can be restarted from.  Raises HetmigError."""
+        hosted = self._hosted
+        if hosted.image is None:
+            raise TaskLost("its node was killed, and had kept nothing to restart it from")
+        return open_sealed(hosted.node.journal.image(hosted.id, hosted.image), None)

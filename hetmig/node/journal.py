@@ -1,0 +1,357 @@
+"""What a node must not forget when it is killed: a SQLite database, and files for what is large.
+
+    tasks      each task's state in the handoff, its record, who it was got from or given to
+    images     what a task is restarted from: the parcel it came in, or its newest checkpoint
+    records    the tasks whose home this node is, and what was reported of them
+    outbox     what other home nodes have not acknowledged yet
+
+Changes gather until `sync`, which writes all of them in one transaction; when it returns they are
+on the disk (SQLite's WAL with synchronous=FULL, https://sqlite.org/wal.html).  If that fails, they
+stay gathered.
+
+A journal without a directory lives in memory, and keeps no images: such a node loses its tasks when
+it dies.  Its `memory` says so to others, as it is another one each time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hetmig.errors import JournalError, ParcelError
+from hetmig.node.handoff import Saved, State
+from hetmig.node.steps import step
+from hetmig.state import parcel
+from hetmig.state.parcel import Buffer
+
+__all__ = ["Journal", "Kept", "Row"]
+
+_VERSION = "1"
+_SMALL = 256 << 10
+"""Bytes up to which a database holds them faster than a file, https://sqlite.org/fasterthanfs.html"""
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, row TEXT);
+CREATE TABLE IF NOT EXISTS images (task TEXT, epoch INTEGER, data BLOB, file TEXT,
+                                   PRIMARY KEY (task, epoch));
+CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, row TEXT);
+CREATE TABLE IF NOT EXISTS reports (task TEXT, key TEXT, header TEXT, data BLOB, file TEXT,
+                                    PRIMARY KEY (task, key));
+CREATE TABLE IF NOT EXISTS outbox (endpoint TEXT, key TEXT, home TEXT, header TEXT, data BLOB,
+                                   file TEXT, PRIMARY KEY (endpoint, key));
+"""
+_Statement = tuple[str, tuple[Any, ...]]
+
+
+class Row(NamedTuple):
+    """One task, as this node knows it."""
+
+    saved: Saved
+    about: dict[str, Any]
+    peer: dict[str, Any]
+    """The other side of its newest handoff."""
+    forward: dict[str, Any] | None
+    image: int | None
+    """The epoch of its image."""
+
+
+class Kept(NamedTuple):
+    """Something with a header and a payload, as it was kept."""
+
+    key: str
+    header: dict[str, Any]
+    payload: list[memoryview]
+
+
+class Journal:
+    """To be used in one thread, except `write_file`."""
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        """Open it, or make it.  Raises JournalError, as for one that another node uses."""
+        self.directory = None if directory is None else Path(directory)
+        self._gathered: list[_Statement] = []
+        self._rows: dict[str, str] = {}
+        self._image_files: dict[str, dict[int, str]] = {}
+        self._afterwards: list[Callable[[], None]] = []
+        with self._explained("opened"):
+            if self.directory is None:
+                self._database = sqlite3.connect(":memory:", isolation_level=None)
+            else:
+                (self.directory / "files").mkdir(mode=0o700, parents=True, exist_ok=True)
+                path = self.directory / "journal.sqlite"
+                self._database = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+            self._database.executescript(_TABLES)
+        if self._meta("version", _VERSION) != _VERSION:
+            raise JournalError(f"the journal {directory} is of another version of hetmig")
+        self.memory = self._meta("memory", secrets.token_hex(8))
+        """Tells others whether this node still knows what it knew."""
+        if self.directory is not None:
+            self._drop_unknown_files()
+            text = "SELECT task, epoch, file FROM images WHERE file IS NOT NULL"
+            for task, epoch, file in self._database.execute(text):
+                self._image_files.setdefault(task, {})[epoch] = file
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it outlives this process."""
+        return self.directory is not None
+
+    def close(self) -> None:
+        """Write what is left, and close it."""
+        with contextlib.suppress(JournalError):
+            self.sync()
+        self._database.close()
+
+    # Writing ----------------------------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Put everything gathered on the disk.  Raises JournalError; then it stays gathered."""
+        statements = self._gathered
+        if statements:
+            self._commit(statements)
+            self._gathered = []
+        afterwards, self._afterwards = self._afterwards, []
+        for action in afterwards:
+            action()
+
+    def when_synced(self, action: Callable[[], None]) -> None:
+        """Call this once everything gathered so far is on the disk."""
+        self._afterwards.append(action)
+
+    def _commit(self, statements: Sequence[_Statement]) -> None:
+        with self._explained("written"):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                for text, values in statements:
+                    self._database.execute(text, values)
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _gather(self, text: str, *values: Any) -> None:
+        if self.directory is not None:
+            self._gathered.append((text, values))
+
+    @contextlib.contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"the journal {self.directory} can't be {what}: {error}") from error
+
+    def _meta(self, name: str, default: str) -> str:
+        self._commit([("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))])
+        found = self._database.execute("SELECT value FROM meta WHERE name = ?", (name,))
+        return str(found.fetchone()[0])
+
+    # Tasks ------------------------------------------------------------------------------------
+
+    def record(self, task: str, row: Row, also: Callable[[], None] | None = None) -> None:
+        """Put a task's row on the disk, now.  Raises JournalError: then its old one still stands.
+
+        Images of other epochs than the row's are dropped.  `also` gathers what must be written
+        in the same transaction or not at all.
+        """
+        text = json.dumps([row.saved.state.value, *row.saved[1:], *row[1:]])
+        if self._rows.get(task) == text:
+            return  # the other side asked again
+        before = len(self._gathered)
+        if also is not None:
+            also()
+        self._gather("INSERT OR REPLACE INTO tasks VALUES (?, ?)", task, text)
+        self.drop_images(task, row.image)
+        step("record", row.saved.state.value)
+        try:
+            self.sync()
+        except JournalError:
+            del self._gathered[before:]
+            raise
+        step("recorded", row.saved.state.value)
+        self._rows[task] = text
+
+    def forget(self, tasks: Sequence[str]) -> None:
+        """Drop these rows for good: from now on not all is known that was."""
+        if not tasks:
+            return
+        self.memory = secrets.token_hex(8)
+        self._gather("UPDATE meta SET value = ? WHERE name = 'memory'", self.memory)
+        for task in tasks:
+            self._rows.pop(task, None)
+            self._gather("DELETE FROM tasks WHERE id = ?", task)
+
+    def rows(self) -> dict[str, Row]:
+        """All tasks, as they were last recorded."""
+        found = {}
+        for task, text in self._database.execute("SELECT id, row FROM tasks").fetchall():
+            state, epoch, owned, newest, *others = json.loads(text)
+            found[task] = Row(Saved(State(state), epoch, owned, newest), *others)
+            self._rows[task] = text
+        return found
+
+    # Images -----------------------------------------------------------------------------------
+
+    def write_file(self, wire: Sequence[Buffer]) -> str | None:
+        """Write a parcel to a file, if it is large.  For any thread.  Raises JournalError."""
+        if self.directory is None or sum(map(_nbytes, wire)) <= _SMALL:
+            return None
+        name = secrets.token_hex(12)
+        with self._explained("written"):
+            parcel.write_file(self.directory / "files" / name, wire)
+            _sync_directory(self.directory / "files")
+        return name
+
+    def keep_image(self, task: str, epoch: int, wire: Sequence[Buffer], file: str | None) -> None:
+        """Keep a parcel with the next `record`; `file` is what `write_file` made of it."""
+        data = parcel.join(wire) if file is None and self.directory is not None else None
+        if file is not None:
+            self._image_files.setdefault(task, {})[epoch] = file
+        self._gather("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", task, epoch, data, file)
+
+    def image(self, task: str, epoch: int) -> list[Buffer]:
+        """The wire frames of an image.  Raises JournalError if there is none, or a damaged one."""
+        found = self._database.execute(
+            "SELECT data, file FROM images WHERE task = ? AND epoch = ?", (task, epoch)
+        ).fetchone()
+        if found is None:
+            raise JournalError(f"the journal has no image of task {task}")
+        data, file = found
+        if file is None:
+            return parcel.split(data)
+        assert self.directory is not None
+        with self._explained("read"):
+            return parcel.read_file(self.directory / "files" / file)
+
+    def drop_images(self, task: str, but: int | None) -> None:
+        """Drop all images of a task, except that of one epoch, with the next `sync`."""
+        self._gather("DELETE FROM images WHERE task = ? AND epoch IS NOT ?", task, but)
+        files = self._image_files.pop(task, {})
+        if but in files:
+            self._image_files[task] = {but: files.pop(but)}
+        self._unlink_later([(file,) for file in files.values()])
+
+    def _unlink_later(self, found: Sequence[tuple[str | None]]) -> None:
+        files = [name for (name,) in found if name is not None]
+        if files:
+            self.when_synced(lambda: self._unlink(files))
+
+    # What is reported -------------------------------------------------------------------------
+
+    def keep_record(self, task: str, row: dict[str, Any]) -> None:
+        """Keep, with the next `sync`, that this node is the home of a task."""
+        text = "INSERT INTO records VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row"
+        self._gather(text, task, json.dumps(row))  # its place in the order stays
+
+    def keep_report(
+        self, task: str, key: str, header: dict[str, Any], payload: Sequence[Buffer]
+    ) -> None:
+        """Keep, with the next `sync`, what was reported of a task whose home this node is."""
+        values = json.dumps(header), *self._packed(payload)
+        self._gather("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?)", task, key, *values)
+
+    def drop_reports(self, task: str, keys: Sequence[str]) -> None:
+        """Drop some reports, with the next `sync`."""
+        for key in keys:
+            self._gather("DELETE FROM reports WHERE task = ? AND key = ?", task, key)
+
+    def forget_record(self, task: str) -> None:
+        """Drop all of a task whose home this node is, with the next `sync`."""
+        found = self._database.execute("SELECT file FROM reports WHERE task = ?", (task,))
+        self._gather("DELETE FROM records WHERE id = ?", task)
+        self._gather("DELETE FROM reports WHERE task = ?", task)
+        self._unlink_later(found.fetchall())
+
+    def records(self) -> list[dict[str, Any]]:
+        """The tasks whose home this node is, in the order in which they came."""
+        found = self._database.execute("SELECT row FROM records ORDER BY rowid").fetchall()
+        return [json.loads(text) for (text,) in found]
+
+    def reports(self, task: str) -> list[Kept]:
+        """What was reported of a task, in the order in which it came."""
+        found = self._database.execute(
+            "SELECT key, header, data, file FROM reports WHERE task = ? ORDER BY rowid", (task,)
+        )
+        return [self._kept(*values) for values in found.fetchall()]
+
+    def post(
+        self, home: dict[str, Any], key: str, header: dict[str, Any], payload: Sequence[Buffer]
+    ) -> None:
+        """Keep, with the next `sync`, a report for another home node."""
+        values = json.dumps(home), json.dumps(header), *self._packed(payload)
+        text = "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?)"
+        self._gather(text, home["endpoint"], key, *values)
+
+    def posted(self, endpoint: str, key: str) -> None:
+        """A report was acknowledged."""
+        which, values = "WHERE endpoint = ? AND key = ?", (endpoint, key)
+        found = self._database.execute(f"SELECT file FROM outbox {which}", values)
+        self._gather(f"DELETE FROM outbox {which}", *values)
+        self._unlink_later(found.fetchall())
+
+    def outbox(self) -> list[tuple[dict[str, Any], Kept]]:
+        """What other home nodes have not acknowledged, each with its home's place."""
+        found = self._database.execute(
+            "SELECT home, key, header, data, file FROM outbox ORDER BY rowid"
+        )
+        return [(json.loads(home), self._kept(*values)) for home, *values in found.fetchall()]
+
+    # Payloads ---------------------------------------------------------------------------------
+
+    def _packed(self, payload: Sequence[Buffer]) -> tuple[bytes | None, str | None]:
+        if not payload or self.directory is None:
+            return None, None
+        wire = parcel.seal({}, payload, None)
+        file = self.write_file(wire)
+        return (parcel.join(wire) if file is None else None), file
+
+    def _kept(self, key: str, header: str, data: bytes | None, file: str | None) -> Kept:
+        try:
+            wire: list[Buffer] = []
+            if file is not None and self.directory is not None:
+                wire = parcel.read_file(self.directory / "files" / file)
+            elif data is not None:
+                wire = parcel.split(data)
+            payload = parcel.open_sealed(wire, None).frames if wire else []
+        except (OSError, ParcelError) as error:
+            raise JournalError(f"the journal {self.directory} is damaged: {error}") from error
+        return Kept(key, json.loads(header), payload)
+
+    def _unlink(self, files: Sequence[str]) -> None:
+        for name in files:
+            assert self.directory is not None
+            with contextlib.suppress(OSError):  # what is left is dropped with the next start
+                os.unlink(self.directory / "files" / name)
+
+    def _drop_unknown_files(self) -> None:
+        assert self.directory is not None
+        known: set[str] = set()
+        for table in ("images", "reports", "outbox"):
+            known.update(
+                name for (name,) in self._database.execute(f"SELECT file FROM {table}") if name
+            )
+        present = {path.name for path in (self.directory / "files").iterdir()}
+        self._unlink(sorted(present - known))
+
+
+def _nbytes(frame: Buffer) -> int:
+    return frame.nbytes if isinstance(frame, memoryview) else len(frame)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make new names in a directory last; there is no such thing on Windows."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

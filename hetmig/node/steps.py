@@ -1,0 +1,60 @@
+"""The steps of a handoff, by name: tests let the process die at one, benchmarks ask when they were.
+
+`HETMIG_DIE_AT=STEP[/DETAIL][*N]` in a node's or runner's environment ends that process by SIGKILL
+when it comes to that step (for the N-th time).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+__all__ = ["STEPS", "step", "watch"]
+
+STEPS = (
+    "freeze", "frozen", "encoded", "offer", "receive", "verified", "staging", "image-written",
+    "record", "recorded", "staged", "commit", "run", "owned", "depart", "gone",
+)  # fmt: skip
+"""All there are."""
+
+
+def _armed() -> tuple[str, str, int] | None:
+    wish = os.environ.get("HETMIG_DIE_AT", "")
+    if not wish:
+        return None
+    place, _, times = wish.partition("*")
+    name, _, detail = place.partition("/")
+    if name not in STEPS:
+        raise ValueError(f"HETMIG_DIE_AT={wish}: no step is called {name!r}")
+    return name, detail, int(times or 1)
+
+
+_death = _armed()
+_watchers: list[Callable[[str, str, float], None]] = []
+
+
+def step(name: str, detail: str = "") -> None:
+    """This process has come to a step."""
+    for watcher in _watchers:
+        watcher(name, detail, time.monotonic())
+    if _death is not None:
+        _die(name, detail)
+
+
+def watch(watcher: Callable[[str, str, float], None]) -> None:
+    """Call this with name, detail and monotonic time of every step from now on."""
+    _watchers.append(watcher)
+
+
+def _die(name: str, detail: str) -> None:
+    global _death
+    assert _death is not None
+    wanted, about, times = _death
+    if name != wanted or about not in ("", detail):
+        return
+    if times > 1:
+        _death = wanted, about, times - 1
+        return
+    os.kill(os.getpid(), signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)

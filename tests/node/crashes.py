@@ -1,0 +1,121 @@
+"""Three nodes with journals, one of which dies at a named step of a handoff and comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from hetmig.client import Nodes, Task, connect
+from hetmig.errors import HetmigError
+from hetmig.node.embedded import LocalNode, LocalNodes
+
+TIMEOUT = 120
+NAMES = ("home", "source", "destination")
+
+
+def work(ledger: str, go: str, least: int) -> list[int]:
+    """Write a line per round, at least so many rounds and until the file `go` is there."""
+    import time
+
+    done = []
+    while len(done) < least or not os.path.exists(go):
+        done.append(len(done))
+        with open(ledger, "a", encoding="utf-8") as file:
+            file.write(f"{os.getpid()} {len(done)}\n")
+        time.sleep(0.01)
+    return done
+
+
+class Ledger:
+    """What the task wrote, whichever process it was in."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def lines(self) -> list[tuple[int, int]]:
+        """(process, round) in the order of writing."""
+        if not self.path.exists():
+            return []
+        text = self.path.read_text("utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        return [(int(pid), int(number)) for pid, number in map(str.split, whole.splitlines())]
+
+    def check(self, result: Sequence[int]) -> int:
+        """One process at a time, none twice, each from where an earlier one had been; the number
+        of rounds that were done again."""
+        owners: list[int] = []
+        furthest = again = previous = 0
+        for pid, number in self.lines():
+            if not owners or pid != owners[-1]:
+                assert pid not in owners, f"process {pid} goes on after another has begun: {owners}"
+                owners.append(pid)
+                assert number <= furthest + 1, "rounds were left out"
+            else:
+                assert number == previous + 1
+            again += number <= furthest
+            furthest, previous = max(furthest, number), number
+        assert previous == len(result), "the result is not that of the last process"
+        assert list(result) == list(range(previous))
+        return again
+
+
+class Stage:
+    """The nodes, and one task between them."""
+
+    def __init__(self, nodes: LocalNodes, connection: Nodes, directory: Path) -> None:
+        self.nodes = nodes
+        self.connection = connection
+        self.ledger = Ledger(directory / "ledger")
+        self._go = directory / "go"
+        self.task: Task
+
+    def node(self, name: str) -> LocalNode:
+        return self.nodes[NAMES.index(name)]
+
+    def begin(self) -> None:
+        """Submit the task and bring it to the source."""
+        self.task = self.connection.submit(work, str(self.ledger.path), str(self._go), 20)
+        self.task.migrate("source")
+
+    def arm(self, name: str, death: str) -> None:
+        """Start a node anew, so that it dies at that step."""
+        self.node(name).kill()
+        self.restart(name, {"HETMIG_DIE_AT": death})
+
+    def restart(self, name: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start a node that has died."""
+        self.node(name).start(environment)
+        self.node(name).wait_until_ready()
+        self.node(name).introduce([node.place for node in self.nodes.nodes])
+
+    def move_and_die(self, victims: Sequence[str]) -> None:
+        """Move the task to the destination; each victim, in this order, dies and comes back."""
+        with ThreadPoolExecutor() as pool:
+            moving = pool.submit(self._try_to_move)
+            for victim in victims:
+                code = self.node(victim).wait()
+                assert code < 0, f"{victim} ended with code {code}"
+                self.restart(victim)
+            moving.result(TIMEOUT)
+
+    def _try_to_move(self) -> None:
+        try:
+            self.task.migrate("destination", timeout=5)
+        except HetmigError:
+            pass  # the node died: what counts is what becomes of the task
+
+    def end(self) -> int:
+        """Let the task come to its end; the number of rounds that were done again."""
+        self._go.touch()
+        return self.ledger.check(self.task.result(TIMEOUT))
+
+
+@contextmanager
+def stage(directory: Path) -> Iterator[Stage]:
+    """The nodes, with journals; they end with the block."""
+    with LocalNodes(3, names=NAMES, state=directory / "state") as nodes:
+        with connect(nodes[0], keys=nodes.keys, echo=False) as connection:
+            yield Stage(nodes, connection, directory)

@@ -1,0 +1,159 @@
+"""Nodes are killed at every step of a handoff, and started again: nothing is lost, nor runs twice.
+
+    python -m pytest -m "nightly or not nightly" tests/node/test_crashes.py
+
+kills every node at every step; `HETMIG_KILLS=1000` sets how many random kills there are besides.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from hetmig.client import connect
+from hetmig.errors import HetmigError, JournalError
+from hetmig.node.embedded import LocalNodes
+from hetmig.node.journal import Journal
+from hetmig.node.steps import STEPS
+from tests.node.crashes import NAMES, TIMEOUT, Stage, stage, work
+
+SOURCE = [
+    "freeze", "frozen", "encoded", "offer", "receive/offer-staged", "record/committed",
+    "recorded/committed", "commit", "receive/owned", "record/gone", "recorded/gone", "depart",
+    "gone",
+]  # fmt: skip
+DESTINATION = [
+    "receive/offer", "verified", "staging", "image-written", "record/staged", "recorded/staged",
+    "staged", "receive/commit", "run", "record/running", "recorded/running", "owned",
+]  # fmt: skip
+BOTH = [
+    (("source", "commit"), ("destination", "receive/commit")),
+    (("destination", "staged"), ("source", "record/committed")),
+    (("destination", "owned"), ("source", "receive/owned")),
+]
+"""The second one dies after the first one is back."""
+OFTEN = {"record/committed", "commit", "depart", "staged", "run", "owned"}
+"""Around the points of decision: looked at in each run."""
+
+
+def cases() -> list[object]:
+    found = []
+    for role, deaths in (("source", SOURCE), ("destination", DESTINATION)):
+        for death in deaths:
+            marks = () if death in OFTEN else (pytest.mark.nightly,)
+            found.append(pytest.param([(role, death)], id=f"{role}-{death}", marks=marks))
+    for (first, early), (second, late) in BOTH:
+        deaths_of_both = [(first, early), (second, late)]
+        name = f"{first}-{early}-{second}-{late}"
+        found.append(pytest.param(deaths_of_both, id=name, marks=pytest.mark.nightly))
+    return found
+
+
+def test_every_step_is_among_the_cases() -> None:
+    assert {case.partition("/")[0] for case in SOURCE + DESTINATION} == set(STEPS)
+
+
+@pytest.mark.parametrize("deaths", cases())
+def test_killed_at_a_step(deaths: list[tuple[str, str]], tmp_path: Path) -> None:
+    with stage(tmp_path) as scene:
+        armed = dict(deaths)
+        if "destination" in armed:
+            scene.arm("destination", armed["destination"])
+        scene.begin()
+        if "source" in armed:
+            scene.arm("source", armed["source"])
+        scene.move_and_die(list(armed))
+        scene.end()
+        assert scene.task.state == "done"
+
+
+def test_the_home_node_is_killed_and_still_knows_everything(tmp_path: Path) -> None:
+    """The task runs elsewhere meanwhile; its submitter's future survives as well."""
+    with stage(tmp_path) as scene:
+        scene.begin()
+        before = scene.task.journey()
+        scene.node("home").kill()
+        scene.restart("home")
+        assert scene.end() == 0
+        assert scene.task.journey() == before
+
+
+def test_a_result_outlives_its_home_node(tmp_path: Path) -> None:
+    with stage(tmp_path) as scene:
+        scene.begin()
+        scene.end()
+        scene.node("home").kill()
+        scene.restart("home")
+        with connect(scene.node("home"), keys=scene.nodes.keys, echo=False) as again:
+            assert again.task(scene.task.id).result(TIMEOUT) == scene.task.result()
+
+
+def test_all_nodes_are_killed_at_once(tmp_path: Path) -> None:
+    with stage(tmp_path) as scene:
+        scene.begin()
+        for name in NAMES:
+            scene.node(name).kill()
+        for name in NAMES:
+            scene.restart(name)
+        scene.end()
+
+
+def random_kills(scene: Stage, chance: random.Random, kills: int) -> None:
+    """While the task moves to and fro, nodes die at any time."""
+    done = threading.Event()
+
+    def commute() -> None:
+        while not done.is_set():
+            for name in ("source", "destination"):
+                try:
+                    scene.connection.move(scene.task.id, name, 5)
+                except HetmigError:
+                    done.wait(0.02)
+
+    commuting = threading.Thread(target=commute)
+    commuting.start()
+    try:
+        for _ in range(kills):
+            done.wait(chance.uniform(0, 0.3))
+            name = chance.choice(NAMES)
+            scene.node(name).kill()
+            scene.restart(name)
+    finally:
+        done.set()
+        commuting.join()
+
+
+def test_random_kills(tmp_path: Path) -> None:
+    kills = int(os.environ.get("HETMIG_KILLS", "5"))
+    seed = int(os.environ.get("HETMIG_KILLS_SEED", "1"))
+    print(f"HETMIG_KILLS={kills} HETMIG_KILLS_SEED={seed}")
+    with stage(tmp_path) as scene:
+        scene.begin()
+        random_kills(scene, random.Random(seed), kills)
+        scene.end()
+
+
+def test_two_nodes_can_not_share_a_journal(tmp_path: Path) -> None:
+    first = Journal(tmp_path)
+    with pytest.raises(JournalError, match="lock"):
+        Journal(tmp_path)
+    first.close()
+    Journal(tmp_path).close()
+
+
+def test_without_a_journal_a_killed_node_loses_its_tasks(tmp_path: Path) -> None:
+    """And its home node, which asks it when it is back, says so."""
+    with LocalNodes(2) as nodes, connect(nodes[0], keys=nodes.keys, echo=False) as connection:
+        go = tmp_path / "go"
+        task = connection.submit(work, str(tmp_path / "ledger"), str(go), 5)
+        task.migrate("b")
+        nodes[1].kill()
+        nodes[1].start()
+        nodes[1].wait_until_ready()
+        nodes[1].introduce([node.place for node in nodes.nodes])
+        with pytest.raises(HetmigError, match="does not know"):
+            task.result(TIMEOUT)
