@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hetmig.node.keys import Keyring
 
 __all__ = [
+    "EXIT_AGAIN",
     "EXIT_FAILED",
     "EXIT_INTERRUPTED",
     "EXIT_OK",
@@ -31,6 +32,7 @@ __all__ = [
     "add_keys_option",
     "add_node_options",
     "console",
+    "default_node",
     "endpoint",
     "exit_code",
     "milliseconds",
@@ -45,6 +47,9 @@ __all__ = [
 ]
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_NODE, EXIT_PARCEL, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+EXIT_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: checkpointed and stopped; the same command goes on."""
 
 DEFAULT_NODE = "tcp://127.0.0.1:7717"
 _CONNECT_SECONDS = 5.0
@@ -96,10 +101,15 @@ def add_node_options(parser: argparse.ArgumentParser, *names: str) -> None:
         *(names or ("--node",)),
         dest="node",
         metavar="NODE",
-        default=os.environ.get("HETMIG_NODE", DEFAULT_NODE),
+        default=default_node(),
         help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {DEFAULT_NODE})",
     )
     add_keys_option(parser)
+
+
+def default_node() -> str:
+    """The node to ask where nobody says which."""
+    return os.environ.get("HETMIG_NODE", DEFAULT_NODE)
 
 
 def endpoint(text: str) -> str:

@@ -25,6 +25,7 @@ from hetmig.errors import (
     Unauthorized,
 )
 from hetmig.node import protocol, remote, sockets, submission
+from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.handoff import Note
@@ -68,6 +69,7 @@ class Node:
         command: Sequence[str] = (),
         spare: int = 1,
         explicit_keys: bool = False,
+        sturdy: bool = False,
     ) -> Node:
         """Listen at the endpoint and warm up a runner.
 
@@ -91,7 +93,8 @@ class Node:
             "key": keyring.identity.public.decode(),
         }
         command = command or [sys.executable]
-        pool = Pool(context, gatekeeper, command=command, spare=spare, about={"node": name})
+        about = {"node": name, "sturdy": sturdy}
+        pool = Pool(context, gatekeeper, command=command, spare=spare, about=about)
         node = cls(context, gatekeeper, door, keyring, here, pool)
         node.listens_on = endpoint
         return node
@@ -116,6 +119,7 @@ class Node:
         self.tasks: dict[str, Hosted] = {}
         self.shelves = Shelves()
         self.moves = Moves(self)
+        self.checkpoints = Checkpoints(self, keyring.directory)
         self._context = context
         self._keyring = keyring
         self._gatekeeper = gatekeeper
@@ -343,6 +347,9 @@ class Node:
         await self.moves.cancel(want(message.header, "task", str))
         return {}, ()
 
+    async def _checkpoint(self, message: Message) -> Reply:
+        return {"checkpoint": await self.moves.checkpoint(message.header)}, ()
+
     async def _drain(self, message: Message) -> Reply:
         node = want(message.header, "node", str, self.here["name"])
         timeout = want(message.header, "timeout", float)
@@ -379,6 +386,7 @@ _HANDLERS: dict[str, Handler] = {
     protocol.IMPORTABLE: Node._importable,
     protocol.MOVE: Node._move,
     protocol.CANCEL: Node._cancel,
+    protocol.CHECKPOINT: Node._checkpoint,
     protocol.DRAIN: Node._drain,
     protocol.REPORT: Node._report,
     **remote.HANDLERS,

@@ -39,11 +39,19 @@ class LocalNode:
         path: list[str],
         keys: Path,
         keep_parcels: str | None = None,
+        checkpoints: str = "",
+        *,
+        sturdy: bool = False,
+        inherit: Sequence[int] = (),
     ) -> None:
+        """`sturdy`: SIGTERM is for the parent only; `inherit`: descriptors it holds open."""
         self.name = name
         self.place: dict[str, Any] = {}
         self._process = subprocess.Popen(
-            [*command, "-P", "-c", _BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*command, "-P", "-c", _BOOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=inherit,
         )
         settings = {
             "name": name,
@@ -52,6 +60,8 @@ class LocalNode:
             "python": list(command),
             "path": path,
             "keep_parcels": keep_parcels,
+            "checkpoints": checkpoints,
+            "sturdy": sturdy,
         }
         self._write(settings)
 
@@ -127,6 +137,8 @@ class LocalNodes:
     which may be a wrapper that emulates a foreign CPU.  It needs pyzmq, cloudpickle, dill and
     bytecode; hetmig itself is put on its path.  `path` is prepended to each node's `sys.path`.
     `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at.
+    `checkpoints` is where they keep their checkpoints; if not given, a directory of theirs which
+    goes with them.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
 
@@ -138,7 +150,9 @@ class LocalNodes:
         names: Sequence[str] = (),
         path: Sequence[str] = (),
         keep_parcels: str | os.PathLike[str] | None = None,
+        checkpoints: str | os.PathLike[str] | None = None,
     ) -> None:
+        self._checkpoints = checkpoints
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
         self._pythons = [*python, *[None] * n][: max(n, len(python))]
         self._names = [*names, *"abcdefghijklmnopqrstuvwxyz"[len(names) :]]
@@ -197,9 +211,10 @@ class LocalNodes:
         only_us.mkdir()
         (only_us / "hetmig").symlink_to(Path(hetmig.__file__).parent, target_is_directory=True)
         path = [*self._path, str(only_us)]
+        checkpoints = os.fspath(self._checkpoints or Path(self._directory.name, "checkpoints"))
         for name, python in zip(self._names, self._pythons, strict=False):
             command = [python or sys.executable]
-            node = LocalNode(name, command, path, self.keys, self._keep_parcels)
+            node = LocalNode(name, command, path, self.keys, self._keep_parcels, checkpoints)
             self.nodes.append(node)
         for node in self.nodes:
             node.wait_until_ready()

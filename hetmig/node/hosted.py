@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from hetmig.errors import (
@@ -57,6 +57,8 @@ class Hosted:
         self._staging: Staging | None = None
         self._accepting: asyncio.Task[Any] | None = None
         self._freeze: Freeze | None = None
+        self._keeping = False
+        """Whether that freeze is for a checkpoint: it gives way to a move."""
         self._verdict: asyncio.Future[float] | None = None
         self._partner: Answer = lambda kind, header: None
         self._cancelled = False
@@ -112,6 +114,7 @@ class Hosted:
         runner.send(protocol.START, {})
         self._begun.set()
         self.calls.begin(runner)
+        self._node.checkpoints.begun(self)
 
     def give_up(self, error: dict[str, Any]) -> None:
         """What was to begin at another node can't."""
@@ -162,6 +165,8 @@ class Hosted:
         with contextlib.suppress(TimeoutError):  # it may have been submitted just now
             async with asyncio.timeout(timeout):
                 await self._begun.wait()
+        if self._keeping:
+            self._fail_freeze(InMotion("the task was about to move"))
         async with self._moving:
             tries = Tries(timeout)
             while True:
@@ -206,14 +211,44 @@ class Hosted:
             with contextlib.suppress(HetmigError):  # the task itself was told
                 await self._hand_over(link, welcome, frozen, _SELF_MOVE_SECONDS, "task")
 
-    async def _frozen(self, timeout: float, portable: bool) -> Message:
+    async def save(
+        self, timeout: float, stop: bool, write: Callable[[Message], Awaitable[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Let `write` keep a copy of the running task, which goes on meanwhile; what it returns.
+
+        With `stop` the task stands still until it is written, and is cancelled then.
+        Raises NotMigratable with what was in the way, and what `write` raises.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._begun.wait()
+        async with self._moving:
+            self._require(State.RUNNING)
+            frozen = await self._frozen(timeout, True, "stop" if stop else "copy")
+            self._require(State.RUNNING)
+            writing = write(frozen)
+            if stop:
+                return await self._saved_and_ended(writing)
+        return await writing
+
+    async def _saved_and_ended(self, writing: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        assert self._runner is not None
+        try:
+            saved = await writing
+        except BaseException:
+            self._runner.send(protocol.GO_ON, {"error": None})
+            raise
+        self._cancel()
+        return saved
+
+    async def _frozen(self, timeout: float, portable: bool, keep: str = "") -> Message:
         """The running task's frozen state.  Raises NotMigratable with what was in the way."""
         assert self._runner is not None
-        self._freeze = Freeze()
+        self._freeze, self._keeping = Freeze(), bool(keep)
         try:
-            return await self._freeze.of(self._runner, timeout, portable)
+            return await self._freeze.of(self._runner, timeout, portable, keep)
         finally:
-            self._freeze = None
+            self._freeze, self._keeping = None, False
 
     async def _hand_over(
         self,
@@ -353,6 +388,7 @@ class Hosted:
                     self.calls.begin(self._runner)
                     self.forward = None
                     self._report("arrived", place=self._node.here)
+                    self._node.checkpoints.begun(self)
                 case Act.GO_ON:
                     self._go_on(effect.reason)
                 case Act.DEPART | Act.LOSE:
@@ -410,12 +446,19 @@ class Hosted:
                 runner.send(protocol.BYE, {})
             case protocol.FROZEN if "to" in header:
                 spawn(self._move_itself(message))
-            case protocol.FROZEN | protocol.FREEZING | protocol.DECLINED:
-                if self._freeze is not None and self._freeze.request == header.get("request"):
-                    self._freeze.hear(message)
-                elif message.kind == protocol.FROZEN:  # nobody waits for it any more
-                    runner.send(protocol.GO_ON, {"error": None})
-                    self.calls.begin(runner)
+            case protocol.CHECKPOINT:
+                spawn(self._node.checkpoints.asked(self, message))
+            case protocol.SNAPSHOT if "request" not in header:
+                spawn(self._node.checkpoints.own(self, runner, message))
+            case protocol.FROZEN | protocol.FREEZING | protocol.DECLINED | protocol.SNAPSHOT:
+                self._of_freeze(runner, message)
+
+    def _of_freeze(self, runner: Runner, message: Message) -> None:
+        if self._freeze is not None and self._freeze.request == message.header.get("request"):
+            self._freeze.hear(message)
+        elif message.kind == protocol.FROZEN:  # nobody waits for it any more
+            runner.send(protocol.GO_ON, {"error": None})
+            self.calls.begin(runner)
 
     def _end(self, message: Message | None = None, error: dict[str, Any] | None = None) -> None:
         """The task came to its end here, by itself (`message`) or before it began (`error`)."""
@@ -431,6 +474,8 @@ class Hosted:
         self._report(
             "end", payload, **chosen, hops=self.about["hops"], error=error, python=this_python()
         )
+        if chosen["ok"]:
+            self._node.checkpoints.ended(self)
 
     def _runner_ended(self, runner: Runner, how: str) -> None:
         """Its process is gone.  A frozen task may still live on at its destination."""
