@@ -124,7 +124,10 @@ class Task(Future[Any]):
 
     def last_checkpoint(self) -> Checkpoint | None:
         """The newest one that its home node has heard of."""
-        saved = self._fresh()["checkpoint"]
+        summary = self._summary
+        if not self._nodes._closed:  # it may have been written after the task's end
+            summary = self._nodes._call(self._nodes._connection.summary(self.id))
+        saved = summary.get("checkpoint")
         return None if saved is None else Checkpoint.from_json(saved)
 
     def add_checkpoint_callback(self, callback: Callable[[Checkpoint | None, str], object]) -> None:

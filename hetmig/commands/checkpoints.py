@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-CHECKPOINT = """keeps a copy of a running task, to be started again from: it goes on meanwhile.
+CHECKPOINT = """keeps a copy of a running task, which goes on, to start it again from.
 
 It is written by the task's node: to --to, or where that node keeps its checkpoints.
 """

@@ -69,6 +69,11 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
 
+    def format_help(self) -> str:
+        """The text; the names of commands are indented, which argparse forgets to count."""
+        self._action_max_length += self._indent_increment
+        return super().format_help()
+
 
 def add_command(
     commands: Any,
