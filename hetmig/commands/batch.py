@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import queue
 import signal
 import socket
@@ -96,7 +95,6 @@ def nodes_for(arguments: argparse.Namespace, held: Sequence[int] = ()) -> Iterat
 
     Our own holds these descriptors as long as it lives.
     """
-    arguments.node = arguments.node or os.environ.get("HETMIG_NODE")
     if arguments.node is None:
         with _own_node(arguments.keys, held) as nodes:
             yield nodes

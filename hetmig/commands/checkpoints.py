@@ -63,8 +63,7 @@ def add_parser(commands: Any) -> None:
     add_node_options(parser)
 
     parser = add_command(commands, "resume", run_resume, RESUME, RESUME_EXAMPLES)
-    add_node_options(parser, "--on", "--node")
-    parser.set_defaults(node=None)
+    add_node_options(parser, "--on", "--node", otherwise="one of its own")
     parser.add_argument("source", metavar="FILE|DIR|URL", help="a checkpoint, or where some are")
     parser.add_argument("--series", help="which task, where a directory has several")
     parser.add_argument(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hetmig.node.keys import Keyring
 
 __all__ = [
+    "DEFAULT_NODE",
     "EXIT_AGAIN",
     "EXIT_FAILED",
     "EXIT_INTERRUPTED",
@@ -32,7 +33,6 @@ __all__ = [
     "add_keys_option",
     "add_node_options",
     "console",
-    "default_node",
     "endpoint",
     "exit_code",
     "milliseconds",
@@ -100,21 +100,19 @@ def add_keys_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys", metavar="DIR", help="directory of keys (default: this user's)")
 
 
-def add_node_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add --node (or the given names for it) and --keys, which `open_nodes` reads."""
+def add_node_options(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
+    """Add --node (or the given names for it) and --keys, which `open_nodes` reads.
+
+    With `otherwise`, which says what is done then, the node is None if nobody has named one.
+    """
     parser.add_argument(
         *(names or ("--node",)),
         dest="node",
         metavar="NODE",
-        default=default_node(),
-        help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {DEFAULT_NODE})",
+        default=os.environ.get("HETMIG_NODE", None if otherwise else DEFAULT_NODE),
+        help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {otherwise or DEFAULT_NODE})",
     )
     add_keys_option(parser)
-
-
-def default_node() -> str:
-    """The node to ask where nobody says which."""
-    return os.environ.get("HETMIG_NODE", DEFAULT_NODE)
 
 
 def endpoint(text: str) -> str:

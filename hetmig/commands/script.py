@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.commands import batch
 from hetmig.commands.common import (
+    DEFAULT_NODE,
     EXIT_FAILED,
     EXIT_OK,
     UsageError,
     add_command,
     add_node_options,
-    default_node,
     open_nodes,
 )
 
@@ -43,8 +43,8 @@ hetmig run --checkpoint saved --every 60 crunch.py data/
 def add_parser(commands: Any) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, "run", run, __doc__, EXAMPLES)
-    add_node_options(parser, "--on", "--node")
-    parser.set_defaults(node=None)  # with --checkpoint, no node means one of its own
+    otherwise = f"{DEFAULT_NODE}, with --checkpoint one of its own"
+    add_node_options(parser, "--on", "--node", otherwise=otherwise)
     batch.add_options(parser)
     parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
     parser.add_argument(
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.checkpoint is not None:
         return batch.run(arguments)
     batch.check_unused(arguments)
-    arguments.node = arguments.node or default_node()
+    arguments.node = arguments.node or DEFAULT_NODE
     with open_nodes(arguments) as nodes:
         task = nodes.run_script(arguments.script, arguments.arguments)
         try:

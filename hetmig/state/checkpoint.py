@@ -35,6 +35,7 @@ __all__ = [
     "FindKey",
     "Loaded",
     "Name",
+    "claimed",
     "derived",
     "digest_of",
     "fingerprint",
@@ -133,7 +134,7 @@ def open_checkpoint(wire: Sequence[Buffer], find: FindKey) -> Parcel:
 
     Raises ForgedParcel, TruncatedParcel, ParcelTooLarge, UnsupportedFormat or VersionMismatch.
     """
-    series, known_as = _claimed(peek(wire).manifest)
+    series, known_as = claimed(peek(wire).manifest)
     key = find(series, known_as)
     if key is None:
         raise ForgedParcel(
@@ -147,7 +148,7 @@ def open_checkpoint(wire: Sequence[Buffer], find: FindKey) -> Parcel:
     return parcel
 
 
-def _claimed(manifest: Mapping[str, Any]) -> tuple[str, str]:
+def claimed(manifest: Mapping[str, Any]) -> tuple[str, str]:
     """Series and fingerprint of the key, of a manifest that nobody has authenticated yet."""
     entry = manifest.get("checkpoint")
     if not isinstance(entry, dict):
