@@ -105,12 +105,13 @@ def add_node_options(parser: argparse.ArgumentParser, *names: str, otherwise: st
 
     With `otherwise`, which says what is done then, the node is None if nobody has named one.
     """
+    last = otherwise or DEFAULT_NODE
     parser.add_argument(
         *(names or ("--node",)),
         dest="node",
         metavar="NODE",
         default=os.environ.get("HETMIG_NODE", None if otherwise else DEFAULT_NODE),
-        help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {otherwise or DEFAULT_NODE})",
+        help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {last})",
     )
     add_keys_option(parser)
 

@@ -67,7 +67,7 @@ def holds_a_socket(gate: str) -> None:
 
 def big_and_changing(gate: str) -> int:
     """Buffers that are written to while a copy of them is on its way."""
-    block = bytearray(1 << 22)
+    block = bytearray(1 << 20)
     value = 0
     print("begun", flush=True)
     while not os.path.exists(gate):

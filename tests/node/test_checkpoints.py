@@ -227,7 +227,7 @@ def test_the_copy_is_of_one_moment(
     saved = [task.checkpoint(tmp_path / "saved") for _ in range(3)]
     gate.touch()
     tasks = [task, *(nodes.resume(one.where) for one in saved)]
-    assert [one.result(60) for one in tasks] == [1 << 22] * 4
+    assert [one.result(60) for one in tasks] == [1 << 20] * 4
 
 
 def test_an_asyncio_program(nodes: Nodes, wait_for: Wait, gate: Path, tmp_path: Path) -> None:
