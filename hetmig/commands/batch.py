@@ -33,6 +33,7 @@ __all__ = ["add_options", "check_unused", "nodes_for", "run", "tell_resumed"]
 
 _EVERY = 30.0
 _GRACE = 20.0
+_LOCK_SECONDS = 5.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     # Before anything is started: a batch system may end us at any time.
     signal.signal(signal.SIGTERM, lambda signum, frame: events.put("stop"))
     store = store_at(arguments.checkpoint)
-    with locked(store) as held:
+    # After a kill the node of the last start may need a moment to notice.
+    with locked(store, _LOCK_SECONDS) as held:
         if isinstance(store, Directory):
             store.sweep()
         batch = _Batch(arguments, events)

@@ -172,7 +172,7 @@ class Checkpoints:
         except InMotion:
             return
         except HetmigError as error:
-            if hosted.is_here:
+            if hosted.is_here and not error.data.get("ended"):
                 _log.info("no checkpoint of task %s: %s", hosted.id, error)
                 self._report(hosted.about, hosted.handoff.owned, None, str(error))
 

@@ -388,7 +388,7 @@ class Runtime:
         self._keep = message.header.get("keep", "")
         self._requests.begin()
         if self.ended:
-            self._decline(self._request, NotMigratable("the task has just ended"))
+            self._decline(self._request, NotMigratable("the task has just ended", ended=1))
             return None
         self._channel.send(protocol.FREEZING, {"request": self._request})
         deadline: float = message.header["deadline"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from hetmig.state.parcel import DEFAULT_LIMITS, Buffer, join, read_file, split, 
 
 __all__ = ["Directory", "Remote", "Store", "is_url", "locate", "locked", "store_at"]
 
+_LOOK_SECONDS = 0.05
 _OBJECT_STORES = frozenset(
     {"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "r2", "s3", "s3a"}
 )
@@ -208,11 +210,12 @@ def _sync_directory(path: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(store: Store) -> Iterator[tuple[int, ...]]:
+def locked(store: Store, patience: float = 0.0) -> Iterator[tuple[int, ...]]:
     """Be the only one who works with a directory; the descriptors which hold it, to be inherited.
 
     It ends with the last process that has them, however that ends.  Raises HetmigError if somebody
-    else is at work there.  Places that are not directories have no such lock.
+    else is at work there, after `patience` seconds.  Places that are not directories have no such
+    lock.
     """
     if os.name != "posix" or not isinstance(store, Directory):
         yield ()
@@ -223,13 +226,18 @@ def locked(store: Store) -> Iterator[tuple[int, ...]]:
         Path(store.url).mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(store.where(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HetmigError(
-                f"another program works with the checkpoints in {store.url}: end it, or choose "
-                "another directory"
-            ) from None
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise HetmigError(
+                        f"another program works with the checkpoints in {store.url}: end it, or "
+                        "choose another directory"
+                    ) from None
+                time.sleep(_LOOK_SECONDS)
         yield (handle,)
     finally:
         os.close(handle)
