@@ -68,7 +68,7 @@ def test_drain_before_shutdown() -> None:
 
 def test_killed_and_resumed() -> None:
     shown = run("killed_and_resumed")
-    assert shown.count("killed") == 2
+    assert shown.count("\nkilled\n") == 2
     assert shown.count("goes on from checkpoint") == 2
     expected = [f"  {20000 * n}: " for n in range(1, 20)]
     assert [line for line in expected if line not in shown] == []

@@ -29,6 +29,8 @@ print("done", total)
 sys.exit(int(sys.argv[3]) if len(sys.argv) > 3 else 0)
 """
 
+KILLS = int(os.environ.get("HETMIG_KILLS", "2"))
+
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -97,7 +99,7 @@ def test_killed_at_random_it_comes_to_the_right_end(start: Start, tmp_path: Path
     run = ("run", "--checkpoint", "saved", "--every", 0.05, "steps.py", 120)
     lines: list[str] = []
     resumed = 0
-    for _ in range(4):
+    for _ in range(KILLS):
         process = start(*run)
         assert process.stdout is not None
         for _ in range(chance.randrange(60)):
@@ -174,6 +176,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.nightly  # the stores' own test has it, too
 def test_a_damaged_newest_falls_back_and_says_so(start: Start, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     run = ("run", "--checkpoint", "saved", "--every", 0.05, "steps.py", 60, gate)
@@ -208,6 +211,7 @@ def test_another_script_does_not_go_on_with_it(start: Start, tmp_path: Path) -> 
     assert saved(tmp_path / "saved") == []
 
 
+@pytest.mark.nightly
 def test_after_a_bad_end_they_stay(start: Start, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     run = ("run", "--checkpoint", "saved", "steps.py", 3, gate, 5)

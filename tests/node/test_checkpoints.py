@@ -145,6 +145,7 @@ def test_every_so_often_and_none_stay_after_a_good_end(
     assert follow_up.result(60)
 
 
+@pytest.mark.nightly
 def test_of_a_task_that_fails_they_stay(nodes: Nodes, wait_for: Wait, gate: Path) -> None:
     task = nodes.submit(hetmig.migratable(every=0.05)(fails), str(gate))
     until(task, lambda saved: True)
