@@ -96,7 +96,7 @@ def test_killed_at_random_it_comes_to_the_right_end(start: Start, tmp_path: Path
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    run = ("run", "--checkpoint", "saved", "--every", 0.05, "steps.py", 120)
+    run = ("run", "--checkpoint", "saved", "--every", 0.05, "steps.py", 60 * KILLS)
     lines: list[str] = []
     resumed = 0
     for _ in range(KILLS):
@@ -106,16 +106,17 @@ def test_killed_at_random_it_comes_to_the_right_end(start: Start, tmp_path: Path
             if line := process.stdout.readline():
                 lines.append(line.rstrip("\n"))
         kill(process)
-        rest, said = process.communicate()
+        assert process.stderr is not None
+        rest, said = process.stdout.read(), process.stderr.read()
         lines += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
         resumed += "goes on from checkpoint" in said
         if process.returncode == 0:
             break
     last = start(*run)
-    rest, said = last.communicate(timeout=120)
+    rest, said = last.communicate(timeout=250)
     assert last.returncode == 0, said
     lines = [line.rstrip("\n") for line in [*lines, *rest.splitlines()]]
-    wanted = expected(120)
+    wanted = expected(60 * KILLS)
     assert lines[-1] == wanted[-1]
     # all that the script writes is there; what was written since a checkpoint is there again
     reached = -1
@@ -125,7 +126,7 @@ def test_killed_at_random_it_comes_to_the_right_end(start: Start, tmp_path: Path
         reached = max(reached, wanted.index(line))
     assert reached == len(wanted) - 1
     assert saved(tmp_path / "saved") == []
-    print(f"resumed {resumed} times")
+    print(f"killed {KILLS} times at most, resumed {resumed + ('goes on' in said)} times")
 
 
 def test_sigterm_makes_a_last_one_and_nothing_is_written_twice(
@@ -198,9 +199,6 @@ def test_another_script_does_not_go_on_with_it(start: Start, tmp_path: Path) -> 
     gate = tmp_path / "gate"
     first = start("run", "--checkpoint", "saved", "steps.py", 3, gate)
     read_until(first, "2 ")
-    busy = start("run", "--checkpoint", "saved", "steps.py", 3, gate)
-    assert "another program works with" in busy.communicate(timeout=60)[1]
-    assert busy.returncode == 1
     first.terminate()
     first.communicate(timeout=60)
     other = start("run", "--checkpoint", "saved", "steps.py", 4)

@@ -214,7 +214,8 @@ def test_a_writer_that_is_killed_leaves_what_was_there(point: str, tmp_path: Pat
     keep(tmp_path, 1)
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", WRITER, str(tmp_path), point]
-    died = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    path = os.pathsep.join([str(root), *filter(None, sys.path)])
+    died = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": path})
     assert died.returncode == -9
     assert load(tmp_path, FIND).name.number == 1
     assert len(os.listdir(tmp_path)) == 2

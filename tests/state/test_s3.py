@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'hetmig[test-s3]'")
+pytest.importorskip("moto.server", reason="no moto[server]: pip install 'hetmig[test-s3]'")
 
 import hetmig
 from hetmig.errors import CheckpointFailed, HetmigError, NoCheckpoint, TruncatedParcel
@@ -16,11 +18,7 @@ from hetmig.state.stores import store_at
 from tests.node.checkpoint_programs import until_told
 from tests.state.test_checkpoint import FIND, SERIES, keep
 
-MISSING = [name for name in ("s3fs", "moto", "flask") if importlib.util.find_spec(name) is None]
 pytestmark = [
-    pytest.mark.skipif(
-        bool(MISSING), reason=f"not installed: {', '.join(MISSING)}; pip install 'hetmig[test-s3]'"
-    ),
     # of botocore and aiohttp, not ours
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
