@@ -13,7 +13,7 @@ from benchmarks import machine, plot
 from benchmarks.report import Report, text
 from hetmig import __version__
 
-BENCHMARKS = ("idle", "reentry", "suspended", "request", "freeze", "portability")
+BENCHMARKS = ("idle", "reentry", "suspended", "request", "freeze", "checkpoint", "portability")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
     @hetmig.migratable                  mark a function as meant to move (it stays as it is)
     hetmig.migrate(to)                  in a task: go on at the node `to`, from here
+    hetmig.checkpoint()                 in a task: keep a copy of it, to be started again from
     hetmig.progress(done, total, note)  in a task: how far it is
     hetmig.ignorable(thread)            in a task: that thread may stay behind
     hetmig.here()                       in a task: the name of the node it is on
@@ -10,7 +11,8 @@
     hetmig.register(Type, freeze=, thaw=)       how objects of a type travel
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
-        .submit(function, *args)        a Task: result, migrate, where, journey, progress ...
+        .submit(function, *args)        a Task: result, migrate, where, checkpoint, progress ...
+        .resume(checkpoint)             the Task again, from a file, directory or URL
         .put(obj, at=node)              an ObjectRef: get, move, where, delete
         .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
     hetmig.put, hetmig.spawn            the same, in a task
@@ -36,11 +38,11 @@ from hetmig.errors import (
 )
 from hetmig.state.copying import register as _register_copying
 from hetmig.state.pins import pinned
-from hetmig.task import here, ignorable, migratable, migrate, progress
+from hetmig.task import checkpoint, here, ignorable, migratable, migrate, progress
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
-    from hetmig.journey import Hop
+    from hetmig.journey import Checkpoint, Hop
     from hetmig.remote import Actor, ObjectRef, put, spawn
     from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Actor",
+    "Checkpoint",
     "HetmigError",
     "Hop",
     "MigrationRefused",
@@ -60,6 +63,7 @@ __all__ = [
     "Unauthorized",
     "VersionMismatch",
     "__version__",
+    "checkpoint",
     "connect",
     "dumps",
     "here",
@@ -80,6 +84,7 @@ _register_copying()
 # Loaded at first use: a runner needs neither, and it should start fast on a slow machine.
 _LAZY = {
     "Actor": "hetmig.remote",
+    "Checkpoint": "hetmig.journey",
     "Hop": "hetmig.journey",
     "Nodes": "hetmig.client",
     "ObjectRef": "hetmig.remote",

@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ _PATIENCE = 18.0
 """Seconds for which the home node may be silent before its tasks count as lost."""
 _PATIENCE_WITH_JOURNAL = 600.0
 """The same, for a home node that still knows them when it is started again."""
+_WRITE_SECONDS = 600.0
+"""So long a checkpoint may take to be written: a large one, over a slow network."""
 
 
 @dataclass
@@ -72,6 +74,8 @@ class Follower:
     output: Callable[[str, bytes], None]
     changed: Callable[[dict[str, Any]], None]
     ended: Callable[[End], None]
+    delivered: Callable[[], Awaitable[None]] | None = None
+    """Waits until the output has arrived where it is to go: only then is it confirmed."""
 
 
 def find_node(endpoint: str, keyring: Keyring, server_key: bytes | str | None) -> Certificate:
@@ -192,6 +196,14 @@ class Connection:
         hop: dict[str, Any] = answer["hop"]
         return hop
 
+    async def checkpoint(self, task: str, wanted: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """Have a copy of a task kept; the record of it."""
+        header = {"task": task, "timeout": timeout, "patience": _WRITE_SECONDS, **wanted}
+        seconds = timeout + _WRITE_SECONDS + _GRACE_SECONDS
+        answer = await self._at_rest(protocol.CHECKPOINT, header, timeout, seconds)
+        saved: dict[str, Any] = answer["checkpoint"]
+        return saved
+
     async def cancel(self, task: str) -> None:
         """End a task, wherever it is."""
         await self._at_rest(protocol.CANCEL, {"task": task}, _REQUEST_SECONDS, _GRACE_SECONDS)
@@ -247,6 +259,8 @@ class Connection:
             pieces = news.header["pieces"]
             for (after, stream), data in zip(pieces, news.payload, strict=False):  # noqa: B007
                 follower.output(stream, bytes(data))
+            if pieces and follower.delivered is not None:
+                await follower.delivered()
             if news.header["version"] != version:
                 version = news.header["version"]
                 follower.changed(news.header["task"])
@@ -271,7 +285,11 @@ class Connection:
 def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
     """A new task's record, for a call of this function."""
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    return {"id": secrets.token_hex(6), "name": name, "argv": None, "file": ""}
+    about = {"id": secrets.token_hex(6), "name": name, "argv": None, "file": ""}
+    mark = getattr(getattr(function, "func", function), "__hetmig__", None)
+    if isinstance(mark, dict) and mark.get("every") is not None:
+        about["checkpoint"] = {"every": float(mark["every"])}
+    return about
 
 
 def describe_script(file: str, argv: Sequence[str]) -> dict[str, Any]:

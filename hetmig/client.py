@@ -5,10 +5,12 @@
         hop = task.migrate("arm-box", timeout=10)              # Hop; raises the reason if it fails
         task.result(), task.journey()                          # the value, list[Hop]
 
-Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), tasks(), task(id),
-        nodes(), drain(node=None, timeout=30), close(); attributes name, endpoint.
+Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
+        tasks(), task(id), nodes(), drain(node=None, timeout=30), close();
+        attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
         migrate(to, timeout=10), where(), journey(), progress() -> (done, total, note) or None,
+        checkpoint(to=None), last_checkpoint(), add_checkpoint_callback(f(checkpoint, reason)),
         add_progress_callback(f(done, total, note)), add_output_callback(f(stream, text)).
 
 What a task writes is echoed to our own stdout and stderr unless `echo=False` or it has an output
@@ -36,16 +38,18 @@ from hetmig import aio
 from hetmig.errors import HetmigError, NoSuchObject, NotMigratable, TaskLost
 from hetmig.journey import Hop
 from hetmig.node import protocol
+from hetmig.node.checkpoint_keys import finder
 from hetmig.node.keys import Certificate, Keyring
 from hetmig.node.methods import NOTHING, freeze_method
 from hetmig.node.sockets import new_event_loop
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
+from hetmig.state.checkpoint import KEEP, Loaded, digest_of, load, resumed
 from hetmig.state.class_source import describe_class
 from hetmig.state.image import Image, freeze_call, freeze_value
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel
 from hetmig.state.shipping import by_value
-from hetmig.submitted import RemoteTraceback, Task, TaskInfo, settle, task_info
+from hetmig.submitted import RemoteTraceback, Task, TaskInfo, place_of, settle, task_info
 
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
 
@@ -103,6 +107,7 @@ class Nodes:
         certificate = aio.find_node(endpoint, keyring, server_key)
         self.endpoint = endpoint
         self.echo = echo
+        self._keyring = keyring
         self._loop = new_event_loop()
         self._closed = False
         self._tasks: dict[str, Task] = {}
@@ -220,16 +225,42 @@ class Nodes:
         argv: Sequence[str] = (),
         *,
         source: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: float = 30.0,
+        keep: int = KEEP,
     ) -> Task:
         """Run a script as `__main__` on the node; its module-level frame can move, too.
 
-        The text is read from `file` unless `source` gives it.  Raises OSError.
+        The text is read from `file` unless `source` gives it.  With `checkpoint`, a directory or
+        URL, a copy of the task is kept there every so many seconds.  Raises OSError.
         """
         path = os.fspath(file)
         text = Path(path).read_text(encoding="utf-8") if source is None else source
         about = aio.describe_script(path, argv)
+        if checkpoint is not None:
+            settings = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
+            about["checkpoint"] = {**settings, "of": digest_of(text, argv)}
         manifest = make_manifest("script", [], 1, about, portable=True)
         return self._submitted(manifest, [text.encode()])
+
+    def resume(
+        self,
+        source: str | os.PathLike[str] | Loaded,
+        *,
+        series: str | None = None,
+        secrets: Sequence[str | os.PathLike[str]] = (),
+    ) -> Task:
+        """Start a task again from a checkpoint: a file, or the newest good one of a directory.
+
+        Either may be a URL.  `series` says which task is meant if the directory has several,
+        `secrets` are files with the secrets of other nodes.
+        Raises NoCheckpoint; a ParcelError before anything is unpickled if it is damaged or forged;
+        the task ends with MigrationRefused if it can't be put back at the node.
+        """
+        if not isinstance(source, Loaded):
+            source = load(source, finder(self._keyring.directory, secrets), series)
+        manifest, frames = resumed(source)
+        return self._submitted(manifest, frames)
 
     def tasks(self) -> list[TaskInfo]:
         """The tasks whose home the node is, ended ones too, and those it runs for others."""
@@ -352,6 +383,7 @@ class Nodes:
             output=lambda stream, data: self._later(lambda: task._output(stream, data)),
             changed=lambda summary: self._later(lambda: task._changed(summary)),
             ended=lambda end: self._later(lambda: task._end(end)),
+            delivered=self._delivered,
         )
         self._loop.call_soon_threadsafe(
             lambda: self._connection.follow(task.id, follower, owner=owner)
@@ -359,6 +391,17 @@ class Nodes:
 
     def _later(self, delivery: Callable[[], None]) -> None:
         self._deliveries.put(delivery)
+
+    async def _delivered(self) -> None:
+        """Wait until all that was to be delivered so far has been."""
+        done = asyncio.Event()
+
+        def delivered() -> None:
+            with contextlib.suppress(RuntimeError):  # the connection was closed meanwhile
+                self._loop.call_soon_threadsafe(done.set)
+
+        self._later(delivered)
+        await done.wait()
 
     def _deliver(self) -> None:
         while (delivery := self._deliveries.get()) is not None:

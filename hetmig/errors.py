@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "ActorLost",
     "AlreadyThere",
+    "CheckpointFailed",
     "ForgedParcel",
     "FrameAddress",
     "HetmigError",
@@ -19,6 +20,7 @@ __all__ = [
     "JournalError",
     "MailboxFull",
     "MigrationRefused",
+    "NoCheckpoint",
     "NoSuchObject",
     "NodeUnreachable",
     "NotConnected",
@@ -170,6 +172,17 @@ class ParcelTooLarge(ParcelError):
 
 class VersionMismatch(ParcelError):
     """The parcel needs another Python than this one.  Send it to a node with the named version."""
+
+
+class CheckpointFailed(HetmigError):
+    """A checkpoint could not be written or read; the task goes on.
+
+    Make room, correct the rights or the address that it names, or choose another place.
+    """
+
+
+class NoCheckpoint(HetmigError):
+    """There is nothing to resume from.  Give the directory, file or URL where one was left."""
 
 
 class NodeUnreachable(HetmigError):

@@ -1,11 +1,11 @@
-"""One hop of a task's journey, as `task.journey()` lists them."""
+"""One hop of a task's journey, as `task.journey()` lists them, and one of its checkpoints."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import Any
 
-__all__ = ["Hop"]
+__all__ = ["Checkpoint", "Hop"]
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,38 @@ class Hop:
     def from_json(cls, hop: dict[str, Any]) -> Hop:
         """From a node's record; unknown items are ignored."""
         return cls(**{item.name: hop[item.name] for item in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A copy of a task that is kept."""
+
+    task: str
+    where: str
+    """Path or URL, as the node sees it."""
+    series: str
+    """The checkpoints of one program have this in common, also after it was resumed."""
+    epoch: int
+    number: int
+    """Counts the checkpoints of the series."""
+    time: float
+    """When, in seconds since the epoch by the clock of the node."""
+    node: str
+    bytes: int
+    freeze_s: float
+    """Seconds for which the task stood still."""
+    total_s: float
+    """Seconds from the request until all of it was written."""
+    function: str
+    file: str
+    line: int
+    """Where the innermost frame stood."""
+    portable: bool
+    """Whether every supported version of Python can go on with it."""
+    pinned_because: str
+    """If not, why not."""
+
+    @classmethod
+    def from_json(cls, checkpoint: dict[str, Any]) -> Checkpoint:
+        """From a node's record; unknown items are ignored."""
+        return cls(**{item.name: checkpoint[item.name] for item in fields(cls)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig import aio
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
-from hetmig.journey import Hop
+from hetmig.journey import Checkpoint, Hop
 from hetmig.remote import bound_to
+from hetmig.state.stores import is_url
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes
 
-__all__ = ["RemoteTraceback", "Task", "TaskInfo", "settle", "task_info"]
+__all__ = ["RemoteTraceback", "Task", "TaskInfo", "place_of", "settle", "task_info"]
 
 _KEEP_BYTES = 1 << 20
 
@@ -61,6 +63,7 @@ class Task(Future[Any]):
         self._written_size = 0
         self._output_callbacks: list[Callable[[str, str], object]] = []
         self._progress_callbacks: list[Callable[[float, float | None, str], object]] = []
+        self._checkpoint_callbacks: list[Callable[[Checkpoint | None, str], object]] = []
 
     def __repr__(self) -> str:
         return f"<hetmig.Task {self.id} {self.name} {self.state}>"
@@ -100,6 +103,37 @@ class Task(Future[Any]):
             if journey := self.journey():
                 return journey[-1]
             raise
+
+    def checkpoint(
+        self,
+        to: str | os.PathLike[str] | None = None,
+        *,
+        keep: int | None = None,
+        timeout: float = 10.0,
+        stop: bool = False,
+    ) -> Checkpoint:
+        """Keep a copy of the task, from which `Nodes.resume` can start it again; it goes on.
+
+        Its node writes it, to the directory or URL `to`, or where that node keeps its checkpoints;
+        of those of this task the last `keep` (3) stay.  `timeout` (s) is what finding a safe point
+        may take.  With `stop` the task is cancelled as soon as the copy is written.
+        Raises NotMigratable if it can't be captured, CheckpointFailed if it can't be written.
+        """
+        wanted = {"to": None if to is None else place_of(to), "keep": keep, "stop": stop}
+        asked = self._nodes._connection.checkpoint(self.id, wanted, timeout)
+        return Checkpoint.from_json(self._nodes._call(asked))
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The newest one that its home node has heard of."""
+        summary = self._summary
+        if not self._nodes._closed:  # it may have been written after the task's end
+            summary = self._nodes._call(self._nodes._connection.summary(self.id))
+        saved = summary.get("checkpoint")
+        return None if saved is None else Checkpoint.from_json(saved)
+
+    def add_checkpoint_callback(self, callback: Callable[[Checkpoint | None, str], object]) -> None:
+        """Call `callback(checkpoint, "")` for new ones, and (None, reason) if one failed."""
+        self._checkpoint_callbacks.append(callback)
 
     def where(self) -> str:
         """The name of the node it is on, or was last."""
@@ -157,6 +191,16 @@ class Task(Future[Any]):
         if progress is not None and progress != _progress(before):
             for callback in self._progress_callbacks:
                 callback(*progress)
+        for item in ("checkpoint", "checkpoint_failed"):
+            if summary[item] and summary[item] != before.get(item):
+                self._kept(summary[item])
+
+    def _kept(self, what: dict[str, Any] | str) -> None:
+        for callback in self._checkpoint_callbacks:
+            if isinstance(what, str):
+                callback(None, what)
+            else:
+                callback(Checkpoint.from_json(what), "")
 
     def _end(self, end: aio.End) -> None:
         with contextlib.suppress(InvalidStateError):
@@ -188,6 +232,12 @@ def settle(future: Future[Any], end: aio.End, what: str, nodes: Nodes) -> None:
 def _progress(summary: dict[str, Any]) -> tuple[float, float | None, str] | None:
     progress = summary["progress"]
     return None if progress is None else (progress[0], progress[1], progress[2])
+
+
+def place_of(place: str | os.PathLike[str]) -> str:
+    """A path that means the same in another process; a URL as it is."""
+    text = os.fspath(place)
+    return text if is_url(text) else os.path.abspath(text)
 
 
 def task_info(summary: dict[str, Any]) -> TaskInfo:

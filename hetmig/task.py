@@ -7,10 +7,10 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any, TypeVar, overload
 
-from hetmig.errors import NotInTask
+from hetmig.errors import HetmigError, NotInTask
 from hetmig.state.threads import IGNORABLE
 
-__all__ = ["here", "ignorable", "migratable", "migrate", "progress"]
+__all__ = ["checkpoint", "here", "ignorable", "migratable", "migrate", "progress"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T", bound=Thread)
@@ -36,6 +36,28 @@ def migrate(to: str) -> Any:
 def move(to: str) -> None:
     """`migrate` for the event loop itself, between two callbacks."""
     _runtime().migrate(to, sys._getframe(1), sys._getframe(0))
+
+
+def checkpoint(to: str | None = None, *, wait: bool = False) -> None:
+    """Keep a copy of the task as it is now, from which `hetmig resume` can start it again.
+
+    The task goes on as soon as the copy is made; its node writes it, to the directory or URL `to`,
+    or where the node keeps its checkpoints.  With `wait` the call returns when that is done.  In a
+    program that runs under asyncio, the copy is made as soon as the caller awaits.
+
+    Raises NotMigratable if the task can't be captured, NotInTask outside a task; with `wait`,
+    CheckpointFailed if the copy could not be written.
+    """
+    runtime = _runtime()
+    loops = sys.modules.get("hetmig.state.event_loop")
+    if loops is not None and loops.running() is not None:
+        if wait:
+            raise HetmigError("under asyncio a checkpoint can't be waited for: leave out wait=True")
+        runtime.ask_for_checkpoint(to)
+        return
+    error = runtime.checkpoint(to, wait, sys._getframe(1), sys._getframe(0))
+    if error is not None:
+        raise error
 
 
 def progress(done: float, total: float | None = None, note: str = "") -> None:
@@ -76,7 +98,7 @@ def migratable(*, every: float | None = None) -> Callable[[F], F]: ...
 def migratable(function: Any = None, *, every: float | None = None) -> Any:
     """Mark a function as meant to move.  It stays the very same function, bytecode included.
 
-    `every` (s) is reserved for checkpoints.
+    With `every`, the task's node takes a checkpoint of it every so many seconds.
     """
     if function is None:
         return lambda function: migratable_with(function, every)
@@ -84,7 +106,9 @@ def migratable(function: Any = None, *, every: float | None = None) -> Any:
 
 
 def migratable_with(function: F, every: float | None) -> F:
-    """Set the mark."""
+    """Set the mark.  Raises ValueError for a time that is none."""
+    if every is not None and not every > 0:
+        raise ValueError(f"every={every!r} is no time between two checkpoints")
     function.__hetmig__ = {"every": every}  # type: ignore[attr-defined]
     return function
 

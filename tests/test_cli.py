@@ -20,7 +20,9 @@ from hetmig.errors import (
     VersionMismatch,
 )
 
-COMMANDS = ["demo", "doctor", "drain", "inspect", "keys", "mv", "node", "ps", "run"]
+COMMANDS = [
+    "checkpoint", "demo", "doctor", "drain", "inspect", "keys", "mv", "node", "ps", "resume", "run",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -66,6 +66,15 @@ def test_drain_before_shutdown() -> None:
     assert shown.count("ended on new") == 4
 
 
+def test_killed_and_resumed() -> None:
+    shown = run("killed_and_resumed")
+    assert shown.count("\nkilled\n") == 2
+    assert shown.count("goes on from checkpoint") == 2
+    expected = [f"  {20000 * n}: " for n in range(1, 20)]
+    assert [line for line in expected if line not in shown] == []
+    assert "\n  33860 primes below 400000\n" in shown
+
+
 def test_moving_actor() -> None:
     shown = run("moving_actor")
     assert "moved: shop -> office, office -> shop, shop -> office" in shown

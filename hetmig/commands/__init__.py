@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hetmig.commands import check, demo, doctor, inspect, keys, node, script, tasks
+from hetmig.commands import (
+    check,
+    checkpoints,
+    demo,
+    doctor,
+    inspect,
+    keys,
+    node,
+    script,
+    tasks,
+)
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: tuple[ModuleType, ...] = (demo, node, script, tasks, check, doctor, inspect, keys)
+COMMANDS: tuple[ModuleType, ...] = (
+    demo,
+    node,
+    script,
+    tasks,
+    checkpoints,
+    check,
+    doctor,
+    inspect,
+    keys,
+)
 """In the order in which `hetmig --help` lists them."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hetmig.node.keys import Keyring
 
 __all__ = [
+    "DEFAULT_NODE",
+    "EXIT_AGAIN",
     "EXIT_FAILED",
     "EXIT_INTERRUPTED",
     "EXIT_OK",
@@ -46,6 +48,9 @@ __all__ = [
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_NODE, EXIT_PARCEL, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 
+EXIT_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: checkpointed and stopped; the same command goes on."""
+
 DEFAULT_NODE = "tcp://127.0.0.1:7717"
 _CONNECT_SECONDS = 5.0
 _LISTENER_SECONDS = 1.5
@@ -63,6 +68,11 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
+
+    def format_help(self) -> str:
+        """The text; the names of commands are indented, which argparse forgets to count."""
+        self._action_max_length += self._indent_increment
+        return super().format_help()
 
 
 def add_command(
@@ -90,14 +100,18 @@ def add_keys_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keys", metavar="DIR", help="directory of keys (default: this user's)")
 
 
-def add_node_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add --node (or the given names for it) and --keys, which `open_nodes` reads."""
+def add_node_options(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
+    """Add --node (or the given names for it) and --keys, which `open_nodes` reads.
+
+    With `otherwise`, which says what is done then, the node is None if nobody has named one.
+    """
+    last = otherwise or DEFAULT_NODE
     parser.add_argument(
         *(names or ("--node",)),
         dest="node",
         metavar="NODE",
-        default=os.environ.get("HETMIG_NODE", DEFAULT_NODE),
-        help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {DEFAULT_NODE})",
+        default=os.environ.get("HETMIG_NODE", None if otherwise else DEFAULT_NODE),
+        help=f"the node to ask, by URL or name (default: $HETMIG_NODE, or {last})",
     )
     add_keys_option(parser)
 

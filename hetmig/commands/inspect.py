@@ -1,26 +1,28 @@
-"""`hetmig inspect`: what a parcel holds; nothing is unpickled."""
+"""`hetmig inspect`: what a parcel or a checkpoint holds; nothing is unpickled."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from typing import TYPE_CHECKING, Any
 
 from hetmig.commands.common import (
     EXIT_OK,
     UsageError,
     add_command,
+    add_keys_option,
     console,
     place,
     plain,
     print_json,
     size,
 )
-from hetmig.errors import UnsupportedFormat
+from hetmig.errors import ForgedParcel, UnsupportedFormat
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hetmig.state.parcel import Parcel
+    from hetmig.state.parcel import Buffer, Parcel
 
 __all__ = ["add_parser"]
 
@@ -28,6 +30,7 @@ EXAMPLES = """
 hetmig inspect task.parcel
 hetmig inspect task.parcel --json | jq '.manifest.frames[].function'
 hetmig inspect task.parcel --key task.key    check its authentication code as well
+hetmig inspect saved/3f2a91c06b7d.000001.000007.checkpoint
 """
 KINDS = {
     "frames": "a frozen task",
@@ -41,14 +44,15 @@ GOES_ON = {"again": "executes again the instruction at", "after": "goes on after
 def add_parser(commands: Any) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, "inspect", run, __doc__, EXAMPLES)
-    parser.add_argument("file", metavar="FILE", help="a parcel in a file")
+    parser.add_argument("file", metavar="FILE|URL", help="a parcel or a checkpoint")
+    add_keys_option(parser)
     parser.add_argument("--key", metavar="FILE", help="the secret it was sealed with")
     parser.add_argument("--json", action="store_true", help="all of it, for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what the manifest says."""
-    parcel = _open(arguments.file, arguments.key)
+    parcel = _open(arguments.file, arguments.key, arguments.keys)
     lengths = [frame.nbytes for frame in parcel.frames]
     if arguments.json:
         print_json(
@@ -76,17 +80,41 @@ def _print(path: str, parcel: Parcel, lengths: list[int]) -> None:
     out.print(f"\nPayload: {buffers}: {sizes}{', ...' if len(lengths) > 12 else ''}")
 
 
-def _open(path: str, key_path: str | None) -> Parcel:
+def _open(path: str, key_path: str | None, keys: str | None) -> Parcel:
     from hetmig.state import parcel
+    from hetmig.state.stores import is_url, store_at
 
     try:
-        wire = parcel.read_file(path)
+        if is_url(path):
+            whole, _, name = path.rpartition("/")
+            wire = store_at(whole).read(name)
+        else:
+            wire = parcel.read_file(path)
+        if "checkpoint" in parcel.peek(wire).manifest:
+            return _open_checkpoint(wire, key_path, keys)
         if key_path is None:
             return parcel.peek(wire)
         with open(key_path, "rb") as file:
             return parcel.open_sealed(wire, file.read())
     except OSError as error:
         raise UsageError(f"{error.filename or path}: {error.strerror}") from None
+
+
+def _open_checkpoint(wire: list[Buffer], key_path: str | None, keys: str | None) -> Parcel:
+    """Checked with our own key, if it is ours; what is given with --key must fit."""
+    from hetmig.node.checkpoint_keys import finder
+    from hetmig.node.keys import default_directory
+    from hetmig.state import parcel
+    from hetmig.state.checkpoint import claimed
+
+    find = finder(keys or default_directory(), [] if key_path is None else [key_path])
+    peeked = parcel.peek(wire)
+    key = find(*claimed(peeked.manifest))
+    if key is not None:
+        return parcel.open_sealed(wire, key)
+    if key_path is not None:
+        raise ForgedParcel(f"the checkpoint is not sealed with the secret in {key_path}")
+    return peeked
 
 
 def _print_heading(out: Console, path: str, parcel: Parcel, total: int) -> None:
@@ -108,6 +136,7 @@ def _print_heading(out: Console, path: str, parcel: Parcel, total: int) -> None:
     portable = manifest.get("portable") is True
     out.print(f"for {'every version of Python' if portable else f'Python {plain(minor)} only'}")
     _print_task(out, manifest.get("task", {}))
+    _print_checkpoint(out, manifest)
     if parcel.authenticated:
         out.print("[green]authentication code checked[/]: sealed with this key and unchanged")
     else:
@@ -124,6 +153,24 @@ def _print_task(out: Console, task: dict[str, Any]) -> None:
     home = task.get("home")
     if home:
         out.print(plain(f"home node: {home.get('name')}, {home.get('endpoint')}"))
+
+
+def _print_checkpoint(out: Console, manifest: dict[str, Any]) -> None:
+    about = manifest.get("checkpoint")
+    if not about:
+        return
+    taken = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(about.get("time", 0))))
+    out.print(
+        plain(
+            f"checkpoint {about.get('number')} of {about.get('series')}, epoch"
+            f" {about.get('epoch')}, taken {taken} on {about.get('node')}"
+        )
+    )
+    if about.get("pinned_because"):
+        out.print(plain(f"for one version of Python, because {about['pinned_because']}"))
+    written = sum(int(length) for _, length in about.get("written", []))
+    if written:
+        out.print(f"with output that nobody had confirmed: {size(written)}")
 
 
 def _print_frame(out: Console, number: int, frame: dict[str, Any]) -> None:

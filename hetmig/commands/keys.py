@@ -67,11 +67,13 @@ def add_parser(commands: Any) -> None:
 
 def run_init(arguments: argparse.Namespace) -> int:
     """Make the directory; one that has keys already stays as it is."""
+    from hetmig.node.checkpoint_keys import own_secret
     from hetmig.node.keys import Keyring, default_directory
 
     directory = Path(arguments.directory) if arguments.directory else default_directory()
     there = (directory / "self.key_secret").exists()
     ring = Keyring.create(directory)
+    own_secret(directory)
     print(f"{'kept the keys' if there else 'made keys'} in {directory}")
     print(f"public key: {ring.identity.public.decode()}")
     return EXIT_OK

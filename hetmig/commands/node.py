@@ -66,12 +66,19 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--keep-parcels", metavar="DIR", help="leave a copy of each parcel that departs there"
     )
+    parser.add_argument(
+        "--checkpoints",
+        metavar="DIR|URL",
+        default="",
+        help="where checkpoints are kept (default: in this user's directory for such data)",
+    )
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it until SIGINT or SIGTERM."""
     from hetmig.node.serve import Settings, serve
+    from hetmig.submitted import place_of
 
     level = logging.DEBUG if arguments.verbose else logging.WARNING
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
@@ -84,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         advertise=arguments.advertise,
         spare=arguments.runners,
         keep_parcels=arguments.keep_parcels,
+        checkpoints=arguments.checkpoints and place_of(arguments.checkpoints),
     )
     serve(settings, _say_ready)
     print("stopped")

@@ -2,6 +2,10 @@
 
 It runs as `python SCRIPT` would, but is able to move. Everything after SCRIPT goes to the script;
 what it prints appears here. Ctrl-C ends it, wherever it is.
+
+With --checkpoint, a copy of it is kept in DIR from time to time. The same command, started again
+after a kill or a power failure, goes on from the newest copy. SIGTERM has a last copy made and ends
+with exit code 75: start it again.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hetmig.commands import batch
 from hetmig.commands.common import (
+    DEFAULT_NODE,
     EXIT_FAILED,
     EXIT_OK,
     UsageError,
@@ -24,19 +30,22 @@ from hetmig.commands.common import (
 if TYPE_CHECKING:
     from hetmig.client import Task
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "wait"]
 
 EXAMPLES = """
 hetmig run crunch.py data/ --fast
 hetmig run --on arm-box crunch.py
 hetmig mv crunch.py tcp://127.0.0.1:40001     meanwhile, in another terminal
+hetmig run --checkpoint saved --every 60 crunch.py data/
 """
 
 
 def add_parser(commands: Any) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, "run", run, __doc__, EXAMPLES)
-    add_node_options(parser, "--on", "--node")
+    otherwise = f"{DEFAULT_NODE}, with --checkpoint one of its own"
+    add_node_options(parser, "--on", "--node", otherwise=otherwise)
+    batch.add_options(parser)
     parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
     parser.add_argument(
         "arguments", metavar="...", nargs=argparse.REMAINDER, help="arguments for the script"
@@ -46,10 +55,14 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Submit it and wait; the exit code is the script's own."""
     _check_syntax(arguments.script)
+    if arguments.checkpoint is not None:
+        return batch.run(arguments)
+    batch.check_unused(arguments)
+    arguments.node = arguments.node or DEFAULT_NODE
     with open_nodes(arguments) as nodes:
         task = nodes.run_script(arguments.script, arguments.arguments)
         try:
-            return _wait(task)
+            return wait(task)
         except KeyboardInterrupt:
             task.cancel()
             raise
@@ -65,7 +78,11 @@ def _check_syntax(script: str) -> None:
         raise UsageError("".join(traceback.format_exception_only(error)).rstrip()) from None
 
 
-def _wait(task: Task) -> int:
+def wait(task: Task) -> int:
+    """The exit code of a task that was a script; what it raised is printed.
+
+    Raises HetmigError if it could not be run.
+    """
     from hetmig.client import RemoteTraceback
     from hetmig.errors import HetmigError
 

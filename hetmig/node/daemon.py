@@ -25,6 +25,7 @@ from hetmig.errors import (
     Unauthorized,
 )
 from hetmig.node import orphans, protocol, remote, sockets, submission
+from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.handoff import Note
@@ -71,6 +72,7 @@ class Node:
         spare: int = 1,
         explicit_keys: bool = False,
         state: Path | None = None,
+        sturdy: bool = False,
     ) -> Node:
         """Listen at the endpoint, warm up a runner, and go on with what the journal knows.
 
@@ -97,7 +99,7 @@ class Node:
             "key": keyring.identity.public.decode(),
         }
         command = command or [sys.executable]
-        about = {"node": name, "locks": orphans.directory(journal.directory)}
+        about = {"node": name, "sturdy": sturdy, "locks": orphans.directory(journal.directory)}
         pool = Pool(context, gatekeeper, command=command, spare=spare, about=about)
         node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint
@@ -126,6 +128,7 @@ class Node:
         self.tasks: dict[str, Hosted] = {}
         self.shelves = Shelves()
         self.moves = Moves(self)
+        self.checkpoints = Checkpoints(self, keyring.directory)
         self._context = context
         self._keyring = keyring
         self._gatekeeper = gatekeeper
@@ -386,6 +389,9 @@ class Node:
         await self.moves.cancel(want(message.header, "task", str))
         return {}, ()
 
+    async def _checkpoint(self, message: Message) -> Reply:
+        return {"checkpoint": await self.moves.checkpoint(message.header)}, ()
+
     async def _drain(self, message: Message) -> Reply:
         node = want(message.header, "node", str, self.here["name"])
         timeout = want(message.header, "timeout", float)
@@ -429,6 +435,7 @@ _HANDLERS: dict[str, Handler] = {
     protocol.IMPORTABLE: Node._importable,
     protocol.MOVE: Node._move,
     protocol.CANCEL: Node._cancel,
+    protocol.CHECKPOINT: Node._checkpoint,
     protocol.DRAIN: Node._drain,
     protocol.REPORT: Node._report,
     **remote.HANDLERS,

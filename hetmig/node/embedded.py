@@ -39,11 +39,17 @@ class LocalNode:
         path: list[str],
         keys: Path,
         keep_parcels: str | None = None,
+        checkpoints: str = "",
         state: str | None = None,
+        *,
+        sturdy: bool = False,
+        inherit: Sequence[int] = (),
     ) -> None:
+        """`sturdy`: SIGTERM is for the parent only; `inherit`: descriptors it holds open."""
         self.name = name
         self.place: dict[str, Any] = {}
         self._command = list(command)
+        self._inherit = inherit
         self._settings = {
             "name": name,
             "listen": "tcp://127.0.0.1:0",
@@ -52,6 +58,8 @@ class LocalNode:
             "path": path,
             "keep_parcels": keep_parcels,
             "state": state,
+            "checkpoints": checkpoints,
+            "sturdy": sturdy,
         }
         self.start()
 
@@ -66,6 +74,7 @@ class LocalNode:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
+            pass_fds=self._inherit,
         )
         self._write({**self._settings, "listen": listen})
 
@@ -149,8 +158,10 @@ class LocalNodes:
     `python` gives the interpreter of each node: None for this one, or the path of another Python,
     which may be a wrapper that emulates a foreign CPU.  It needs pyzmq, cloudpickle, dill and
     bytecode; hetmig itself is put on its path.  `path` is prepended to each node's `sys.path`.
-    `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at; `state`
-    is one for the nodes' journals: then a node that was killed goes on after `nodes[i].start()`.
+    `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at.
+    `checkpoints` is where they keep their checkpoints; if not given, a directory of theirs which
+    goes with them.  `state` is a directory for the nodes' journals: then a node that was killed
+    goes on after `nodes[i].start()`.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
 
@@ -162,8 +173,10 @@ class LocalNodes:
         names: Sequence[str] = (),
         path: Sequence[str] = (),
         keep_parcels: str | os.PathLike[str] | None = None,
+        checkpoints: str | os.PathLike[str] | None = None,
         state: str | os.PathLike[str] | None = None,
     ) -> None:
+        self._checkpoints = checkpoints
         self._state = None if state is None else os.path.abspath(state)
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
         self._pythons = [*python, *[None] * n][: max(n, len(python))]
@@ -223,10 +236,11 @@ class LocalNodes:
         only_us.mkdir()
         (only_us / "hetmig").symlink_to(Path(hetmig.__file__).parent, target_is_directory=True)
         path = [*self._path, str(only_us)]
+        checkpoints = os.fspath(self._checkpoints or Path(self._directory.name, "checkpoints"))
         for name, python in zip(self._names, self._pythons, strict=False):
             command = [python or sys.executable]
             state = None if self._state is None else os.path.join(self._state, name)
-            node = LocalNode(name, command, path, self.keys, self._keep_parcels, state)
+            node = LocalNode(name, command, path, self.keys, self._keep_parcels, checkpoints, state)
             self.nodes.append(node)
         for node in self.nodes:
             node.wait_until_ready()

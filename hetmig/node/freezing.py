@@ -44,13 +44,14 @@ class Freeze:
         """Seconds since the request."""
         return time.monotonic() - self._began
 
-    async def of(self, runner: Runner, timeout: float, portable: bool) -> Message:
+    async def of(self, runner: Runner, timeout: float, portable: bool, keep: str = "") -> Message:
         """Ask the runner to freeze its task, and knock until it has noticed.
 
-        `portable`: in the form that every version of Python can read.
+        `portable`: in the form that every version of Python can read.  `keep`: it is for a
+        checkpoint, "copy" if the task goes on at once, "stop" if it stands still until it is told.
         Raises NotMigratable with what was in the way at the deadline.
         """
-        asked = {"request": self.request, "deadline": timeout, "portable": portable}
+        asked = {"request": self.request, "deadline": timeout, "portable": portable, "keep": keep}
         runner.send(protocol.FREEZE, asked)
         while not self.noticed.done():
             runner.interrupt(SIGNAL)
@@ -73,7 +74,7 @@ class Freeze:
         """The runner has noticed, has frozen the task, or cannot."""
         if not self.noticed.done():
             self.noticed.set_result(None)
-        if message.kind == protocol.FROZEN and not self.result.done():
+        if message.kind in (protocol.FROZEN, protocol.SNAPSHOT) and not self.result.done():
             message.header["requested"] = self._began
             self.result.set_result(message)
         elif message.kind == protocol.DECLINED:

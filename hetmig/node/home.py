@@ -31,6 +31,8 @@ _KEEP_ENDED = 1000
 _KEEP_RESULT_BYTES = 1 << 30
 """Of results of ended tasks; beyond that the oldest are forgotten, but never the newest."""
 _PIECES, _PIECE_BYTES = 1000, 4 << 20
+_FOLLOWED_SECONDS = 12.0
+"""A submitter asks for news more often than this."""
 
 
 @dataclass
@@ -67,6 +69,12 @@ class Record:
         self.progress: list[Any] | None = None
         self.hops: dict[int, dict[str, Any]] = {}
         self.outcome: Outcome | None = None
+        self.checkpoint: dict[str, Any] | None = None
+        """The newest one: where it is, and of which epoch."""
+        self.checkpoint_key: bytes | None = None
+        """What it is sealed with."""
+        self.checkpoint_failed = ""
+        """Why the last one that was tried after that came to nothing."""
         self.version = 0
         """Counts changes other than output, so that a follower can say what it has seen."""
         self.output: deque[tuple[int, str, bytes]] = deque()
@@ -74,6 +82,7 @@ class Record:
         self._dropped = (0, 0)
         """(number of the last piece dropped unseen, bytes dropped unseen)"""
         self._seen = seen
+        self._last_seen = float("-inf")
         self.next_event = seen + 1
         self._early: dict[int, tuple[dict[str, Any], list[bytes]]] = {}
         self._ended: tuple[dict[str, Any], list[bytes]] | None = None
@@ -91,6 +100,8 @@ class Record:
             "home": self.about["home"]["name"],
             "submitted": self.submitted,
             "progress": self.progress,
+            "checkpoint": self.checkpoint,
+            "checkpoint_failed": self.checkpoint_failed,
             "hops": [self.hops[epoch] for epoch in sorted(self.hops)],
         }
 
@@ -152,6 +163,7 @@ class Record:
     def seen(self, after: int) -> list[int]:
         """A submitter has everything up to number `after`; the numbers of what is dropped."""
         self._seen = max(self._seen, after)
+        self._last_seen = time.monotonic()
         gone = []
         while self._output_bytes > _KEEP_BYTES and self.output and self.output[0][0] <= after:
             number, _, piece = self.output.popleft()
@@ -195,6 +207,27 @@ class Record:
         self.hops[want(hop, "epoch", int)] = hop
         self._conclude()
         self.touch()
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a submitter is there, who takes the output."""
+        return time.monotonic() - self._last_seen < _FOLLOWED_SECONDS
+
+    def unseen(self, number: int) -> list[tuple[str, bytes]]:
+        """Output up to this number which no submitter has confirmed, as (stream, piece)."""
+        pieces = [piece for piece in self.output if self._seen < piece[0] <= number]
+        return [(stream, data) for _, stream, data in pieces]
+
+    def saved(self, header: dict[str, Any]) -> None:
+        """A checkpoint was made, or was not."""
+        saved = want(header, "checkpoint", dict, None)
+        if saved is None:
+            self.checkpoint_failed = want(header, "reason", str)
+            self.touch()
+        elif self.checkpoint is None or _age(saved) > _age(self.checkpoint):
+            self.checkpoint, self.checkpoint_failed = saved, ""
+            self.checkpoint_key = bytes.fromhex(want(header, "key", str))
+            self.touch()
 
     def arrived(self, epoch: int, place: dict[str, Any]) -> None:
         """Under this epoch the task is at that place."""
@@ -316,6 +349,8 @@ class Home:
                 record.hop(want(header, "hop", dict))
             case "arrived":
                 record.arrived(epoch, want(header, "place", dict))
+            case "checkpoint":
+                record.saved(header)
             case "progress":
                 record.progress = want(header, "progress", list)
                 record.touch()
@@ -329,3 +364,7 @@ class Home:
 
 def _row(record: Record) -> dict[str, Any]:
     return {"about": record.about, "place": record.place, "submitted": record.submitted}
+
+
+def _age(checkpoint: dict[str, Any]) -> tuple[int, int]:
+    return want(checkpoint, "epoch", int), want(checkpoint, "number", int)

@@ -21,6 +21,7 @@ from hetmig.node.journal import Row
 from hetmig.node.leaving import Leaving, refused
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, describe_error, want
+from hetmig.node.saving import Saving
 from hetmig.node.services import Answer, Services
 from hetmig.node.staging import Staging
 from hetmig.node.steps import step
@@ -53,6 +54,7 @@ class Hosted:
         self.begun = asyncio.Event()
         self.moving = asyncio.Lock()
         self.freeze: Freeze | None = None
+        self.saving = Saving(self)
         self.verdict: asyncio.Future[None] | None = None
         """The end of the handoff under way, or why it failed; None if a crash came between."""
         self.partner: Answer = lambda kind, header: None
@@ -129,6 +131,7 @@ class Hosted:
         runner.send(protocol.START, {})
         self.begun.set()
         self.calls.begin(runner)
+        self.node.checkpoints.begun(self)
 
     def give_up(self, error: dict[str, Any]) -> None:
         """What was to begin at another node can't."""
@@ -144,8 +147,24 @@ class Hosted:
         with contextlib.suppress(TimeoutError):  # it may have been submitted just now
             async with asyncio.timeout(timeout):
                 await self.begun.wait()
+        self.saving.give_way()
         async with self.moving:
             return await self._leaving.move(target, timeout, requested_by)
+
+    async def frozen(self, timeout: float, portable: bool, keep: str = "") -> Message:
+        """The running task's frozen state, to move, or (`keep`) as a checkpoint.
+
+        Raises NotMigratable with what was in the way.
+        """
+        assert self.runner is not None
+        self.freeze = Freeze()
+        step("freeze")
+        try:
+            frozen = await self.freeze.of(self.runner, timeout, portable, keep)
+        finally:
+            self.freeze = None
+        step("frozen")
+        return frozen
 
     def require(self, state: State) -> None:
         """Raise InMotion or NotMigratable unless it is in this state here."""
@@ -159,11 +178,12 @@ class Hosted:
         self.fail_freeze(NotMigratable("the task was cancelled"))
         self.take(lambda: self.handoff.expire("the task was cancelled"))
         if self.handoff.state is State.RUNNING:
-            return self._cancel()  # a move under way finds that out before it goes on
+            return self.cancel_here()  # a move under way finds that out before it goes on
         async with self.moving:  # what was committed to another node is no more ours to end
-            return self._cancel()
+            return self.cancel_here()
 
-    def _cancel(self) -> bool:
+    def cancel_here(self) -> bool:
+        """End it at once, if it is running on this node."""
         if self.handoff.state is not State.RUNNING:
             return False
         self.cancelled = True
@@ -323,6 +343,7 @@ class Hosted:
         self.begun.set()
         self.calls.begin(self.runner)
         self.report("arrived", place=self.node.here)
+        self.node.checkpoints.begun(self)
 
     def go_on(self, reason: str) -> None:
         """The task stays here, for this reason."""
@@ -394,12 +415,19 @@ class Hosted:
                 self.end(message)
             case protocol.FROZEN if "to" in header:
                 spawn(self._leaving.move_itself(message))
-            case protocol.FROZEN | protocol.FREEZING | protocol.DECLINED:
-                if self.freeze is not None and self.freeze.request == header.get("request"):
-                    self.freeze.hear(message)
-                elif message.kind == protocol.FROZEN:  # nobody waits for it any more
-                    runner.send(protocol.GO_ON, {"error": None})
-                    self.calls.begin(runner)
+            case protocol.CHECKPOINT:
+                spawn(self.node.checkpoints.asked(self, message))
+            case protocol.SNAPSHOT if "request" not in header:
+                spawn(self.node.checkpoints.own(self, runner, message))
+            case protocol.FROZEN | protocol.FREEZING | protocol.DECLINED | protocol.SNAPSHOT:
+                self._of_freeze(runner, message)
+
+    def _of_freeze(self, runner: Runner, message: Message) -> None:
+        if self.freeze is not None and self.freeze.request == message.header.get("request"):
+            self.freeze.hear(message)
+        elif message.kind == protocol.FROZEN:  # nobody waits for it any more
+            runner.send(protocol.GO_ON, {"error": None})
+            self.calls.begin(runner)
 
     def end(self, message: Message | None = None, error: dict[str, Any] | None = None) -> None:
         """The task came to its end here, by itself (`message`) or before it began (`error`)."""
@@ -428,6 +456,8 @@ class Hosted:
         if self.runner is not None:
             self.runner.send(protocol.BYE, {})
         self.node.report(self.about, report, payload)
+        if report.get("ok"):
+            self.node.checkpoints.ended(self)
 
     def _runner_ended(self, runner: Runner, how: str) -> None:
         """Its process is gone.  A frozen task may still live on at its destination."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import HetmigError, InMotion, MigrationRefused
 from hetmig.node import protocol
-from hetmig.node.freezing import Freeze, describe_hop, sealed
+from hetmig.node.freezing import describe_hop, sealed
 from hetmig.node.handoff import Note, State
 from hetmig.node.link import Link
 from hetmig.node.protocol import Message, describe_error, rebuild_error, want
@@ -46,7 +46,7 @@ class Leaving:
             link, welcome = await hosted.node.prepare(target, hosted.id, timeout)
             hosted.require(State.RUNNING)
             portable = not same_minor(welcome["python"], this_python())
-            frozen = await self._frozen(timeout, portable)
+            frozen = await hosted.frozen(timeout, portable)
             try:
                 return await self._hand_over(link, welcome, frozen, timeout, requested_by)
             except MigrationRefused as refusal:
@@ -76,19 +76,6 @@ class Leaving:
                 return
             with contextlib.suppress(HetmigError):  # the task itself was told
                 await self._hand_over(*prepared, frozen, _SELF_MOVE_SECONDS, "task")
-
-    async def _frozen(self, timeout: float, portable: bool) -> Message:
-        """The running task's frozen state.  Raises NotMigratable with what was in the way."""
-        hosted = self._hosted
-        assert hosted.runner is not None
-        hosted.freeze = Freeze()
-        step("freeze")
-        try:
-            frozen = await hosted.freeze.of(hosted.runner, timeout, portable)
-        finally:
-            hosted.freeze = None
-        step("frozen")
-        return frozen
 
     async def _hand_over(
         self,

@@ -105,6 +105,23 @@ class Moves:
         if hosted is None or not await hosted.cancel():
             await self._forward(task, protocol.CANCEL, {"task": task}, _GRACE_SECONDS)
 
+    async def checkpoint(self, header: dict[str, Any]) -> dict[str, Any]:
+        """Have a copy of a task kept, by the node it is on; the record of it."""
+        task, timeout = protocol.want(header, "task", str), protocol.want(header, "timeout", float)
+        hosted = self._node.tasks.get(task)
+        if hosted is None or not hosted.is_here:
+            asked = {name: value for name, value in header.items() if name != "id"}
+            seconds = timeout + protocol.want(header, "patience", float, _GRACE_SECONDS)
+            told = await self._forward(task, protocol.CHECKPOINT, asked, seconds)
+            return dict(told["checkpoint"])
+        return await self._node.checkpoints.take(
+            hosted,
+            to=protocol.want(header, "to", str, None),
+            keep=protocol.want(header, "keep", int, None),
+            timeout=timeout,
+            stop=protocol.want(header, "stop", bool, False),
+        )
+
     async def drain(self, node: str, timeout: float) -> list[dict[str, Any]]:
         """Take no more tasks and move those that are here to others; where each went."""
         if not self._node.directory.is_here(node):

@@ -28,8 +28,9 @@ from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
+from hetmig.node.signals import ignore_sigterm
 from hetmig.node.streams import Outlets
-from hetmig.state import image
+from hetmig.state import files, image
 from hetmig.state.class_source import require_same_class
 from hetmig.state.manifest import check_python, is_portable
 from hetmig.state.modules import OwnModules
@@ -53,6 +54,8 @@ def main(config: dict[str, Any]) -> NoReturn:
         setattr(sys, name, open(0, closefd=False))  # noqa: SIM115
     sys.executable = config["executable"]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the node's own choice is not ours
+    if config.get("sturdy"):
+        ignore_sigterm()
     runner = Runner(config)
     _thread.start_new_thread(_obey, (control, runner.runtime))
     runner.run()
@@ -183,7 +186,8 @@ def _build(message: Message, runtime: Runtime) -> Work:
         return _script(*runtime.source, module)
     kind, description = manifest["kind"], manifest["frames"]
     frozen = image.Image(kind, message.payload, description, is_portable(manifest))
-    thawed: Any = image.thaw(frozen, main=module)
+    with files.since_checkpoint("checkpoint" in manifest):
+        thawed: Any = image.thaw(frozen, main=module)
     if manifest["kind"] == "call":
         function, args, kwargs = thawed
         if about.get("what") == "actor":

@@ -18,6 +18,7 @@ from hetmig.interpreter.capture import capture
 from hetmig.interpreter.safepoint import Preemptor
 from hetmig.node import asynchronous, protocol, sleeping
 from hetmig.node.channel import Channel
+from hetmig.node.copies import Copies
 from hetmig.node.desk import Desk
 from hetmig.node.protocol import Buffer, Message
 from hetmig.node.servant import Servant
@@ -77,6 +78,8 @@ class Runtime:
         self._modules: OwnModules | None = None
         self._portable = False
         """Whether the node asked for what every version of Python can read."""
+        self._keep = ""
+        """What the node does with the frozen task: "" moves it, "copy" and "stop" keep it."""
         self._again = ""
         """In which form the node wants the frozen task that it just gave back."""
         self.desk = Desk(self.post, self.listen)
@@ -85,6 +88,7 @@ class Runtime:
         self._missed = False
         """Whether somebody wanted to hear what the node says, and found the channel taken."""
         self._channel = channel
+        self._copies = Copies(channel, self._freeze)
         self._outlets = outlets
         self._events = 0
         self._early: list[tuple[str, bytes]] | None = []
@@ -175,23 +179,26 @@ class Runtime:
         self._require_movable()
         stack = capture(caller, root=self._root_of(caller), callee=callee)
         self._portable = False
-        refusal = self._leave(self._freeze(stack), started, {"to": to})
+        refusal = self._leave(self._freeze(stack, self._portable), started, {"to": to})
         if self._again == "portable":
             self._portable = True
-            refusal = self._leave(self._freeze(stack), started, {"to": to})
+            refusal = self._leave(self._freeze(stack, self._portable), started, {"to": to})
         if refusal is not None:
             raise refusal
 
     def _visit(self, frame: FrameType) -> bool:
         """A safe point was reached while the node wants the task."""
         started = time.monotonic()
+        request, keep = self._request, self._keep
         try:
             root = self._root_of(frame)
             self._require_movable()
-            if self.servant is None:
-                frozen = self._freeze(capture(frame, root=root))
+            if self.servant is not None:
+                frozen = self._freeze(self.servant.between_calls(), self._portable), ""
+            elif keep:
+                frozen = self._copies.frozen(capture(frame, root=root))
             else:
-                frozen = self._freeze(self.servant.between_calls())
+                frozen = self._freeze(capture(frame, root=root), self._portable), ""
         except NotMigratable as error:
             self._requests.note(frame, error)
             raise
@@ -199,11 +206,59 @@ class Runtime:
             raise NotMigratable(str(error)) from error
         except (RecursionError, MemoryError) as error:
             raise NotMigratable(f"the state is too large: {type(error).__name__}") from error
+        if keep == "copy":
+            self.flush()
+            self._copies.send(frozen, started, {"request": request, "events": self._events})
+            return request == self._request  # else another came meanwhile, to move the task
         # The caller hears of a refusal from the node; here the task just goes on.
-        self._leave(frozen, started, {"request": self._request})
+        header = {"request": self._request, "pinned_because": frozen[1]}
+        self._leave(frozen[0], started, header)
         return True
 
-    def _freeze(self, stack: list[Activation]) -> image.Image:
+    def checkpoint(
+        self, to: str | None, wait: bool, caller: FrameType, callee: FrameType
+    ) -> HetmigError | None:
+        """Have the node keep a copy of the task; with `wait`, why it could not, once it has tried.
+
+        One at a time: who asks faster than the node can write waits.
+        Raises NotMigratable if the task can't be captured.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise NotMigratable("hetmig.checkpoint was called from a thread, not from the task")
+        if self.servant is not None:
+            raise NotMigratable("an actor is not checkpointed; let a method return what to keep")
+        self.listen()
+        self._await_saved()
+        started = time.monotonic()
+        self._require_movable()
+        stack = capture(caller, root=self._root_of(caller), callee=callee)
+        frozen = self._copies.frozen(stack)
+        self.flush()
+        self._copies.send(frozen, started, {"to": to, "events": self._events}, own=True)
+        return self._await_saved() if wait else None
+
+    def ask_for_checkpoint(self, to: str | None) -> None:
+        """Have the node take one as soon as the task can be captured."""
+        self.post(protocol.CHECKPOINT, {"to": to})
+
+    def _await_saved(self) -> HetmigError | None:
+        replies: list[Message] = []
+        error = self._copies.await_saved(lambda message: self._hear_aside(message, replies))
+        for reply in replies:
+            self.desk.heard(reply)
+        return error
+
+    def _hear_aside(self, message: Message, replies: list[Message]) -> None:
+        """What the node says while the task waits for something else."""
+        if message.kind == protocol.FREEZE:
+            about = InMotion("the task is about to move already")
+            self._decline(message.header["request"], about)
+        elif message.kind == protocol.REPLY:
+            replies.append(message)
+        elif message.kind == protocol.SAVED:
+            self._copies.saved()
+
+    def _freeze(self, stack: list[Activation], portable: bool) -> image.Image:
         modules = self._modules.changed() if self._modules else {}
         ambient = self._ambient.changed()
         extra = {
@@ -214,8 +269,8 @@ class Runtime:
             "desk": self.desk.state(),
         }
         if self.servant is None:
-            return image.freeze(stack, extra, portable=self._portable)
-        return self.servant.freeze(stack, extra, self._portable)
+            return image.freeze(stack, extra, portable=portable)
+        return self.servant.freeze(stack, extra, portable)
 
     def _leave(
         self, frozen: image.Image, started: float, header: dict[str, Any]
@@ -242,11 +297,7 @@ class Runtime:
                     os._exit(0)  # nothing of the user's runs here any more
                 if verdict.kind == protocol.GO_ON:
                     break
-                if verdict.kind == protocol.FREEZE:
-                    about = InMotion("the task is about to move already")
-                    self._decline(verdict.header["request"], about)
-                if verdict.kind == protocol.REPLY:
-                    replies.append(verdict)
+                self._hear_aside(verdict, replies)
         for reply in replies:
             self.desk.heard(reply)
         self._again = verdict.header.get("again", "")
@@ -315,6 +366,8 @@ class Runtime:
                     deadline = self._asked_to_freeze(message)
                 elif message.kind == protocol.REPLY:
                     replies.append(message)
+                elif message.kind == protocol.SAVED:
+                    self._copies.saved()
                 elif message.kind == protocol.CALL and self.servant is not None:
                     self.servant.hear(message)
         finally:
@@ -332,9 +385,10 @@ class Runtime:
         """The time for finding a safe point; None if there is none any more."""
         self._request = message.header["request"]
         self._portable = message.header["portable"]
+        self._keep = message.header.get("keep", "")
         self._requests.begin()
         if self.ended:
-            self._decline(self._request, NotMigratable("the task has just ended"))
+            self._decline(self._request, NotMigratable("the task has just ended", ended=1))
             return None
         self._channel.send(protocol.FREEZING, {"request": self._request})
         deadline: float = message.header["deadline"]

@@ -18,6 +18,7 @@ from typing import Any
 from hetmig.errors import HetmigError
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
+from hetmig.node.signals import ignore_sigterm
 from hetmig.node.sockets import new_event_loop
 
 __all__ = ["Settings", "embedded_main", "serve"]
@@ -44,6 +45,10 @@ class Settings:
     """Command that starts the Python of the runners; empty for this one."""
     spare: int = 1
     """Runners kept warm."""
+    checkpoints: str = ""
+    """Directory or URL for checkpoints whose submitter has chosen none."""
+    sturdy: bool = False
+    """Whether SIGTERM is for somebody else, who ends us: our parent, when it has checkpointed."""
     keep_parcels: str | Path | None = None
     """Directory for a copy of each parcel that departs."""
     state: str | Path | None = None
@@ -91,7 +96,9 @@ async def _start(settings: Settings) -> Node:
         spare=settings.spare,
         explicit_keys=settings.keys is not None,
         state=None if settings.state is None else Path(settings.state),
+        sturdy=settings.sturdy,
     )
+    node.checkpoints.place = settings.checkpoints
     if settings.keep_parcels is not None:
         node.keep_parcels = Path(settings.keep_parcels)
     return node
@@ -117,6 +124,8 @@ def embedded_main(settings: dict[str, Any]) -> None:
     """
     logging.basicConfig(format=f"[{settings['name']}] %(message)s", level=logging.WARNING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    if settings.get("sturdy"):
+        ignore_sigterm()
     if os.name == "posix":
         sys.executable = settings["python"][0]
     else:  # the host's path of it means nothing to another system

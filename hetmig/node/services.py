@@ -22,6 +22,8 @@ class Services(Protocol):
     here: dict[str, Any]
     pool: Pool
     journal: Journal
+    checkpoints: Any
+    """A `hetmig.node.checkpoints.Checkpoints`, or what plays one."""
 
     async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         """A connection to a destination which said that it takes the task."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hetmig.errors import AlreadyThere, HetmigError, JournalError, TaskFailed
 from hetmig.node import protocol
 from hetmig.node.background import spawn
+from hetmig.node.checkpoints import admitted, settings_of
 from hetmig.node.hosted import Hosted
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.state.manifest import check_python
@@ -48,6 +49,7 @@ async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[st
         hosted = Hosted(node, about["id"])
         node.home.add(about, node.here)
         node.tasks[about["id"]] = hosted
+        parcel = admitted(node, about, parcel)
         try:
             await hosted.keep(about, parcel.manifest, parcel.frames)
         except JournalError:
@@ -69,15 +71,17 @@ def _record(node: Node, parcel: Parcel) -> dict[str, Any]:
         "name": want(wanted, "name", str),
         "what": want(wanted, "what", str, "task"),
         "class": want(wanted, "class", dict, None),
-        "python": want(parcel.manifest, "python", dict),
+        "python": want(wanted, "python", dict, parcel.manifest["python"]),
         "argv": want(wanted, "argv", list, None),
         "file": want(wanted, "file", str, ""),
         "directory": want(wanted, "directory", str, ""),
         "home": node.here,
-        "epoch": 1,
+        "epoch": max(1, want(wanted, "epoch", int, 1)),
         "events": 0,
         "hops": 0,
     }
+    if (settings := want(wanted, "checkpoint", dict, None)) is not None:
+        about["checkpoint"] = settings_of(settings)
     if about["what"] not in _KINDS:
         raise HetmigError(f"this node does not know what to do with {about['what']!r}")
     return about

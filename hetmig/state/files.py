@@ -8,10 +8,12 @@ equal is verified: the destination refuses a file of other content.  Other open 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import hashlib
 import io
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from hetmig.errors import NotMigratable
@@ -22,6 +24,8 @@ _PIECE = 1 << 20
 _GOING = os.O_TRUNC | os.O_CREAT | os.O_EXCL
 _DECLARED = "_hetmig_opened"
 """The attribute which `open` sets."""
+_resumed = False
+"""Whether the files that are opened again belong to a task that comes from a checkpoint."""
 
 
 class Opened(NamedTuple):
@@ -129,12 +133,23 @@ def _is_same(held: os.stat_result, path: str) -> bool:
     return stat.S_ISREG(held.st_mode) and os.path.samestat(held, named)
 
 
-def content_of(path: str) -> tuple[int, bytes]:
-    """The size and a digest of what a file holds."""
+@contextlib.contextmanager
+def since_checkpoint(resumed: bool) -> Iterator[None]:
+    """Whether what is put together meanwhile was kept some time ago, and files may have grown."""
+    global _resumed
+    before, _resumed = _resumed, resumed
+    try:
+        yield
+    finally:
+        _resumed = before
+
+
+def content_of(path: str, up_to: int | None = None) -> tuple[int, bytes]:
+    """The size and a digest of what a file holds, or of its first bytes."""
     digest = hashlib.blake2b(digest_size=16)
     size = 0
     with builtins.open(path, "rb", 0) as file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(_PIECE if up_to is None else min(_PIECE, up_to - size)):
             digest.update(piece)
             size += len(piece)
     return size, digest.digest()
@@ -155,7 +170,7 @@ def open_again(
         made.close()
         return made
     try:
-        here = content_of(opened.path)
+        here = content_of(opened.path, content[0] if _resumed else None)
         if here != content:
             raise NotMigratable(
                 f"{opened.path} is another file on this machine: hetmig.open is for files which "
@@ -170,6 +185,8 @@ def open_again(
         )
     except OSError as error:
         raise NotMigratable(f"{opened.path} can't be opened on this machine: {error}") from error
+    if _resumed and made.writable():  # what the task has written since, it writes again
+        os.truncate(made.fileno(), content[0])
     made.seek(place)
     return made
 

@@ -10,7 +10,9 @@ import pytest
 
 import hetmig
 from hetmig.cli import main
+from hetmig.node.checkpoint_keys import own_secret
 from hetmig.state import parcel
+from hetmig.state.checkpoint import derived, seal_checkpoint
 from hetmig.state.manifest import make_manifest
 
 KEY = bytes(range(32))
@@ -115,3 +117,25 @@ def test_a_value_of_dumps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "for every version of Python" in shown
     assert "Payload: 1 buffer" in shown
     assert "None" not in shown
+
+
+def test_a_checkpoint_is_shown_and_checked_with_our_own_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = own_secret(tmp_path)
+    manifest = make_manifest("frames", [FRAME], 1, {"id": "1f", "name": "job", "hops": 2})
+    about = {"series": "1f", "epoch": 1, "number": 7, "time": 0.0, "node": "arm-box"}
+    wire = seal_checkpoint(manifest, [b"\xff"], derived(secret, "1f"), about, [("stdout", b"a")])
+    file = tmp_path / "1f.000001.000007.checkpoint"
+    parcel.write_file(file, wire)
+    assert main(["inspect", "--keys", str(tmp_path), str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "checkpoint 7 of 1f, epoch 1, taken 19" in shown
+    assert "on arm-box" in shown
+    assert "with output that nobody had confirmed: 1 B" in shown
+    assert "authentication code checked" in shown
+    (tmp_path / "other").mkdir()
+    assert main(["inspect", "--keys", str(tmp_path / "other"), str(file)]) == 0
+    assert "authentication code not checked" in capsys.readouterr().out
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert main(["inspect", "--keys", str(tmp_path), str(file)]) == 4

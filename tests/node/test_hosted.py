@@ -60,6 +60,14 @@ class FakeNode:
         self.prepared = asyncio.Event()
         self.prepared.set()
 
+    @property
+    def checkpoints(self) -> Any:
+        return self
+
+    def begun(self, task: Hosted) -> None: ...
+
+    def ended(self, task: Hosted) -> None: ...
+
     async def take(self) -> FakeRunner:
         self.taken.append(self.runners[len(self.taken)])
         return self.taken[-1]

@@ -1,0 +1,132 @@
+"""The recipes work as they are written: what is in the pages is what is run here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hetmig.cli import build_parser
+from tests.commands.test_batch import STEPS, expected, saved
+
+RECIPES = Path(__file__).parent.parent / "docs" / "recipes"
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="batch systems of POSIX")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (RECIPES / page).read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.+?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def tool(directory: Path, name: str, text: str) -> None:
+    (directory / name).write_text(f"#!/bin/sh\n{text}\n")
+    (directory / name).chmod(0o755)
+
+
+def test_the_job_of_slurm(tmp_path: Path) -> None:
+    (script,) = blocks("slurm.md", "bash")
+    assert script.count("crunch.py data/") == 1
+    home, tools = tmp_path / "home", tmp_path / "bin"
+    home.mkdir()
+    tools.mkdir()
+    gate = tmp_path / "gate"
+    (tmp_path / "steps.py").write_text(STEPS)
+    (tmp_path / "job.sh").write_text(script.replace("crunch.py data/", f"steps.py 5 {gate}"))
+    python = shlex.quote(sys.executable)
+    tool(tools, "hetmig", f'exec {python} -m hetmig "$@"')
+    tool(tools, "scontrol", f'echo "$@" >>{shlex.quote(str(tmp_path / "requeued"))}')
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "SLURM_JOB_ID": "4711",
+    }
+    environment.pop("HETMIG_NODE", None)
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["bash", "job.sh"],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with start() as job:
+        assert job.stdout is not None
+        lines = [job.stdout.readline().rstrip("\n") for _ in range(5)]
+        job.send_signal(signal.SIGTERM)  # as Slurm's --signal=B:TERM does: to the shell only
+        rest, said = job.communicate(timeout=60)
+    assert job.returncode == 75, said
+    assert (tmp_path / "requeued").read_text() == "requeue 4711\n"
+    assert len(saved(home / "saved" / "4711")) == 1
+    gate.touch()
+    with start() as job:
+        more, said = job.communicate(timeout=60)
+    assert job.returncode == 0, said
+    assert [*lines, *rest.splitlines(), *more.splitlines()] == expected(5)
+    assert (tmp_path / "requeued").read_text() == "requeue 4711\n"
+
+
+def test_the_command_of_kubernetes(tmp_path: Path) -> None:
+    """With the keys as a Secret's volume has them: files that can only be read."""
+    (secret,), (job,) = blocks("kubernetes.md", "bash"), blocks("kubernetes.md", "yaml")
+    lines = [line.partition("#")[0] for line in job.splitlines()]
+    inside = [line.strip() for line in lines[lines.index("          command:") + 1 :]]
+    command = [line[2:] for line in inside[: inside.index("volumeMounts:")]]
+    assert command[:2] == ["hetmig", "run"]
+    assert build_parser().parse_args(command[1:]).checkpoint == "/saved/crunch"
+    grace = re.search(r"terminationGracePeriodSeconds: (\d+)", job)
+    assert grace is not None
+    assert float(build_parser().parse_args(command[1:]).grace) < float(grace[1])
+
+    gate = tmp_path / "gate"
+    (tmp_path / "steps.py").write_text(STEPS)
+    init = shlex.split(secret.splitlines()[0])
+    assert init == ["hetmig", "keys", "init", "keys"]
+    here = [sys.executable, "-m", *init]
+    subprocess.run(here, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    made = sorted(path.name for path in (tmp_path / "keys").iterdir() if path.is_file())
+    assert made == ["checkpoint.key_secret", "self.key", "self.key_secret"]
+    (tmp_path / "keys" / "authorized").rmdir()  # a Secret has files only
+    for name in made:
+        (tmp_path / "keys" / name).chmod(0o400)
+    (tmp_path / "keys").chmod(0o500)
+    replaced = {"crunch.py": "steps.py", "data/": "5", "--keys=/keys": f"--keys={tmp_path}/keys"}
+    replaced["--checkpoint=/saved/crunch"] = f"--checkpoint={tmp_path}/saved"
+    pod = [sys.executable, "-m", *(replaced.get(word, word) for word in command), str(gate)]
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment.pop("HETMIG_NODE", None)
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            pod,
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with start() as first:
+        assert first.stdout is not None
+        written = [first.stdout.readline().rstrip("\n") for _ in range(5)]
+        first.send_signal(signal.SIGTERM)
+        rest, said = first.communicate(timeout=60)
+    assert first.returncode == 75, said
+    gate.touch()
+    with start() as second:
+        more, said = second.communicate(timeout=60)
+    assert second.returncode == 0, said
+    assert [*written, *rest.splitlines(), *more.splitlines()] == expected(5)
