@@ -17,6 +17,7 @@ __all__ = [
     "HetmigError",
     "InMotion",
     "MailboxFull",
+    "MessageTooLarge",
     "MigrationRefused",
     "NoSuchObject",
     "NodeUnreachable",
@@ -26,11 +27,13 @@ __all__ = [
     "ParcelError",
     "ParcelTooLarge",
     "ProtocolError",
+    "QuotaExceeded",
     "RemoteTraceback",
     "SourceChanged",
     "TargetUnavailable",
     "TaskFailed",
     "TaskLost",
+    "TooLarge",
     "TruncatedParcel",
     "Unauthorized",
     "UnsupportedFormat",
@@ -163,7 +166,14 @@ class UnsupportedFormat(ParcelError):
     """Not a hetmig parcel, or one of a newer format.  Upgrade hetmig on the receiving side."""
 
 
-class ParcelTooLarge(ParcelError):
+class TooLarge(HetmigError):
+    """Something exceeds a cap of its receiver.  Send less at once, or raise the cap there.
+
+    Where a node's own setting decides, `data` has the `cap`, the `value` and the `setting`.
+    """
+
+
+class ParcelTooLarge(ParcelError, TooLarge):
     """The parcel exceeds a cap of the receiver.  Move less state, or raise the cap there."""
 
 
@@ -176,7 +186,19 @@ class NodeUnreachable(HetmigError):
 
 
 class Unauthorized(HetmigError):
-    """The other side does not know our key.  Add it there with `hetmig keys add`."""
+    """The other side does not know our key, or has not given it the right to do this.
+
+    Add it there with `hetmig keys add`, or give it what `data["missing"]` names with
+    `hetmig keys authorize`.
+    """
+
+
+class QuotaExceeded(HetmigError):
+    """A node gives no more of something than its owner has set: tasks, processes, processor time.
+
+    `data` has the `cap`, the `value` and the `setting`.  Wait until less is in use, use another
+    node, or raise the setting there.
+    """
 
 
 class TaskLost(HetmigError):
@@ -221,3 +243,7 @@ class TaskFailed(HetmigError):
 
 class ProtocolError(HetmigError):
     """A message that no hetmig of this version sends.  Use the same version on both sides."""
+
+
+class MessageTooLarge(ProtocolError, TooLarge):
+    """A message exceeds a cap of its receiver.  Send less at once, or raise the cap there."""

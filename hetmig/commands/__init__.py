@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hetmig.commands import check, demo, doctor, inspect, keys, node, script, tasks
+from hetmig.commands import check, demo, doctor, inspect, keys, node, script, shutdown, tasks
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: tuple[ModuleType, ...] = (demo, node, script, tasks, check, doctor, inspect, keys)
+COMMANDS: tuple[ModuleType, ...] = (
+    demo,
+    node,
+    script,
+    tasks,
+    shutdown,
+    check,
+    doctor,
+    inspect,
+    keys,
+)
 """In the order in which `hetmig --help` lists them."""

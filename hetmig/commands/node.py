@@ -16,6 +16,7 @@ from hetmig.commands.common import (
     EXIT_OK,
     add_command,
     add_keys_option,
+    byte_count,
     endpoint,
     whole_number,
 )
@@ -31,6 +32,37 @@ hetmig node --name second --listen tcp://127.0.0.1:0 --join tcp://127.0.0.1:7717
 hetmig node --name arm-box --listen tcp://0.0.0.0:7717 --advertise tcp://arm-box:7717 \\
             --keys ~/.config/hetmig/keys
 """
+
+CAPS: dict[str, tuple[str, Any, str, str, str]] = {
+    "memory_per_task": (
+        "--memory-per-task",
+        byte_count,
+        "SIZE",
+        "memory of one task; 0 is no cap",
+        "the memory of this machine",
+    ),
+    "cpu_per_task": (
+        "--cpu-per-task",
+        whole_number,
+        "SECONDS",
+        "processor time of one task on this node; 0 is no cap",
+        "0",
+    ),
+    "runners": ("--max-runners", whole_number, "N", "tasks that run at once", "500"),
+    "tasks_per_key": (
+        "--max-tasks-per-key",
+        whole_number,
+        "N",
+        "living tasks and actors of one key",
+        "1000",
+    ),
+    "total": ("--max-total", byte_count, "SIZE", "of a message, and so of a task that moves", "2G"),
+    "frame": ("--max-frame", byte_count, "SIZE", "of one frame, such as a large array", "1G"),
+    "frames": ("--max-frames", whole_number, "N", "frames of one message", "4096"),
+    "header": ("--max-header", byte_count, "SIZE", "of the JSON at its head", "16M"),
+    "depth": ("--max-depth", whole_number, "N", "levels of that JSON", "100"),
+}
+"""For each of the node's caps its option, type, metavar, meaning and default, in words."""
 
 
 def add_parser(commands: Any) -> None:
@@ -67,15 +99,28 @@ def add_parser(commands: Any) -> None:
         "--keep-parcels", metavar="DIR", help="leave a copy of each parcel that departs there"
     )
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
+    _add_caps(parser)
+
+
+def _add_caps(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "caps", "What the node takes and gives at most. Sizes may have a unit: 512K, 256M, 2G."
+    )
+    for name, (option, kind, metavar, about, default) in CAPS.items():
+        group.add_argument(
+            option, dest=name, type=kind, metavar=metavar, help=f"{about} (default: {default})"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it until SIGINT or SIGTERM."""
+    from hetmig.node.caps import Caps
     from hetmig.node.serve import Settings, serve
 
     level = logging.DEBUG if arguments.verbose else logging.WARNING
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("hetmig").setLevel(level)
+    chosen = {name: getattr(arguments, name) for name in CAPS}
     settings = Settings(
         listen=arguments.listen,
         name=arguments.name,
@@ -84,6 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         advertise=arguments.advertise,
         spare=arguments.runners,
         keep_parcels=arguments.keep_parcels,
+        caps=Caps(**{name: value for name, value in chosen.items() if value is not None}),
     )
     serve(settings, _say_ready)
     print("stopped")

@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from hetmig.errors import (
     NotMigratable,
     ProtocolError,
     TaskLost,
-    Unauthorized,
 )
-from hetmig.node import protocol, remote, sockets, submission
+from hetmig.node import administration, protocol, remote, rights, sockets, submission
+from hetmig.node.caps import Caps
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.handoff import Note
@@ -33,6 +34,7 @@ from hetmig.node.hosted import Hosted
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
 from hetmig.node.link import Link
 from hetmig.node.moves import Moves
+from hetmig.node.partners import Partners
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.services import Answer
@@ -68,19 +70,24 @@ class Node:
         command: Sequence[str] = (),
         spare: int = 1,
         explicit_keys: bool = False,
+        caps: Caps | None = None,
     ) -> Node:
         """Listen at the endpoint and warm up a runner.
 
         `command` starts the Python of the runners (default: this one), `spare` of them are kept
-        warm; `advertise` is the endpoint told to others, where it is not the one listened at.
+        warm; `advertise` is the endpoint told to others, where it is not the one listened at;
+        `caps` are what it gives at most.
         Raises HetmigError for an endpoint beyond this machine without explicitly chosen keys.
         """
         _check(listen, advertise, explicit_keys)
+        caps = caps or Caps()
         context = zmq.asyncio.Context()
         gatekeeper = sockets.Gatekeeper(context)
         gatekeeper.admit(DOMAIN, keyring.is_authorized)
         try:
-            door, endpoint = sockets.make_door(context, keyring.identity, DOMAIN, listen)
+            door, endpoint = sockets.make_door(
+                context, keyring.identity, DOMAIN, listen, largest=caps.frame
+            )
         except HetmigError:
             await gatekeeper.close()
             context.destroy(linger=0)
@@ -91,7 +98,8 @@ class Node:
             "key": keyring.identity.public.decode(),
         }
         command = command or [sys.executable]
-        pool = Pool(context, gatekeeper, command=command, spare=spare, about={"node": name})
+        about = {"node": name}
+        pool = Pool(context, gatekeeper, command=command, spare=spare, about=about, caps=caps)
         node = cls(context, gatekeeper, door, keyring, here, pool)
         node.listens_on = endpoint
         return node
@@ -107,6 +115,7 @@ class Node:
     ) -> None:
         self.here = here
         self.pool = pool
+        self.caps = pool.caps
         self.home = Home()
         self.directory = Directory(context, keyring, here, self._note_of_peer)
         self.listens_on = here["endpoint"]
@@ -116,8 +125,9 @@ class Node:
         self.tasks: dict[str, Hosted] = {}
         self.shelves = Shelves()
         self.moves = Moves(self)
+        self.partners = Partners()
         self._context = context
-        self._keyring = keyring
+        self.keyring = keyring
         self._gatekeeper = gatekeeper
         self._door = door
         self._sessions: dict[bytes, bytes] = {}
@@ -148,7 +158,9 @@ class Node:
         """A connection to a destination which said that it takes the task."""
         if self.directory.is_here(target):
             raise AlreadyThere(f"the task is on {self.here['name']} already")
-        return await self.moves.prepare(target, task, timeout)
+        link, welcome = await self.moves.prepare(target, task, timeout)
+        self.partners.chosen(task, link.server_key)
+        return link, welcome
 
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""
@@ -185,7 +197,7 @@ class Node:
 
     def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
         """A way to send notes to the node at that place, if it has this key."""
-        if want(place, "key", str).encode() != key or not self._keyring.is_authorized(key):
+        if want(place, "key", str).encode() != key or not self.keyring.is_node(key):
             return None
         return self.directory.link(certificate_of(place)).post
 
@@ -204,7 +216,7 @@ class Node:
             frames: Any = await self._door.recv_multipart(copy=False)
             try:
                 self._dispatch(frames)
-            except (ProtocolError, Unauthorized) as error:
+            except HetmigError as error:
                 number = error.data.get("request", 0)
                 header = {"re": number, "error": protocol.describe_error(error)}
                 self._send(frames[0].bytes, protocol.ERROR, header)
@@ -212,26 +224,26 @@ class Node:
                 _log.exception("a message could not be handled")
 
     def _dispatch(self, frames: list[zmq.Frame]) -> None:
-        message = protocol.decode(frames[1:])
+        message = protocol.decode(frames[1:], self.caps.message)
         message.route, message.user = frames[0].bytes, str(frames[1].get("User-Id")).encode()
-        if not self._keyring.is_authorized(message.user):  # any more: its connection is older
-            number = want(message.header, "id", int, 0)
-            raise Unauthorized("your key is no longer authorized here", request=number)
+        number = want(message.header, "id", int, 0)
+        try:
+            rights.admit(message, self.keyring)
+        except HetmigError as error:
+            error.data["request"] = number
+            raise
         if message.kind in _NOTES:
             route = message.route  # and not the message, whose payload may be large
             self._note(message, lambda kind, header: self._send(route, kind, header))
         else:
-            number = want(message.header, "id", int, 0)
             task = asyncio.create_task(self._answer(message, number))
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
 
     async def _answer(self, message: Message, number: int) -> None:
         try:
-            handler = _HANDLERS.get(message.kind)
-            if handler is None:
-                raise ProtocolError(f"this node does not understand {message.kind!r}")
-            header, payload = await handler(self, message)
+            header, payload = await _HANDLERS[message.kind](self, message)
+            rights.admit(message, self.keyring)  # the key may have been withdrawn meanwhile
             self._send(message.route, protocol.REPLY, {**header, "re": number}, payload)
         except HetmigError as error:
             answer = {"re": number, "error": protocol.describe_error(error)}
@@ -248,16 +260,22 @@ class Node:
 
     def _note_of_peer(self, message: Message, link: Link) -> None:
         """Something unasked from a node that we connected to."""
+        message.user = link.server_key
+        try:
+            rights.admit(message, self.keyring)
+        except HetmigError as error:
+            _log.warning("from %s: %s", link.endpoint, error)
+            return
         if message.kind == protocol.ACK:
             key = want(message.header, "report", str)
             self.directory.outbox({"endpoint": link.endpoint, "key": link.server_key.decode()}) \
                 .acknowledge(key)  # fmt: skip
         elif message.kind in _NOTES:
-            message.user = link.server_key
             self._note(message, link.post)
 
     def _note(self, message: Message, answer: Callable[[str, dict[str, Any]], None]) -> None:
         """A note of a handoff.  A task never heard of may be offered, and nothing else."""
+        self.partners.check(message)
         task = want(message.header, "task", str)
         hosted = self.tasks.get(task) or Hosted(self, task)
         if message.kind == Note.OFFER.value:
@@ -275,6 +293,7 @@ class Node:
         if want(message.header, "protocol", int) != protocol.VERSION:
             raise ProtocolError("the other side speaks another version of the protocol")
         if want(message.header, "role", str) == "node":
+            rights.require_node(message.caller)
             # Whose key it is was proved; what it claims besides is only where it listens.
             self.directory.learn({**message.header, "key": message.user.decode()})
         return {
@@ -283,6 +302,7 @@ class Node:
             "pid": os.getpid(),
             "nodes": list(self.directory.places.values()),
             "session": self.session(message.user).hex(),
+            "caps": asdict(self.caps.message),
         }, ()
 
     async def _reserve(self, message: Message) -> Reply:
@@ -297,6 +317,16 @@ class Node:
         session = self.session(message.user).hex()
         return {**self.here, "python": this_python(), "session": session}, ()
 
+    def about_task(self, task: str) -> dict[str, Any] | None:
+        """The record of a task that is known here, whose owner it names."""
+        hosted, record = self.tasks.get(task), self.home.records.get(task)
+        return record.about if record is not None else (hosted and hosted.about) or None
+
+    def require_control(self, message: Message, task: str) -> None:
+        """Raise Unauthorized if a task is known here, and not the sender's to control."""
+        if (about := self.about_task(task)) is not None:
+            rights.require_control(message.kind, message.caller, about)
+
     def forget_old_tasks(self) -> None:
         """Of those that left or ended, only so many are remembered: to tell old notes from new."""
         old = [task for task, hosted in self.tasks.items() if not hosted.is_known]
@@ -305,19 +335,26 @@ class Node:
 
     async def _follow(self, message: Message) -> Reply:
         record = self.home.find(want(message.header, "task", str))
+        rights.require_control(message.kind, message.caller, record.about)
         after, version = want(message.header, "after", int), want(message.header, "version", int)
-        if want(message.header, "owner", bool, False):
+        if want(message.header, "owner", bool, False) and message.caller.owns(record.about):
             record.seen(after)
         seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
         await record.news(after, version, seconds)
-        return record.told(after, self.session(message.user))
+        told = record.told(after, self.session(message.user))
+        return told if message.caller.may_control(record.about) else rights.without_result(*told)
 
     async def _list_tasks(self, message: Message) -> Reply:
-        tasks = [record.summary() for record in self.home.records.values()]
+        tasks = [
+            record.summary()
+            for record in self.home.records.values()
+            if message.caller.may_see(record.about)
+        ]
         guests = [
             summary(hosted, self.here)
             for hosted in self.tasks.values()
             if hosted.is_here and hosted.id not in self.home.records
+            if message.caller.may_see(hosted.about)
         ]
         return {"tasks": tasks + guests}, ()
 
@@ -337,16 +374,19 @@ class Node:
         task, target = want(message.header, "task", str), want(message.header, "to", str)
         timeout = want(message.header, "timeout", float)
         by = want(message.header, "by", str, "client")
+        self.require_control(message, task)
         return {"hop": await self.moves.move(task, target, timeout, by)}, ()
 
     async def _cancel(self, message: Message) -> Reply:
-        await self.moves.cancel(want(message.header, "task", str))
+        task = want(message.header, "task", str)
+        self.require_control(message, task)
+        await self.moves.cancel(task)
         return {}, ()
 
     async def _drain(self, message: Message) -> Reply:
         node = want(message.header, "node", str, self.here["name"])
         timeout = want(message.header, "timeout", float)
-        return {"report": await self.moves.drain(node, timeout)}, ()
+        return {"report": await self.moves.drain(node, timeout, message.caller.key)}, ()
 
     async def _report(self, message: Message) -> Reply:
         key = message.header.get("report")
@@ -382,4 +422,5 @@ _HANDLERS: dict[str, Handler] = {
     protocol.DRAIN: Node._drain,
     protocol.REPORT: Node._report,
     **remote.HANDLERS,
+    **administration.HANDLERS,
 }

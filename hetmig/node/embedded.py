@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,6 +39,7 @@ class LocalNode:
         path: list[str],
         keys: Path,
         keep_parcels: str | None = None,
+        caps: Mapping[str, int] | None = None,
     ) -> None:
         self.name = name
         self.place: dict[str, Any] = {}
@@ -52,6 +53,7 @@ class LocalNode:
             "python": list(command),
             "path": path,
             "keep_parcels": keep_parcels,
+            "caps": dict(caps or {}),
         }
         self._write(settings)
 
@@ -126,6 +128,7 @@ class LocalNodes:
     `python` gives the interpreter of each node: None for this one, or the path of another Python,
     which may be a wrapper that emulates a foreign CPU.  It needs pyzmq, cloudpickle, dill and
     bytecode; hetmig itself is put on its path.  `path` is prepended to each node's `sys.path`.
+    `caps` are those of each node, by the names that `hetmig.node.caps.Caps` has for them.
     `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
@@ -138,8 +141,10 @@ class LocalNodes:
         names: Sequence[str] = (),
         path: Sequence[str] = (),
         keep_parcels: str | os.PathLike[str] | None = None,
+        caps: Mapping[str, int] | None = None,
     ) -> None:
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
+        self._caps = caps
         self._pythons = [*python, *[None] * n][: max(n, len(python))]
         self._names = [*names, *"abcdefghijklmnopqrstuvwxyz"[len(names) :]]
         self._path = list(path)
@@ -199,7 +204,7 @@ class LocalNodes:
         path = [*self._path, str(only_us)]
         for name, python in zip(self._names, self._pythons, strict=False):
             command = [python or sys.executable]
-            node = LocalNode(name, command, path, self.keys, self._keep_parcels)
+            node = LocalNode(name, command, path, self.keys, self._keep_parcels, self._caps)
             self.nodes.append(node)
         for node in self.nodes:
             node.wait_until_ready()

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import asynchronous, protocol, servant, sleeping
+from hetmig.node import asynchronous, protocol, rlimits, servant, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
@@ -81,6 +81,7 @@ class Runner:
     """This process."""
 
     def __init__(self, config: dict[str, Any]) -> None:
+        self.caps: dict[str, int] = config.get("caps", {})
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.preemptor.install()
@@ -114,9 +115,12 @@ class Runner:
     def _stage(self, message: Message) -> Work:
         """Build the task.  If that fails, say why; the node ends this process then."""
         self.runtime.attach(message.header["about"])
+        rlimits.limit_memory(self.caps.get("memory", 0))
+        rlimits.limit_time(self.caps.get("cpu", 0), lambda: self.runtime.root)
         try:
             work = _build(message, self.runtime)
         except BaseException as error:
+            rlimits.add_note(error, self.caps)
             reason = error if isinstance(error, HetmigError) else _cannot_start(error)
             with self.channel.lock:
                 header = {"error": protocol.describe_error(reason)}
@@ -134,6 +138,7 @@ class Runner:
             ok, text = True, ""
         except BaseException as error:
             self.runtime.ended = True
+            rlimits.add_note(error, self.caps)
             value, ok, text = error, False, traceback_text(error, _OURS)
         self.runtime.ended = True
         if os.getpid() != self.runtime.process:
@@ -243,4 +248,6 @@ def _cannot_start(error: BaseException) -> HetmigError:
     reason = f"{type(error).__name__}: {error}"
     if isinstance(error, ModuleNotFoundError):
         reason += f" (install {error.name!r} on this node, or move it along by value)"
+    if isinstance(error, MemoryError):
+        reason += "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     return NotMigratable(f"the state cannot be put back here: {reason}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hetmig.errors import HetmigError
+from hetmig.node.caps import Caps
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
 from hetmig.node.sockets import new_event_loop
@@ -46,6 +47,8 @@ class Settings:
     """Runners kept warm."""
     keep_parcels: str | Path | None = None
     """Directory for a copy of each parcel that departs."""
+    caps: Caps = field(default_factory=Caps)
+    """What the node gives at most to a message, a key, a task."""
 
 
 def serve(settings: Settings, on_ready: Callable[[Node], None] = lambda node: None) -> None:
@@ -88,6 +91,7 @@ async def _start(settings: Settings) -> Node:
         command=settings.python,
         spare=settings.spare,
         explicit_keys=settings.keys is not None,
+        caps=settings.caps,
     )
     if settings.keep_parcels is not None:
         node.keep_parcels = Path(settings.keep_parcels)
@@ -119,7 +123,7 @@ def embedded_main(settings: dict[str, Any]) -> None:
     else:  # the host's path of it means nothing to another system
         settings["python"] = [sys.executable]
     try:
-        _run(_embedded(Settings(**settings)))
+        _run(_embedded(Settings(**{**settings, "caps": Caps(**settings.get("caps", {}))})))
     except HetmigError as error:
         _say({"error": str(error)})
         sys.exit(1)

@@ -1,0 +1,107 @@
+"""The memory and the processor time that this runner's task may use, where the system limits them.
+
+Memory that is not given is a MemoryError in the task.  Processor time that is used up is a
+QuotaExceeded in the task; one that goes on all the same is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import hetmig
+from hetmig.errors import QuotaExceeded
+
+__all__ = ["add_note", "explain", "limit_memory", "limit_time"]
+
+_GRACE_SECONDS = 10
+_OURS = os.path.dirname(os.path.abspath(hetmig.__file__)) + os.sep
+_BELOW = tuple(_OURS + os.path.join("node", name) for name in ("asynchronous.py", "servant.py"))
+"""What stands below the task's own code and can be left by an exception."""
+
+
+def limit_memory(nbytes: int) -> bool:
+    """Let this process have so much more than it has now.  Whether the system can do that."""
+    return _limit("RLIMIT_AS", _size() + nbytes, _size() + nbytes) if nbytes else False
+
+
+def limit_time(seconds: int, root: Callable[[], FrameType | None]) -> bool:
+    """Let this process compute for so much longer.  Whether the system can do that.
+
+    `root` tells the frame that has called the task: only above it an error is the task's.
+    """
+    if not seconds or not hasattr(signal, "SIGXCPU"):
+        return False
+
+    def used_up(signum: int, frame: FrameType | None) -> None:
+        if _is_in_task(frame, root()):  # else the next one will find it there, a second later
+            raise _used_up(seconds)
+
+    signal.signal(signal.SIGXCPU, used_up)
+    end = int(time.process_time()) + seconds
+    return _limit("RLIMIT_CPU", end, end + _GRACE_SECONDS)
+
+
+def explain(how: str, code: int, caps: dict[str, int]) -> str:
+    """Why a runner has ended so, as far as its caps can be the reason; `code` is its exit code."""
+    seconds = caps.get("cpu", 0)
+    if os.name == "posix" and seconds and -code in (signal.SIGXCPU, signal.SIGKILL):
+        return f"{how}: a task has {seconds} s of processor time here (--cpu-per-task)"
+    return how
+
+
+def _used_up(seconds: int) -> QuotaExceeded:
+    used = time.process_time()
+    return QuotaExceeded(
+        f"the task has used {used:.0f} s of processor time; the node's --cpu-per-task allows "
+        f"{seconds} s: raise it there, or move the task on before",
+        cap=seconds,
+        value=int(used),
+        setting="--cpu-per-task",
+    )
+
+
+def _is_in_task(frame: FrameType | None, root: FrameType | None) -> bool:
+    """Whether no code of ours is at work between the task's first frame and this one."""
+    while frame is not None and frame is not root:
+        file = frame.f_code.co_filename
+        if file.startswith(_OURS) and file not in _BELOW:
+            return False
+        frame = frame.f_back
+    return frame is not None
+
+
+def _limit(name: str, soft: int, hard: int) -> bool:
+    try:
+        import resource
+
+        number = getattr(resource, name)
+        most = resource.getrlimit(number)[1]
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
+        resource.setrlimit(number, (soft, hard))
+    except (ImportError, AttributeError, ValueError, OSError, OverflowError):
+        return False
+    return True
+
+
+def _size() -> int:
+    """Bytes of address space that this process has; 0 if the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def add_note(error: BaseException, caps: dict[str, Any]) -> None:
+    """Say in a MemoryError which cap it has met."""
+    nbytes = caps.get("memory", 0)
+    if isinstance(error, MemoryError) and nbytes and sys.platform != "win32":
+        error.add_note(f"a task has {nbytes} bytes of memory on this node (--memory-per-task)")
