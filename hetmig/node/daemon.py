@@ -242,7 +242,10 @@ class Node:
 
     async def _answer(self, message: Message, number: int) -> None:
         try:
-            header, payload = await _HANDLERS[message.kind](self, message)
+            handler = _HANDLERS.get(message.kind)
+            if handler is None:
+                raise ProtocolError(f"{message.kind!r} is no request")
+            header, payload = await handler(self, message)
             rights.admit(message, self.keyring)  # the key may have been withdrawn meanwhile
             self._send(message.route, protocol.REPLY, {**header, "re": number}, payload)
         except HetmigError as error:
