@@ -62,6 +62,8 @@ class Runner:
         self._route: bytes | None = None
         self._sent = 0
         self._is_killed = False
+        self.is_leaving = False
+        """Whether its task has ended or left, so that it will end as well."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str], config: dict[str, Any]) -> None:
@@ -91,6 +93,8 @@ class Runner:
 
     def send(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
         """Send it a message; without effect once it is gone."""
+        if kind in (protocol.BYE, protocol.GONE):
+            self.is_leaving = True
         if self._route is not None:
             self._sent += 1
             self._pool.send(self._route, kind, header, payload)
@@ -112,7 +116,7 @@ class Runner:
 
     def kill(self) -> None:
         """End it at once."""
-        self._is_killed = True
+        self._is_killed = self.is_leaving = True
         if self._process is not None and not self.exited.done():
             self._process.kill()
             if self._process.stdin is not None:
@@ -173,8 +177,9 @@ class Pool:
         if self._closed:
             raise HetmigError("the node is shutting down")
         waiting = sum(not future.done() for future in self._waiting)
-        busy = len(self._runners) - len(self._warm) - len(self._starting)
-        self.caps.require_runner(busy + waiting)
+        busy = sum(not runner.is_leaving for runner in self._runners.values())
+        free = len(self._warm) + len(self._starting)
+        self.caps.require_runner(busy - free + waiting)
         if self._warm:
             asyncio.get_running_loop().call_later(_REPLENISH_SECONDS, self.replenish)
             return self._warm.popleft()

@@ -9,21 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import hetmig
 from hetmig.errors import QuotaExceeded
 
-__all__ = ["add_note", "explain", "limit_memory", "limit_time"]
+__all__ = ["explain", "limit_memory", "limit_time", "of_memory"]
 
-_GRACE_SECONDS = 10
+_GRACE_SECONDS = 2
 _OURS = os.path.dirname(os.path.abspath(hetmig.__file__)) + os.sep
-_BELOW = tuple(_OURS + os.path.join("node", name) for name in ("asynchronous.py", "servant.py"))
+_BELOW = tuple(
+    _OURS + os.path.join(*place)
+    for place in (("node", "asynchronous.py"), ("node", "servant.py"), ("state", "event_loop.py"))
+)
 """What stands below the task's own code and can be left by an exception."""
 
 
@@ -49,7 +50,7 @@ def limit_time(seconds: int, root: Callable[[], FrameType | None]) -> bool:
     return _limit("RLIMIT_CPU", end, end + _GRACE_SECONDS)
 
 
-def explain(how: str, code: int, caps: dict[str, int]) -> str:
+def explain(how: str, code: int, caps: Mapping[str, int]) -> str:
     """Why a runner has ended so, as far as its caps can be the reason; `code` is its exit code."""
     seconds = caps.get("cpu", 0)
     if os.name == "posix" and seconds and -code in (signal.SIGXCPU, signal.SIGKILL):
@@ -100,8 +101,12 @@ def _size() -> int:
     return 0
 
 
-def add_note(error: BaseException, caps: dict[str, Any]) -> None:
-    """Say in a MemoryError which cap it has met."""
+def of_memory(error: BaseException, caps: Mapping[str, int]) -> str:
+    """What to add to an error if it comes from a want of memory: the cap that the task has met."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, MemoryError):
+        seen = seen.__cause__ or seen.__context__
     nbytes = caps.get("memory", 0)
-    if isinstance(error, MemoryError) and nbytes and sys.platform != "win32":
-        error.add_note(f"a task has {nbytes} bytes of memory on this node (--memory-per-task)")
+    if seen is None or not nbytes:
+        return ""
+    return f"a task has {nbytes} bytes of memory on this node (--memory-per-task)"

@@ -120,8 +120,9 @@ class Runner:
         try:
             work = _build(message, self.runtime)
         except BaseException as error:
-            rlimits.add_note(error, self.caps)
             reason = error if isinstance(error, HetmigError) else _cannot_start(error)
+            if note := rlimits.of_memory(error, self.caps):
+                reason = NotMigratable(f"{reason} ({note})")
             with self.channel.lock:
                 header = {"error": protocol.describe_error(reason)}
                 self.channel.send(protocol.REFUSED, header)
@@ -138,7 +139,8 @@ class Runner:
             ok, text = True, ""
         except BaseException as error:
             self.runtime.ended = True
-            rlimits.add_note(error, self.caps)
+            if isinstance(error, MemoryError) and (note := rlimits.of_memory(error, self.caps)):
+                error.add_note(note)
             value, ok, text = error, False, traceback_text(error, _OURS)
         self.runtime.ended = True
         if os.getpid() != self.runtime.process:
@@ -248,6 +250,4 @@ def _cannot_start(error: BaseException) -> HetmigError:
     reason = f"{type(error).__name__}: {error}"
     if isinstance(error, ModuleNotFoundError):
         reason += f" (install {error.name!r} on this node, or move it along by value)"
-    if isinstance(error, MemoryError):
-        reason += "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     return NotMigratable(f"the state cannot be put back here: {reason}")

@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import sys
+import time
 
 import hetmig
 
@@ -191,3 +192,12 @@ def goes_and_stays(stop: str) -> str | None:
     while hetmig.here() == stop:
         pass
     return hetmig.here()
+
+
+def read_later(path: str) -> str:
+    """Wait for a file, without computing."""
+    print("waiting")
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    with open(path) as file:
+        return file.read()
