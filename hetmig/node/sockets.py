@@ -28,6 +28,8 @@ _log = logging.getLogger("hetmig")
 _NO_COPY = 64 * 1024
 _ENVELOPE = 64
 """Bytes that CURVE adds to a frame."""
+HANDSHAKE = 20_000
+"""Milliseconds for who connects to prove who they are; a busy machine is slow at it."""
 LINGER = 1000
 """Milliseconds a closing socket may still take to send."""
 
@@ -143,7 +145,7 @@ def make_link(
 def _harden(socket: zmq.Socket[Any], heartbeats: bool, largest: int = LIMITS.frame) -> None:
     socket.setsockopt(zmq.LINGER, LINGER)
     socket.setsockopt(zmq.MAXMSGSIZE, largest + _ENVELOPE)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, 20_000)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
     if heartbeats:
         socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10_000)

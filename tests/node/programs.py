@@ -201,3 +201,13 @@ def read_later(path: str) -> str:
         time.sleep(0.01)
     with open(path) as file:
         return file.read()
+
+
+def count_until(path: str) -> tuple[int, int]:
+    """Count until a file appears; how far, and the sum of all numbers on the way."""
+    print("counting")
+    count = total = 0
+    while count % 10_000 or not os.path.exists(path):
+        total += count
+        count += 1
+    return count, total
