@@ -231,6 +231,8 @@ class Node:
             rights.admit(message, self.keyring)
         except HetmigError as error:
             error.data["request"] = number
+            if not self.keyring.is_authorized(message.user):
+                self._sessions.pop(message.user, None)  # what it has recorded is worth nothing
             raise
         if message.kind in _NOTES:
             route = message.route  # and not the message, whose payload may be large

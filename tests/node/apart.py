@@ -24,14 +24,22 @@ PATH = [str(Path(hetmig.__file__).parent.parent)]
 class Apart:
     """Nodes on loopback that know each other as nodes, and nothing else."""
 
-    def __init__(self, directory: Path, names: str, caps: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        names: str,
+        caps: Mapping[str, int] | None = None,
+        keep_parcels: Path | None = None,
+    ) -> None:
         self._directory = directory
+        self.keep_parcels = keep_parcels
+        kept = None if keep_parcels is None else str(keep_parcels)
         self.rings = {name: Keyring.create(directory / name) for name in names}
         for name, ring in self.rings.items():
             for other in names.replace(name, ""):
                 ring.add(self.rings[other].identity.public, other, rights=frozenset({RUN}))
         self.nodes = {
-            name: LocalNode(name, [sys.executable], PATH, ring.directory, caps=caps)
+            name: LocalNode(name, [sys.executable], PATH, ring.directory, kept, caps)
             for name, ring in self.rings.items()
         }
         for node in self.nodes.values():
