@@ -21,6 +21,7 @@ from hetmig.node.keys import Identity, Keyring
 from hetmig.node.rights import NEEDED
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import open_sealed, seal
+from tests.fuzz.mutation import with_other_values
 from tests.node.apart import Apart, ask
 
 Attack = Callable[[Apart, Keyring], None]
@@ -309,3 +310,35 @@ def only_an_observer(apart: Apart, user: Keyring) -> None:
                 answer, text = dealer.recv_multipart()
                 assert answer == b"error"
                 assert json.loads(text)["error"]["type"] == "Unauthorized"
+
+
+@attack
+def requests_that_are_almost_right(apart: Apart, user: Keyring) -> None:
+    """Each kind about an object that is there, with some values changed at random."""
+    chance = random.Random(20)
+    with apart.connect(user, "a") as nodes:
+        ref = nodes.put("something")
+        place = {"name": "b", "endpoint": "tcp://127.0.0.1:1", "key": "k" * 40}
+        header = {
+            "task": ref.id, "home": ref.home, "to": "nowhere", "timeout": 0.1, "epoch": 3,
+            "source": place, "place": place, "what": "output", "n": 1, "stream": "stdout",
+            "hop": {"epoch": 2}, "progress": [1, 2, "x"], "modules": ["os"], "method": "m",
+            "sender": "s", "low": 1, "got": [1], "seconds": 0.1, "base": 1, "after": 0,
+            "version": -1, "owner": True, "node": "nowhere", "bytes": 10, "reason": "r",
+            "protocol": protocol.VERSION, "role": "client", "name": "x", "ways": 1, "hops": 0,
+            "ok": True, "traceback": "", "python": {}, "error": None, "as": "k" * 40,
+        }
+        kinds = sorted(NEEDED.keys() - {"shutdown", "drain", "authorize", "revoke", "ack"})
+        told = []
+        with apart.raw(user, "a") as dealer:
+            for number in range(1, 40 * len(kinds)):
+                text = with_other_values(chance, json.dumps(header).encode())
+                values = json.loads(text)
+                whole = {**values, "id": number} if isinstance(values, dict) else values
+                kind = kinds[number % len(kinds)]
+                dealer.send_multipart([kind.encode(), json.dumps(whole).encode()])
+            about = {"id": 1 << 40, "protocol": protocol.VERSION, "role": "client"}
+            told += ask(dealer, protocol.HELLO, about, until=1 << 40)
+        for _, text in told:
+            error = text.get("error") or {}
+            assert not _FOREIGN.match(error.get("message", "")), text
