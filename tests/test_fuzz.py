@@ -18,7 +18,7 @@ from tests.fuzz import mutation, targets
 from tests.fuzz.__main__ import pool
 from tests.fuzz.mutation import Fuzzer
 
-SHARE = 8000
+SHARE = 5000
 SEED = 20
 
 

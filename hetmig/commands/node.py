@@ -23,8 +23,9 @@ from hetmig.commands.common import (
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
+    from hetmig.node.serve import Settings
 
-__all__ = ["add_parser"]
+__all__ = ["CAPS", "add_parser", "settings_of"]
 
 EXAMPLES = """
 hetmig node
@@ -108,20 +109,33 @@ def _add_caps(parser: argparse.ArgumentParser) -> None:
     )
     for name, (option, kind, metavar, about, default) in CAPS.items():
         group.add_argument(
-            option, dest=name, type=kind, metavar=metavar, help=f"{about} (default: {default})"
+            option,
+            dest=f"cap_{name}",
+            type=kind,
+            metavar=metavar,
+            help=f"{about} (default: {default})",
         )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it until SIGINT or SIGTERM."""
-    from hetmig.node.caps import Caps
-    from hetmig.node.serve import Settings, serve
+    from hetmig.node.serve import serve
 
     level = logging.DEBUG if arguments.verbose else logging.WARNING
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("hetmig").setLevel(level)
-    chosen = {name: getattr(arguments, name) for name in CAPS}
-    settings = Settings(
+    serve(settings_of(arguments), _say_ready)
+    print("stopped")
+    return EXIT_OK
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The node that the options describe."""
+    from hetmig.node.caps import Caps
+    from hetmig.node.serve import Settings
+
+    chosen = {name: getattr(arguments, f"cap_{name}") for name in CAPS}
+    return Settings(
         listen=arguments.listen,
         name=arguments.name,
         keys=arguments.keys,
@@ -131,9 +145,6 @@ def run(arguments: argparse.Namespace) -> int:
         keep_parcels=arguments.keep_parcels,
         caps=Caps(**{name: value for name, value in chosen.items() if value is not None}),
     )
-    serve(settings, _say_ready)
-    print("stopped")
-    return EXIT_OK
 
 
 def _say_ready(node: Node) -> None:

@@ -12,9 +12,10 @@ from dataclasses import fields
 
 import pytest
 
+from hetmig.cli import build_parser
 from hetmig.client import Nodes, Task
 from hetmig.commands.common import byte_count
-from hetmig.commands.node import CAPS
+from hetmig.commands.node import CAPS, settings_of
 from hetmig.errors import (
     HetmigError,
     MessageTooLarge,
@@ -26,6 +27,7 @@ from hetmig.errors import (
 )
 from hetmig.node.caps import SETTINGS, Caps
 from hetmig.node.protocol import LIMITS, limits_of
+from hetmig.node.serve import Settings
 from hetmig.state.manifest import make_manifest
 from tests.node import greedy, programs
 from tests.node.apart import Apart, ask
@@ -103,7 +105,13 @@ def test_a_bomb_in_a_parcel_of_an_authorized_key_hits_its_runner_only(alice: Nod
 
 
 @needs_limits
-@pytest.mark.parametrize("program", [greedy.compute_for_ever, greedy.compute_in_a_coroutine])
+@pytest.mark.parametrize(
+    "program",
+    [
+        greedy.compute_for_ever,
+        pytest.param(greedy.compute_in_a_coroutine, marks=pytest.mark.nightly),
+    ],
+)
 def test_processor_time_that_is_used_up_ends_the_task(
     alice: Nodes, program: Callable[[], None]
 ) -> None:
@@ -115,6 +123,7 @@ def test_processor_time_that_is_used_up_ends_the_task(
 
 
 @needs_limits
+@pytest.mark.nightly
 def test_who_goes_on_all_the_same_is_killed_and_that_is_said(alice: Nodes) -> None:
     with pytest.raises(TaskLost, match=r"was killed by SIG.*1 s of processor.*--cpu-per-task"):
         alice.submit(greedy.compute_whatever_happens).result(TIMEOUT)
@@ -215,6 +224,18 @@ def test_every_cap_has_its_option() -> None:
         assert option == SETTINGS[name]
         if name != "memory_per_task":
             assert kind(shown) == getattr(Caps(), name)
+
+
+def test_options_reach_the_node() -> None:
+    def settings(*options: str) -> Settings:
+        return settings_of(build_parser().parse_args(["node", *options]))
+
+    assert settings().caps == Caps()
+    assert settings("--runners", "7").caps.runners == Caps().runners
+    given = [part for name, (option, *_) in CAPS.items() for part in (option, str(GIVEN[name]))]
+    chosen = settings("--runners", "2", *given)
+    assert chosen.caps == Caps(**GIVEN)
+    assert chosen.spare == 2
 
 
 def test_caps_of_messages_can_be_lowered_only() -> None:
