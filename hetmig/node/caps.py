@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +26,13 @@ SETTINGS = {
 }
 """The option of `hetmig node` for each cap."""
 
+_MOST = 1 << 62
+
 
 def _memory_of_this_machine() -> int:
     """Bytes; 0 if the system does not say."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return max(0, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return 0
 
@@ -59,7 +60,7 @@ class Caps:
 
     def __post_init__(self) -> None:
         for name in SETTINGS:
-            value, most = getattr(self, name), getattr(LIMITS, name, sys.maxsize)
+            value, most = getattr(self, name), getattr(LIMITS, name, _MOST)
             if not 0 <= value <= most:
                 raise HetmigError(f"{SETTINGS[name]} {value}: at most {most} can be set")
 
