@@ -65,14 +65,14 @@ VALUES = st.recursive(
 HEADERS = st.dictionaries(st.sampled_from(["as", *targets._FIELDS]) | st.text(max_size=4), VALUES)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(NEEDED)) | st.text(max_size=5), HEADERS, st.lists(st.binary()))
 def test_messages(kind: str, header: dict[str, Any], payload: list[bytes]) -> None:
     head = kind.encode("utf-8", "surrogatepass"), json.dumps(header).encode()
     check("message", targets.joined(*head, *payload))
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.sampled_from(["manifest", "error", "mailbox"]), st.data())
 def test_texts(name: str, data: st.DataObject) -> None:
     """A known one, a part of which is something else."""
@@ -93,7 +93,7 @@ def indices(values: list[Any]) -> st.SearchStrategy[int]:
     return st.integers(0, len(values) - 1)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(targets.TARGETS)), st.binary(max_size=200))
 def test_bytes(name: str, data: bytes) -> None:
     check(name, data)

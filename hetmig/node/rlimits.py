@@ -7,6 +7,7 @@ QuotaExceeded in the task; one that goes on all the same is killed.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -46,7 +47,7 @@ def limit_time(seconds: int, root: Callable[[], FrameType | None]) -> bool:
             raise _used_up(seconds)
 
     signal.signal(signal.SIGXCPU, used_up)
-    end = int(time.process_time()) + seconds
+    end = math.ceil(time.process_time()) + seconds  # the limit is in whole seconds
     return _limit("RLIMIT_CPU", end, end + _GRACE_SECONDS)
 
 
