@@ -21,9 +21,12 @@ from hetmig.errors import QuotaExceeded
 __all__ = ["explain", "limit_memory", "limit_time", "of_memory"]
 
 _GRACE_SECONDS = 2
-_OURS = os.path.dirname(os.path.abspath(hetmig.__file__)) + os.sep
+_HOME = os.path.dirname(os.path.abspath(hetmig.__file__)) + os.sep
+_OURS = (_HOME,)
+_LIBRARY = (os.path.dirname(os.__file__) + os.sep, "<frozen")
+_LOOPS = (os.path.join(os.path.dirname(os.__file__), "asyncio") + os.sep,)
 _BELOW = tuple(
-    _OURS + os.path.join(*place)
+    _HOME + os.path.join(*place)
     for place in (("node", "asynchronous.py"), ("node", "servant.py"), ("state", "event_loop.py"))
 )
 """What stands below the task's own code and can be left by an exception."""
@@ -71,13 +74,25 @@ def _used_up(seconds: int) -> QuotaExceeded:
 
 
 def _is_in_task(frame: FrameType | None, root: FrameType | None) -> bool:
-    """Whether no code of ours is at work between the task's first frame and this one."""
+    """Whether the task's own code is at work, where an error goes the way of its errors.
+
+    Not in code of ours; and not in an event loop's, where it would be some other task's loss.
+    """
+    while frame is not None and frame is not root and _is_of(frame, _LIBRARY):
+        if _is_of(frame, (*_LOOPS, *_OURS)):  # we may be installed below the library
+            return False
+        frame = frame.f_back
+    if frame is None or (frame is not root and _is_of(frame, _OURS)):
+        return False
     while frame is not None and frame is not root:
-        file = frame.f_code.co_filename
-        if file.startswith(_OURS) and file not in _BELOW:
+        if _is_of(frame, _OURS) and frame.f_code.co_filename not in _BELOW:
             return False
         frame = frame.f_back
     return frame is not None
+
+
+def _is_of(frame: FrameType, place: tuple[str, ...]) -> bool:
+    return frame.f_code.co_filename.startswith(place)
 
 
 def _limit(name: str, soft: int, hard: int) -> bool:

@@ -107,21 +107,21 @@ def test_a_bomb_in_a_parcel_of_an_authorized_key_hits_its_runner_only(alice: Nod
 
 
 @needs_limits
-@pytest.mark.parametrize(
-    "program",
-    [
-        greedy.compute_for_ever,
-        pytest.param(greedy.compute_in_a_coroutine, marks=pytest.mark.nightly),
-    ],
-)
-def test_processor_time_that_is_used_up_ends_the_task(
-    alice: Nodes, program: Callable[[], None]
-) -> None:
+def test_processor_time_that_is_used_up_ends_the_task(alice: Nodes) -> None:
     with pytest.raises(QuotaExceeded) as caught:
-        alice.submit(program).result(TIMEOUT)
+        alice.submit(greedy.compute_for_ever).result(TIMEOUT)
     error = caught.value
     assert error.data["setting"] == "--cpu-per-task"
     assert (error.data["cap"], "1 s" in str(error)) == (1, True)
+
+
+@needs_limits
+@pytest.mark.nightly
+def test_of_a_coroutine_too(alice: Nodes) -> None:
+    """An error within the event loop would be lost there: then it is killed."""
+    for _ in range(5):
+        with pytest.raises((QuotaExceeded, TaskLost), match="--cpu-per-task"):
+            alice.submit(greedy.compute_in_a_coroutine).result(TIMEOUT)
 
 
 @needs_limits
