@@ -296,6 +296,26 @@ class Nodes:
         """
         return self._call(self._connection.drain(node, timeout))
 
+    def authorize(self, public: bytes | str, name: str, rights: str, endpoint: str = "") -> str:
+        """Give a public key rights ("submit,observe") at this node; its name.  Raises Unauthorized.
+
+        For this and the next two our own key needs the right `admin` there.
+        """
+        key = public if isinstance(public, str) else public.decode()
+        header = {"public": key, "name": name, "rights": rights, "endpoint": endpoint}
+        return self._administer(protocol.AUTHORIZE, header)
+
+    def revoke(self, name: str) -> str:
+        """Withdraw what a key was given under this name at this node; the node's name."""
+        return self._administer(protocol.REVOKE, {"name": name})
+
+    def shutdown(self) -> str:
+        """End this node, as SIGTERM does; its name."""
+        return self._administer(protocol.SHUTDOWN, {})
+
+    def _administer(self, kind: str, header: dict[str, Any]) -> str:
+        return str(self._call(self._connection.request(kind, header))["node"])
+
     def close(self) -> None:
         """Close the connection.  Tasks go on; those still awaited here end with HetmigError."""
         if self._closed:

@@ -19,6 +19,7 @@ __all__ = [
     "InMotion",
     "JournalError",
     "MailboxFull",
+    "MessageTooLarge",
     "MigrationRefused",
     "NoCheckpoint",
     "NoSuchObject",
@@ -29,11 +30,13 @@ __all__ = [
     "ParcelError",
     "ParcelTooLarge",
     "ProtocolError",
+    "QuotaExceeded",
     "RemoteTraceback",
     "SourceChanged",
     "TargetUnavailable",
     "TaskFailed",
     "TaskLost",
+    "TooLarge",
     "TruncatedParcel",
     "Unauthorized",
     "UnsupportedFormat",
@@ -166,7 +169,14 @@ class UnsupportedFormat(ParcelError):
     """Not a hetmig parcel, or one of a newer format.  Upgrade hetmig on the receiving side."""
 
 
-class ParcelTooLarge(ParcelError):
+class TooLarge(HetmigError):
+    """Something exceeds a cap of its receiver.  Send less at once, or raise the cap there.
+
+    Where a node's own setting decides, `data` has the `cap`, the `value` and the `setting`.
+    """
+
+
+class ParcelTooLarge(ParcelError, TooLarge):
     """The parcel exceeds a cap of the receiver.  Move less state, or raise the cap there."""
 
 
@@ -190,7 +200,19 @@ class NodeUnreachable(HetmigError):
 
 
 class Unauthorized(HetmigError):
-    """The other side does not know our key.  Add it there with `hetmig keys add`."""
+    """The other side does not know our key, or has not given it the right to do this.
+
+    Add it there with `hetmig keys add`, or give it what `data["missing"]` names with
+    `hetmig keys authorize`.
+    """
+
+
+class QuotaExceeded(HetmigError):
+    """A node gives no more of something than its owner has set: tasks, processes, processor time.
+
+    `data` has the `cap`, the `value` and the `setting`.  Wait until less is in use, use another
+    node, or raise the setting there.
+    """
 
 
 class TaskLost(HetmigError):
@@ -242,3 +264,7 @@ class JournalError(HetmigError):
 
     What a node can't write it does not do: tasks that are to move stay where they are.
     """
+
+
+class MessageTooLarge(ProtocolError, TooLarge):
+    """A message exceeds a cap of its receiver.  Send less at once, or raise the cap there."""

@@ -13,6 +13,7 @@ from hetmig.commands import (
     keys,
     node,
     script,
+    shutdown,
     tasks,
 )
 
@@ -24,6 +25,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     script,
     tasks,
     checkpoints,
+    shutdown,
     check,
     doctor,
     inspect,

@@ -32,6 +32,7 @@ __all__ = [
     "add_command",
     "add_keys_option",
     "add_node_options",
+    "byte_count",
     "console",
     "endpoint",
     "exit_code",
@@ -55,6 +56,7 @@ DEFAULT_NODE = "tcp://127.0.0.1:7717"
 _CONNECT_SECONDS = 5.0
 _LISTENER_SECONDS = 1.5
 _LONGEST_SECONDS = 1e6
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 T = TypeVar("T")
 
@@ -131,6 +133,14 @@ def whole_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of them")
     return int(text)
+
+
+def byte_count(text: str) -> int:
+    """The type of an option which is an amount of bytes: 4096, 512K, 256M, 2G (powers of 1024)."""
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    if not number.isdecimal() or unit not in _UNITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size, such as 4096, 256M or 2G")
+    return int(number) << _UNITS[unit]
 
 
 def seconds(text: str) -> float:

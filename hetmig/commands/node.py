@@ -16,14 +16,17 @@ from hetmig.commands.common import (
     EXIT_OK,
     add_command,
     add_keys_option,
+    byte_count,
     endpoint,
     whole_number,
 )
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
+    from hetmig.node.serve import Settings
+    from hetmig.submitted import place_of
 
-__all__ = ["add_parser"]
+__all__ = ["CAPS", "add_parser", "settings_of"]
 
 EXAMPLES = """
 hetmig node
@@ -31,6 +34,37 @@ hetmig node --name second --listen tcp://127.0.0.1:0 --join tcp://127.0.0.1:7717
 hetmig node --name arm-box --listen tcp://0.0.0.0:7717 --advertise tcp://arm-box:7717 \\
             --keys ~/.config/hetmig/keys
 """
+
+CAPS: dict[str, tuple[str, Any, str, str, str]] = {
+    "memory_per_task": (
+        "--memory-per-task",
+        byte_count,
+        "SIZE",
+        "memory of one task; 0 is no cap",
+        "the memory of this machine",
+    ),
+    "cpu_per_task": (
+        "--cpu-per-task",
+        whole_number,
+        "SECONDS",
+        "processor time of one task on this node; 0 is no cap",
+        "0",
+    ),
+    "runners": ("--max-runners", whole_number, "N", "tasks that run at once", "500"),
+    "tasks_per_key": (
+        "--max-tasks-per-key",
+        whole_number,
+        "N",
+        "living tasks and actors of one key",
+        "1000",
+    ),
+    "total": ("--max-total", byte_count, "SIZE", "of a message, and so of a task that moves", "2G"),
+    "frame": ("--max-frame", byte_count, "SIZE", "of one frame, such as a large array", "1G"),
+    "frames": ("--max-frames", whole_number, "N", "frames of one message", "4096"),
+    "header": ("--max-header", byte_count, "SIZE", "of the JSON at its head", "16M"),
+    "depth": ("--max-depth", whole_number, "N", "levels of that JSON", "100"),
+}
+"""For each of the node's caps its option, type, metavar, meaning and default, in words."""
 
 
 def add_parser(commands: Any) -> None:
@@ -73,17 +107,42 @@ def add_parser(commands: Any) -> None:
         help="where checkpoints are kept (default: in this user's directory for such data)",
     )
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
+    _add_caps(parser)
+
+
+def _add_caps(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "caps", "What the node takes and gives at most. Sizes may have a unit: 512K, 256M, 2G."
+    )
+    for name, (option, kind, metavar, about, default) in CAPS.items():
+        group.add_argument(
+            option,
+            dest=f"cap_{name}",
+            type=kind,
+            metavar=metavar,
+            help=f"{about} (default: {default})",
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it until SIGINT or SIGTERM."""
-    from hetmig.node.serve import Settings, serve
-    from hetmig.submitted import place_of
+    from hetmig.node.serve import serve
 
     level = logging.DEBUG if arguments.verbose else logging.WARNING
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("hetmig").setLevel(level)
-    settings = Settings(
+    serve(settings_of(arguments), _say_ready)
+    print("stopped")
+    return EXIT_OK
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The node that the options describe."""
+    from hetmig.node.caps import Caps
+    from hetmig.node.serve import Settings
+
+    chosen = {name: getattr(arguments, f"cap_{name}") for name in CAPS}
+    return Settings(
         listen=arguments.listen,
         name=arguments.name,
         keys=arguments.keys,
@@ -92,10 +151,8 @@ def run(arguments: argparse.Namespace) -> int:
         spare=arguments.runners,
         keep_parcels=arguments.keep_parcels,
         checkpoints=arguments.checkpoints and place_of(arguments.checkpoints),
+        caps=Caps(**{name: value for name, value in chosen.items() if value is not None}),
     )
-    serve(settings, _say_ready)
-    print("stopped")
-    return EXIT_OK
 
 
 def _say_ready(node: Node) -> None:

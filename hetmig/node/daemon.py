@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from hetmig.errors import (
     NotMigratable,
     ProtocolError,
     TaskLost,
-    Unauthorized,
 )
-from hetmig.node import orphans, protocol, remote, sockets, submission
+from hetmig.node import administration, orphans, protocol, remote, rights, sockets, submission
+from hetmig.node.caps import Caps
 from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
@@ -35,6 +36,7 @@ from hetmig.node.journal import Journal
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
 from hetmig.node.link import Link
 from hetmig.node.moves import Moves
+from hetmig.node.partners import Partners
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.services import Answer
@@ -73,22 +75,27 @@ class Node:
         explicit_keys: bool = False,
         state: Path | None = None,
         sturdy: bool = False,
+        caps: Caps | None = None,
     ) -> Node:
         """Listen at the endpoint, warm up a runner, and go on with what the journal knows.
 
         `command` starts the Python of the runners (default: this one), `spare` of them are kept
         warm; `advertise` is the endpoint told to others, where it is not the one listened at;
-        `state` is the journal's directory, None for a node that forgets all when it ends.
+        `state` is the journal's directory, None for a node that forgets all when it ends;
+        `caps` are what it gives at most.
         Raises HetmigError for an endpoint beyond this machine without explicitly chosen keys.
         """
         _check(listen, advertise, explicit_keys)
+        caps = caps or Caps()
         journal = Journal(state)
         orphans.end(journal.directory)
         context = zmq.asyncio.Context()
         gatekeeper = sockets.Gatekeeper(context)
         gatekeeper.admit(DOMAIN, keyring.is_authorized)
         try:
-            door, endpoint = sockets.make_door(context, keyring.identity, DOMAIN, listen)
+            door, endpoint = sockets.make_door(
+                context, keyring.identity, DOMAIN, listen, largest=caps.frame
+            )
         except HetmigError:
             await gatekeeper.close()
             context.destroy(linger=0)
@@ -100,7 +107,7 @@ class Node:
         }
         command = command or [sys.executable]
         about = {"node": name, "sturdy": sturdy, "locks": orphans.directory(journal.directory)}
-        pool = Pool(context, gatekeeper, command=command, spare=spare, about=about)
+        pool = Pool(context, gatekeeper, command=command, spare=spare, about=about, caps=caps)
         node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint
         node._recover()
@@ -119,6 +126,7 @@ class Node:
         self.here = here
         self.pool = pool
         self.journal = journal
+        self.caps = pool.caps
         self.home = Home(journal)
         self.directory = Directory(context, keyring, here, self._note_of_peer)
         self.listens_on = here["endpoint"]
@@ -129,8 +137,9 @@ class Node:
         self.shelves = Shelves()
         self.moves = Moves(self)
         self.checkpoints = Checkpoints(self, keyring.directory)
+        self.partners = Partners()
         self._context = context
-        self._keyring = keyring
+        self.keyring = keyring
         self._gatekeeper = gatekeeper
         self._door = door
         self._sessions: dict[bytes, bytes] = {}
@@ -176,7 +185,9 @@ class Node:
         """A connection to a destination which said that it takes the task."""
         if self.directory.is_here(target):
             raise AlreadyThere(f"the task is on {self.here['name']} already")
-        return await self.moves.prepare(target, task, timeout)
+        link, welcome = await self.moves.prepare(target, task, timeout)
+        self.partners.chosen(task, link.server_key)
+        return link, welcome
 
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""
@@ -221,7 +232,7 @@ class Node:
 
     def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
         """A way to send notes to the node at that place, if it has this key."""
-        if want(place, "key", str).encode() != key or not self._keyring.is_authorized(key):
+        if want(place, "key", str).encode() != key or not self.keyring.is_node(key):
             return None
         return self.directory.link(certificate_of(place)).post
 
@@ -240,7 +251,7 @@ class Node:
             frames: Any = await self._door.recv_multipart(copy=False)
             try:
                 self._dispatch(frames)
-            except (ProtocolError, Unauthorized) as error:
+            except HetmigError as error:
                 number = error.data.get("request", 0)
                 header = {"re": number, "error": protocol.describe_error(error)}
                 self._send(frames[0].bytes, protocol.ERROR, header)
@@ -248,16 +259,20 @@ class Node:
                 _log.exception("a message could not be handled")
 
     def _dispatch(self, frames: list[zmq.Frame]) -> None:
-        message = protocol.decode(frames[1:])
+        message = protocol.decode(frames[1:], self.caps.message)
         message.route, message.user = frames[0].bytes, str(frames[1].get("User-Id")).encode()
-        if not self._keyring.is_authorized(message.user):  # any more: its connection is older
-            number = want(message.header, "id", int, 0)
-            raise Unauthorized("your key is no longer authorized here", request=number)
+        number = want(message.header, "id", int, 0)
+        try:
+            rights.admit(message, self.keyring)
+        except HetmigError as error:
+            error.data["request"] = number
+            if not self.keyring.is_authorized(message.user):
+                self._sessions.pop(message.user, None)  # what it has recorded is worth nothing
+            raise
         if message.kind in _NOTES:
             route = message.route  # and not the message, whose payload may be large
             self._note(message, lambda kind, header: self._send(route, kind, header))
         else:
-            number = want(message.header, "id", int, 0)
             task = asyncio.create_task(self._answer(message, number))
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
@@ -266,8 +281,9 @@ class Node:
         try:
             handler = _HANDLERS.get(message.kind)
             if handler is None:
-                raise ProtocolError(f"this node does not understand {message.kind!r}")
+                raise ProtocolError(f"{message.kind!r} is no request")
             header, payload = await handler(self, message)
+            rights.admit(message, self.keyring)  # the key may have been withdrawn meanwhile
             self._send(message.route, protocol.REPLY, {**header, "re": number}, payload)
         except HetmigError as error:
             answer = {"re": number, "error": protocol.describe_error(error)}
@@ -284,6 +300,12 @@ class Node:
 
     def _note_of_peer(self, message: Message, link: Link) -> None:
         """Something unasked from a node that we connected to."""
+        message.user = link.server_key
+        try:
+            rights.admit(message, self.keyring)
+        except HetmigError as error:
+            _log.warning("from %s: %s", link.endpoint, error)
+            return
         if message.kind == protocol.ACK:
             key = want(message.header, "report", str)
             self.directory.outbox({"endpoint": link.endpoint, "key": link.server_key.decode()}) \
@@ -291,11 +313,11 @@ class Node:
             self.journal.posted(link.endpoint, key)
             self._syncing.soon()
         elif message.kind in _NOTES:
-            message.user = link.server_key
             self._note(message, link.post)
 
     def _note(self, message: Message, answer: Callable[[str, dict[str, Any]], None]) -> None:
         """A note of a handoff.  A task never heard of may be offered, and nothing else."""
+        self.partners.check(message)
         task = want(message.header, "task", str)
         hosted = self.tasks.get(task) or Hosted(self, task)
         if message.kind == Note.OFFER.value:
@@ -315,6 +337,7 @@ class Node:
         if want(message.header, "protocol", int) != protocol.VERSION:
             raise ProtocolError("the other side speaks another version of the protocol")
         if want(message.header, "role", str) == "node":
+            rights.require_node(message.caller)
             # Whose key it is was proved; what it claims besides is only where it listens.
             self.directory.learn({**message.header, "key": message.user.decode()})
         return {
@@ -324,6 +347,7 @@ class Node:
             "nodes": list(self.directory.places.values()),
             "durable": self.journal.is_durable,
             "session": self.session(message.user).hex(),
+            "caps": asdict(self.caps.message),
         }, ()
 
     async def _reserve(self, message: Message) -> Reply:
@@ -338,6 +362,16 @@ class Node:
         session, memory = self.session(message.user).hex(), self.journal.memory
         return {**self.here, "python": this_python(), "session": session, "memory": memory}, ()
 
+    def about_task(self, task: str) -> dict[str, Any] | None:
+        """The record of a task that is known here, whose owner it names."""
+        hosted, record = self.tasks.get(task), self.home.records.get(task)
+        return record.about if record is not None else (hosted and hosted.about) or None
+
+    def require_control(self, message: Message, task: str) -> None:
+        """Raise Unauthorized if a task is known here, and not the sender's to control."""
+        if (about := self.about_task(task)) is not None:
+            rights.require_control(message.kind, message.caller, about)
+
     def forget_old_tasks(self) -> None:
         """Of those that left or ended, only so many are remembered: to tell old notes from new."""
         old = [task for task, hosted in self.tasks.items() if not hosted.is_known]
@@ -348,21 +382,30 @@ class Node:
 
     async def _follow(self, message: Message) -> Reply:
         record = self.home.find(want(message.header, "task", str))
+        rights.require_control(message.kind, message.caller, record.about)
         after, version = want(message.header, "after", int), want(message.header, "version", int)
-        if want(message.header, "owner", bool, False):
+        if want(message.header, "owner", bool, False) and message.caller.owns(record.about):
             self.home.seen(record, after)
         seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
         await record.news(after, version, seconds)
         header, payload = record.told(after, self.session(message.user))
         # With each answer: the client may not have noticed that this is another process now.
-        return {**header, "session": self.session(message.user).hex()}, payload
+        header["session"] = self.session(message.user).hex()
+        if message.caller.may_control(record.about):
+            return header, payload
+        return rights.without_result(header, payload)
 
     async def _list_tasks(self, message: Message) -> Reply:
-        tasks = [record.summary() for record in self.home.records.values()]
+        tasks = [
+            record.summary()
+            for record in self.home.records.values()
+            if message.caller.may_see(record.about)
+        ]
         guests = [
             summary(hosted, self.here)
             for hosted in self.tasks.values()
             if hosted.is_here and hosted.id not in self.home.records
+            if message.caller.may_see(hosted.about)
         ]
         return {"tasks": tasks + guests}, ()
 
@@ -383,19 +426,23 @@ class Node:
         task, target = want(message.header, "task", str), want(message.header, "to", str)
         timeout = want(message.header, "timeout", float)
         by = want(message.header, "by", str, "client")
+        self.require_control(message, task)
         return {"hop": await self.moves.move(task, target, timeout, by)}, ()
 
     async def _cancel(self, message: Message) -> Reply:
-        await self.moves.cancel(want(message.header, "task", str))
+        task = want(message.header, "task", str)
+        self.require_control(message, task)
+        await self.moves.cancel(task)
         return {}, ()
 
     async def _checkpoint(self, message: Message) -> Reply:
+        self.require_control(message, want(message.header, "task", str))
         return {"checkpoint": await self.moves.checkpoint(message.header)}, ()
 
     async def _drain(self, message: Message) -> Reply:
         node = want(message.header, "node", str, self.here["name"])
         timeout = want(message.header, "timeout", float)
-        return {"report": await self.moves.drain(node, timeout)}, ()
+        return {"report": await self.moves.drain(node, timeout, message.caller.key)}, ()
 
     async def _report(self, message: Message) -> Reply:
         key = message.header.get("report")
@@ -439,4 +486,5 @@ _HANDLERS: dict[str, Handler] = {
     protocol.DRAIN: Node._drain,
     protocol.REPORT: Node._report,
     **remote.HANDLERS,
+    **administration.HANDLERS,
 }

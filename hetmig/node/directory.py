@@ -10,9 +10,10 @@ from typing import Any
 
 import zmq.asyncio
 
-from hetmig.errors import HetmigError, NodeUnreachable
+from hetmig.errors import HetmigError, NodeUnreachable, Unauthorized
 from hetmig.node import protocol
 from hetmig.node.background import spawn
+from hetmig.node.caller import RUN
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
 from hetmig.node.protocol import Buffer, Message, want
@@ -45,7 +46,7 @@ class Directory:
         """Remember a place, if its key is authorised."""
         name, endpoint = want(place, "name", str), want(place, "endpoint", str)
         key = want(place, "key", str)
-        if name != self.here["name"] and self._keyring.is_authorized(key.encode()):
+        if name != self.here["name"] and self._keyring.is_node(key.encode("ascii", "replace")):
             self.places[name] = {"name": name, "endpoint": endpoint, "key": key}
 
     def others(self) -> list[str]:
@@ -94,13 +95,26 @@ class Directory:
             self._links[certificate.endpoint] = link
         return link
 
+    def require_node(self, link: Link) -> None:
+        """Raise Unauthorized if a node may not have tasks of ours."""
+        if not self._keyring.is_node(link.server_key):
+            key = link.server_key.decode()
+            raise Unauthorized(
+                f"{link.name or link.endpoint} may not run tasks of {self.here['name']}, where its "
+                f"key lacks the right {RUN!r}: `hetmig keys authorize --rights run -- '{key}'`",
+                missing=RUN,
+            )
+
     def outbox(self, place: dict[str, Any]) -> Outbox:
         """Where to put reports for the home node at that place."""
-        endpoint = want(place, "endpoint", str)
+        endpoint, key = want(place, "endpoint", str), z85_key(want(place, "key", str))
+        if not self._keyring.is_node(key):  # any more, perhaps
+            raise Unauthorized(
+                f"the home node {endpoint} has a key that is not authorized here as a node: "
+                f"`hetmig keys authorize --rights run -- '{key.decode()}'` gives it that right",
+                missing=RUN,
+            )
         if endpoint not in self._outboxes:
-            key = z85_key(want(place, "key", str))
-            if not self._keyring.is_authorized(key):
-                raise HetmigError(f"the home node {endpoint} has a key that is not authorized here")
             self._outboxes[endpoint] = Outbox(self.link(Certificate(key, endpoint=endpoint)))
         return self._outboxes[endpoint]
 

@@ -42,6 +42,7 @@ class LocalNode:
         checkpoints: str = "",
         state: str | None = None,
         *,
+        caps: Mapping[str, int] | None = None,
         sturdy: bool = False,
         inherit: Sequence[int] = (),
     ) -> None:
@@ -60,6 +61,7 @@ class LocalNode:
             "state": state,
             "checkpoints": checkpoints,
             "sturdy": sturdy,
+            "caps": dict(caps or {}),
         }
         self.start()
 
@@ -158,6 +160,7 @@ class LocalNodes:
     `python` gives the interpreter of each node: None for this one, or the path of another Python,
     which may be a wrapper that emulates a foreign CPU.  It needs pyzmq, cloudpickle, dill and
     bytecode; hetmig itself is put on its path.  `path` is prepended to each node's `sys.path`.
+    `caps` are those of each node, by the names that `hetmig.node.caps.Caps` has for them.
     `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at.
     `checkpoints` is where they keep their checkpoints; if not given, a directory of theirs which
     goes with them.  `state` is a directory for the nodes' journals: then a node that was killed
@@ -175,10 +178,12 @@ class LocalNodes:
         keep_parcels: str | os.PathLike[str] | None = None,
         checkpoints: str | os.PathLike[str] | None = None,
         state: str | os.PathLike[str] | None = None,
+        caps: Mapping[str, int] | None = None,
     ) -> None:
         self._checkpoints = checkpoints
         self._state = None if state is None else os.path.abspath(state)
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
+        self._caps = caps
         self._pythons = [*python, *[None] * n][: max(n, len(python))]
         self._names = [*names, *"abcdefghijklmnopqrstuvwxyz"[len(names) :]]
         self._path = list(path)
@@ -240,7 +245,16 @@ class LocalNodes:
         for name, python in zip(self._names, self._pythons, strict=False):
             command = [python or sys.executable]
             state = None if self._state is None else os.path.join(self._state, name)
-            node = LocalNode(name, command, path, self.keys, self._keep_parcels, checkpoints, state)
+            node = LocalNode(
+                name,
+                command,
+                path,
+                self.keys,
+                self._keep_parcels,
+                checkpoints,
+                state,
+                caps=self._caps,
+            )
             self.nodes.append(node)
         for node in self.nodes:
             node.wait_until_ready()

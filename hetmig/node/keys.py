@@ -4,12 +4,17 @@ A key directory looks like this; every file is a certificate in ZeroMQ's own tex
 
     self.key            our public key, to be copied to others
     self.key_secret     our secret key, readable by its owner only
-    authorized/*.key    public keys of those who may connect to us, with their name and endpoint
+    next.key_secret     while our key is being exchanged: the next one
+    authorized/*.key    public keys of those who may connect to us, with name, endpoint and rights
+
+A file of `authorized` that does not say which rights it gives, gives all of them.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
+import logging
 import os
 import re
 import socket
@@ -22,6 +27,7 @@ import zmq
 from zmq.utils import z85
 
 from hetmig.errors import HetmigError, NodeUnreachable
+from hetmig.node.caller import ALL, RUN, parse_rights
 
 __all__ = [
     "Certificate",
@@ -33,8 +39,10 @@ __all__ = [
     "is_loopback",
 ]
 
+_log = logging.getLogger("hetmig")
 _PAIR = re.compile(r'^\s*([a-z-]+)\s*=\s*"([^"\r\n]*)"\s*$', re.MULTILINE)
 _ENDPOINT = re.compile(r"tcp://(?:\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):(\d{1,5}|\*)")
+_NEXT, _PREVIOUS = "self.next", "self.previous"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -63,6 +71,8 @@ class Certificate:
     public: bytes
     name: str = ""
     endpoint: str = ""
+    rights: frozenset[str] = ALL
+    """What its owner may do here; see `hetmig.node.rights`."""
 
 
 def default_directory() -> Path:
@@ -138,9 +148,7 @@ class Keyring:
             if directory is not None:
                 raise HetmigError(f"no keys in {path}: make them with `hetmig keys init {path}`")
             return cls.create(path)
-        pairs = _read(path / "self.key_secret")
-        identity = Identity(_key(pairs, "public-key"), _key(pairs, "secret-key"))
-        return cls(path, identity)
+        return cls(path, _identity(path / "self.key_secret"))
 
     @classmethod
     def create(cls, directory: str | os.PathLike[str]) -> Keyring:
@@ -150,14 +158,10 @@ class Keyring:
         authorized.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
         identity = Identity.generate()
-        secret = _text({}, {"public-key": identity.public, "secret-key": identity.secret})
         try:
-            # O_EXCL decides between two first uses at once; the loser takes the winner's keys.
-            handle = os.open(path / "self.key_secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+            _write_secret(path / "self.key_secret", identity)
+        except FileExistsError:  # two first uses at once: the loser takes the winner's keys
             return cls.open(path)
-        with os.fdopen(handle, "w") as file:
-            file.write(secret)
         (path / "self.key").write_text(_text({}, {"public-key": identity.public}))
         return cls(path, identity)
 
@@ -167,24 +171,44 @@ class Keyring:
         A key may be there under several names, each with an endpoint of its own.
         """
         folder = self.directory / "authorized"
-        files = sorted(folder.glob("*.key"))
-        stamp = [(file.name, file.stat().st_mtime_ns) for file in files]
+        files = {file: _stamp(file) for file in sorted(folder.glob("*.key"))}
+        stamp = {file: stamp for file, stamp in files.items() if stamp is not None}
         if stamp != self._stamp:
-            self._entries = [Certificate(self.identity.public), *map(read_certificate, files)]
+            found = (_authorization(file) for file in stamp)
+            self._entries = [
+                Certificate(self.identity.public),
+                *(certificate for certificate in found if certificate is not None),
+            ]
             self._stamp = stamp
         return self._entries
 
     def is_authorized(self, public: bytes) -> bool:
         """Whether the owner of this public key may connect to us."""
-        return any(entry.public == public for entry in self.entries())
+        return bool(self.rights(public))
 
-    def add(self, public: bytes | str, name: str, endpoint: str = "") -> Path:
+    def rights(self, public: bytes) -> frozenset[str]:
+        """What the owner of this public key may do here: the rights under all its names."""
+        given = [entry.rights for entry in self.entries() if entry.public == public]
+        return frozenset().union(*given)
+
+    def is_node(self, public: bytes) -> bool:
+        """Whether tasks may come from, and go to, a node that has this key."""
+        return RUN in self.rights(public)
+
+    def add(
+        self,
+        public: bytes | str,
+        name: str,
+        endpoint: str = "",
+        rights: frozenset[str] = ALL,
+    ) -> Path:
         """Authorise a public key under a name; `endpoint` says where its node listens."""
         _check_name(name)
         public = z85_key(public)
         file = self.directory / "authorized" / f"{name}.key"
         file.parent.mkdir(parents=True, exist_ok=True)
-        text = _text({"name": name, "endpoint": endpoint}, {"public-key": public})
+        about = {"name": name, "endpoint": endpoint, "rights": ",".join(sorted(rights))}
+        text = _text(about, {"public-key": public})
         partial = file.with_suffix(".tmp")
         partial.write_text(text)
         partial.replace(file)
@@ -198,9 +222,46 @@ class Keyring:
         file.unlink()
 
     def export(self, name: str, endpoint: str = "") -> str:
-        """The text of our public certificate, for `hetmig keys add` on another machine."""
+        """The text of our public certificate, for `hetmig keys add` on another machine.
+
+        In the middle of a rotation it is that of the next identity.
+        """
         _check_name(name)
-        return _text({"name": name, "endpoint": endpoint}, {"public-key": self.identity.public})
+        public = (self.next_identity() or self.identity).public
+        return _text({"name": name, "endpoint": endpoint}, {"public-key": public})
+
+    # Rotation ---------------------------------------------------------------------------------
+
+    def next_identity(self) -> Identity | None:
+        """The identity that `prepare_rotation` has made, if it is not in use yet."""
+        file = self.directory / "next.key_secret"
+        return _identity(file) if file.exists() else None
+
+    def prepare_rotation(self) -> Identity:
+        """Make the next identity, or find the one made before; both are authorised from here on."""
+        identity = self.next_identity()
+        if identity is None:
+            identity = Identity.generate()
+            _write_secret(self.directory / "next.key_secret", identity)
+        self.add(identity.public, _NEXT)
+        return identity
+
+    def finish_rotation(self) -> Identity:
+        """Let the next identity take the place of ours, which stays authorised as `self.previous`.
+
+        Raises HetmigError if there is none.
+        """
+        identity = self.next_identity()
+        if identity is None:
+            raise HetmigError(
+                f"no next key in {self.directory}: begin with `hetmig keys rotate --begin`"
+            )
+        self.add(self.identity.public, _PREVIOUS)
+        os.replace(self.directory / "next.key_secret", self.directory / "self.key_secret")
+        (self.directory / "self.key").write_text(_text({}, {"public-key": identity.public}))
+        self.remove(_NEXT)
+        self.identity, self._stamp = identity, None
+        return identity
 
     def find(self, target: str) -> Certificate:
         """The certificate of a node given by name or endpoint.
@@ -232,6 +293,40 @@ def read_certificate(file: str | os.PathLike[str]) -> Certificate:
         )
     name, endpoint = pairs.get("name", ""), pairs.get("endpoint", "")
     return Certificate(_key(pairs, "public-key"), name, endpoint)
+
+
+def _identity(file: Path) -> Identity:
+    """The key pair in a secret file."""
+    pairs = _read(file)
+    return Identity(_key(pairs, "public-key"), _key(pairs, "secret-key"))
+
+
+def _write_secret(path: Path, identity: Identity) -> None:
+    """Readable by its owner only, from the beginning.  Raises FileExistsError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(_text({}, {"public-key": identity.public, "secret-key": identity.secret}))
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """What changes when the file does; None if it is gone."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:  # withdrawn in this very moment
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _authorization(file: Path) -> Certificate | None:
+    """What one file authorises: nothing, if it is not in order; the others count all the same."""
+    try:
+        pairs = _read(file)
+        certificate = read_certificate(file)
+        rights = parse_rights(pairs["rights"]) if "rights" in pairs else ALL
+    except HetmigError as error:
+        _log.error("%s authorizes nobody: %s", file, error)
+        return None
+    return dataclasses.replace(certificate, rights=rights)
 
 
 def _check_name(name: str) -> None:

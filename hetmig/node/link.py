@@ -43,6 +43,7 @@ class Link:
         self.name = certificate.name
         self.peer: dict[str, Any] = {}
         """What the node said of itself in its WELCOME; empty before."""
+        self._limits = protocol.LIMITS
         self._on_note = on_note
         self._numbers = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Message]] = {}
@@ -53,8 +54,8 @@ class Link:
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
-        """Send a note."""
-        sockets.post(self._socket, protocol.encode(kind, header, payload))
+        """Send a note.  Raises MessageTooLarge for what the node has said that it does not take."""
+        sockets.post(self._socket, protocol.encode(kind, header, payload, self._limits))
 
     async def request(
         self,
@@ -90,6 +91,7 @@ class Link:
         answer = await self.request(protocol.HELLO, header, timeout=timeout)
         self.peer = answer.header
         self.name = str(answer.header.get("name", self.name))
+        self._limits = protocol.limits_of(answer.header.get("caps"))
         return self.peer
 
     async def close(self) -> None:

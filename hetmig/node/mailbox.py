@@ -195,6 +195,8 @@ class Mailbox:
             nonlocal position
             frames: list[Buffer] = []
             for length in lengths:
+                if length < 0:
+                    raise ValueError("a length below zero")
                 frames.append(view[position : position + length])
                 position += length
             return frames
@@ -208,7 +210,7 @@ class Mailbox:
                     known.early[int(n)] = Call(str(name), int(n), dict(header), cut(lengths))
                 for n, header, lengths in answers:
                     known.answers[int(n)] = Answer(dict(header), cut(lengths))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(f"the actor's mailbox is not readable: {error}") from None
         if position != view.nbytes:
             raise ProtocolError("the actor's mailbox does not have the bytes it states")

@@ -18,6 +18,7 @@ from hetmig.errors import (
     TaskLost,
 )
 from hetmig.node import protocol
+from hetmig.node.caller import owner_of
 from hetmig.node.described import needs
 from hetmig.node.hosted import Hosted
 from hetmig.node.keys import is_loopback
@@ -52,6 +53,7 @@ class Moves:
         """
         node = self._node
         link = await node.directory.reach(target, node.about(), timeout)
+        node.directory.require_node(link)
         request = {"task": task, "home": node.tasks[task].about["home"]}
         request.update(needs(node.tasks[task]))
         seconds = max(timeout, _RESERVE_SECONDS)
@@ -122,11 +124,11 @@ class Moves:
             stop=protocol.want(header, "stop", bool, False),
         )
 
-    async def drain(self, node: str, timeout: float) -> list[dict[str, Any]]:
+    async def drain(self, node: str, timeout: float, user: str = "") -> list[dict[str, Any]]:
         """Take no more tasks and move those that are here to others; where each went."""
         if not self._node.directory.is_here(node):
             link = await self._node.directory.reach(node, self._node.about())
-            header = {"timeout": timeout}
+            header = {"timeout": timeout, "as": user}
             answer = await link.request(protocol.DRAIN, header, timeout=timeout + _GRACE_SECONDS)
             report: list[dict[str, Any]] = answer.header["report"]
             return report
@@ -204,6 +206,8 @@ class Moves:
             raise InMotion("the task is between two nodes just now")
         self._node.directory.learn(place)
         link = await self._node.directory.reach(place["endpoint"], self._node.about())
+        # Who asked us may do this: that was seen here.
+        header = {**header, "as": owner_of(self._node.about_task(task) or {}) or ""}
         return (await link.request(kind, header, timeout=timeout)).header
 
     def _place_of(self, task: str) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from typing import Any
 import zmq.asyncio
 
 from hetmig.errors import HetmigError, ProtocolError
-from hetmig.node import protocol, sockets
+from hetmig.node import protocol, rlimits, sockets
 from hetmig.node.background import spawn
+from hetmig.node.caps import Caps
 from hetmig.node.keys import Identity
 from hetmig.node.protocol import Buffer, Message
 
@@ -60,6 +61,9 @@ class Runner:
         self.on_message: Callable[[Message], None] | None = None
         self._route: bytes | None = None
         self._sent = 0
+        self._is_killed = False
+        self.is_leaving = False
+        """Whether its task has ended or left, so that it will end as well."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str], config: dict[str, Any]) -> None:
@@ -82,12 +86,15 @@ class Runner:
         if code >= 0:
             return f"exited with code {code}"
         try:
-            return f"was killed by {signal.Signals(-code).name}"
+            how = f"was killed by {signal.Signals(-code).name}"
         except ValueError:
-            return f"was killed by signal {-code}"
+            how = f"was killed by signal {-code}"
+        return how if self._is_killed else rlimits.explain(how, code, self._pool.caps.of_runner)
 
     def send(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
         """Send it a message; without effect once it is gone."""
+        if kind in (protocol.BYE, protocol.GONE):
+            self.is_leaving = True
         if self._route is not None:
             self._sent += 1
             self._pool.send(self._route, kind, header, payload)
@@ -109,6 +116,7 @@ class Runner:
 
     def kill(self) -> None:
         """End it at once."""
+        self._is_killed = self.is_leaving = True
         if self._process is not None and not self.exited.done():
             self._process.kill()
             if self._process.stdin is not None:
@@ -139,10 +147,12 @@ class Pool:
         command: Sequence[str],
         spare: int,
         about: dict[str, Any],
+        caps: Caps | None = None,
     ) -> None:
         self._command = list(command)
         self._spare = spare
         self._about = about
+        self.caps = Caps() if caps is None else caps
         self._numbers = itertools.count(1)
         self._identity = Identity.generate()
         self._runners: dict[bytes, Runner] = {}
@@ -160,9 +170,16 @@ class Pool:
         self.replenish()
 
     async def take(self) -> Runner:
-        """A ready runner, warm if there is one.  Raises HetmigError if it does not start."""
+        """A ready runner, warm if there is one.
+
+        Raises QuotaExceeded if there are too many, HetmigError if it does not start.
+        """
         if self._closed:
             raise HetmigError("the node is shutting down")
+        waiting = sum(not future.done() for future in self._waiting)
+        busy = sum(not runner.is_leaving for runner in self._runners.values())
+        free = len(self._warm) + len(self._starting)
+        self.caps.require_runner(busy - free + waiting)
         if self._warm:
             asyncio.get_running_loop().call_later(_REPLENISH_SECONDS, self.replenish)
             return self._warm.popleft()
@@ -222,6 +239,7 @@ class Pool:
             "secret": runner.identity.secret.decode(),
             "path": [entry for entry in sys.path if entry],
             "executable": shutil.which(self._command[0]) or self._command[0],
+            "caps": self.caps.of_runner,
             **self._about,
         }
         try:

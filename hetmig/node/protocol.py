@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 import zmq
 
 from hetmig import errors
-from hetmig.errors import FrameAddress, HetmigError, NotMigratable, ProtocolError
+from hetmig.errors import (
+    FrameAddress,
+    HetmigError,
+    MessageTooLarge,
+    NotMigratable,
+    ProtocolError,
+)
+from hetmig.node.caller import Caller
+from hetmig.state.json_text import DEPTH, read_json
 
 __all__ = ["Buffer", "Limits", "Message", "decode", "describe_error", "encode", "rebuild_error"]
 
@@ -38,6 +46,10 @@ CANCEL = "cancel"
 CHECKPOINT = "checkpoint"
 """Keep a copy of a task; from a runner: as soon as its task can be captured."""
 DRAIN = "drain"
+SHUTDOWN = "shutdown"
+AUTHORIZE = "authorize"
+"""Give a key rights here, as `hetmig keys authorize` does on the node's own machine."""
+REVOKE = "revoke"
 REPLY = "reply"
 ERROR = "error"
 RESERVE = "reserve"
@@ -84,15 +96,22 @@ BYE = "bye"
 
 @dataclass(frozen=True)
 class Limits:
-    """Caps on what one message may hold: `frames` in number, the others in bytes."""
+    """Caps on what one message may hold."""
 
     frames: int = 4096
+    """Frames, in number."""
     header: int = 16 << 20
+    """Bytes of the header's JSON text."""
     frame: int = 1 << 30
+    """Bytes of one frame."""
     total: int = 2 << 30
+    """Bytes of all frames together."""
+    depth: int = DEPTH
+    """Arrays and objects within each other in the header."""
 
 
 LIMITS = Limits()
+_CAPS = tuple(item.name for item in fields(Limits))
 _PLAIN = (str, int, type(None))
 _TEXT = 1 << 16
 """Characters of an error's message that are handed on; it may quote what a program made."""
@@ -107,12 +126,24 @@ class Message:
     payload: list[Buffer] = field(default_factory=list)
     user: bytes = b""
     route: bytes = b""
+    caller: Caller = field(default_factory=Caller)
+    """Who asks, and with which rights; a node finds it out before anything else."""
 
 
-def encode(kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> list[Buffer]:
+def limits_of(described: Any) -> Limits:
+    """The caps that another node has told, as far as they are lower than our own."""
+    told = described if isinstance(described, dict) else {}
+    lower = {name: told[name] for name in _CAPS if type(told.get(name)) is int}
+    return Limits(**{name: min(value, getattr(LIMITS, name)) for name, value in lower.items()})
+
+
+def encode(
+    kind: str, header: dict[str, Any], payload: Sequence[Buffer] = (), limits: Limits = LIMITS
+) -> list[Buffer]:
     """The frames of a message.  Raises ProtocolError for one that no receiver would take."""
     frames: list[Buffer] = [kind.encode("ascii"), json.dumps(header).encode(), *payload]
-    check_limits([len(frame) for frame in frames[:2]] + [_nbytes(frame) for frame in payload])
+    sizes = [len(frame) for frame in frames[:2]] + [_nbytes(frame) for frame in payload]
+    check_limits(sizes, limits)
     return frames
 
 
@@ -121,17 +152,30 @@ def _nbytes(frame: Buffer) -> int:
 
 
 def check_limits(sizes: Sequence[int], limits: Limits = LIMITS) -> None:
-    """Whether frames of these sizes (bytes) may be a message.  Raises ProtocolError."""
-    if not 2 <= len(sizes) <= limits.frames:
-        raise ProtocolError(f"a message of {len(sizes)} frames; {limits.frames} are allowed")
+    """Whether frames of these sizes (bytes) may be a message.
+
+    Raises ProtocolError, or MessageTooLarge with the cap, the value and the node's setting.
+    """
+    if len(sizes) < 2:
+        raise ProtocolError(f"a message of {len(sizes)} frames: it has a kind and a header")
     kind, header, *payload = sizes
-    if kind > 32 or header > limits.header:
-        raise ProtocolError(f"the head of the message is too large ({header} bytes)")
-    if max(payload, default=0) > limits.frame or sum(sizes) > limits.total:
-        raise ProtocolError(
-            f"a message of {sum(sizes)} bytes, {max(payload)} of them in one frame; "
-            f"{limits.total} and {limits.frame} are allowed"
-        )
+    if kind > 32:
+        raise ProtocolError(f"the head of the message is too large ({kind} bytes of kind)")
+    for what, value, name in (
+        ("frames", len(sizes), "frames"),
+        ("bytes in the head", header, "header"),
+        ("bytes in one frame", max(payload, default=0), "frame"),
+        ("bytes", sum(sizes), "total"),
+    ):
+        cap = getattr(limits, name)
+        if value > cap:
+            setting = f"--max-{name}"
+            raise MessageTooLarge(
+                f"a message of {value} {what}; {cap} are allowed by the receiver's {setting}",
+                cap=cap,
+                value=value,
+                setting=setting,
+            )
 
 
 def decode(frames: Sequence[zmq.Frame], limits: Limits = LIMITS) -> Message:
@@ -139,7 +183,7 @@ def decode(frames: Sequence[zmq.Frame], limits: Limits = LIMITS) -> Message:
     check_limits([len(frame.buffer) for frame in frames], limits)
     try:
         kind = frames[0].bytes.decode("ascii")
-        header = json.loads(frames[1].bytes)
+        header = read_json(frames[1].bytes, limits.depth, MessageTooLarge, "--max-depth")
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"the head of the message is not readable: {error}") from None
     if not isinstance(header, dict):
@@ -165,28 +209,27 @@ def describe_error(error: BaseException) -> dict[str, Any]:
         message = f"{type(error).__name__}: {error}"[:_TEXT]
         return {"type": "HetmigError", "message": message}
     described: dict[str, Any] = {"type": type(error).__name__, "message": error.message[:_TEXT]}
+    described["data"] = {key: v for key, v in error.data.items() if type(v) in _PLAIN}
     if isinstance(error, NotMigratable):
         frame = list(error.frame) if error.frame else None
         described.update(reason=error.reason[:_TEXT], frame=frame, variable=error.variable)
-        plain = {key: value for key, value in error.data.items() if type(value) in _PLAIN}
-        described["data"] = plain
     return described
 
 
 def rebuild_error(described: Any) -> HetmigError:
     """The error that `describe_error` described; anything unknown becomes a HetmigError."""
     if not isinstance(described, dict):
-        return HetmigError(f"an error without description: {described!r}")
+        return HetmigError(f"an error without description: {described!r}"[:_TEXT])
     cls = getattr(errors, str(described.get("type")), HetmigError)
     if not (isinstance(cls, type) and issubclass(cls, HetmigError)):
         cls = HetmigError
+    data = described.get("data")
+    plain = {str(key): value for key, value in data.items()} if isinstance(data, dict) else {}
+    for name in ("self", "message", "reason", "frame", "variable"):
+        plain.pop(name, None)
     if issubclass(cls, NotMigratable):
         frame = described.get("frame")
         address = FrameAddress(*frame) if isinstance(frame, list) and len(frame) == 3 else None
         reason = str(described.get("reason", described.get("message")))
-        data = described.get("data")
-        plain = {str(key): value for key, value in data.items()} if isinstance(data, dict) else {}
-        for name in ("reason", "frame", "variable"):
-            plain.pop(name, None)
         return cls(reason, frame=address, variable=described.get("variable"), **plain)
-    return cls(str(described.get("message")))
+    return cls(str(described.get("message")), **plain)

@@ -24,6 +24,7 @@ from hetmig.errors import (
     ProtocolError,
 )
 from hetmig.node import protocol
+from hetmig.node.caller import Caller, owner_of
 from hetmig.node.described import summary
 from hetmig.node.directory import certificate_of
 from hetmig.node.hosted import Hosted
@@ -31,6 +32,7 @@ from hetmig.node.link import Link
 from hetmig.node.mailbox import Answer, Call
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.rights import require_control
 from hetmig.node.shelf import Shelf
 from hetmig.node.submission import take_in
 from hetmig.state.manifest import make_manifest
@@ -64,7 +66,7 @@ async def handle(node: Node, message: Message) -> tuple[dict[str, Any], Sequence
     """A request from a client or another node, its payload sealed, if it has one."""
     key = node.session(message.user)
     parcel = open_sealed(message.payload, key) if message.payload else None
-    header, told = await _reach(node, message.kind, message.header, parcel)
+    header, told = await _reach(node, message.kind, message.header, parcel, message.caller)
     return header, () if told is None else seal(told.manifest, told.frames, key)
 
 
@@ -81,10 +83,11 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     answer: dict[str, Any] = {"re": number}
     told: Parcel | None = None
     try:
+        caller = _whose(node, runner)
         if kind == protocol.SUBMIT and parcel is not None:
-            answer["header"] = await take_in(node, header, parcel)
+            answer["header"] = await take_in(node, header, parcel, caller)
         elif kind in HANDLERS:
-            answer["header"], told = await _insist(node, kind, header, parcel)
+            answer["header"], told = await _insist(node, kind, header, parcel, caller)
         else:
             raise HetmigError(f"a task cannot ask for {kind!r}")
     except Exception as error:  # whatever it is, the task waits for an answer
@@ -94,12 +97,22 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     runner.ask()
 
 
-async def _insist(node: Node, kind: str, header: dict[str, Any], parcel: Parcel | None) -> Told:
+def _whose(node: Node, runner: Runner) -> Caller:
+    """A task asks with the rights of its owner to what is the owner's, and with no others."""
+    for hosted in node.tasks.values():
+        if hosted.runner is runner:
+            return Caller(owner_of(hosted.about) or "")
+    raise HetmigError("the task that asks is not on this node any more")
+
+
+async def _insist(
+    node: Node, kind: str, header: dict[str, Any], parcel: Parcel | None, caller: Caller
+) -> Told:
     """Ask until there is an answer: a task that asks does not look after its questions."""
     until = time.monotonic() + _INSISTENCE
     while True:
         try:
-            return await _reach(node, kind, header, parcel)
+            return await _reach(node, kind, header, parcel, caller)
         except MailboxFull:
             pass  # it must be delivered before the next one
         except (InMotion, NodeUnreachable):
@@ -108,12 +121,18 @@ async def _insist(node: Node, kind: str, header: dict[str, Any], parcel: Parcel 
         await asyncio.sleep(_PAUSE)
 
 
-async def _reach(node: Node, kind: str, header: dict[str, Any], parcel: Parcel | None) -> Told:
-    """Do it here, or at the node that has the object."""
+async def _reach(
+    node: Node, kind: str, header: dict[str, Any], parcel: Parcel | None, caller: Caller
+) -> Told:
+    """Do it here, or at the node that has the object, if the caller may."""
     task = want(header, "task", str)
+    header = {**header, "as": caller.key}
     until = time.monotonic() + _PATIENCE
     while True:
         try:
+            if (about := node.about_task(task)) is not None:
+                require_control(kind, caller, about)
+                header["as"] = owner_of(about) or caller.key
             hosted = node.tasks.get(task)
             if hosted is not None and hosted.is_here:
                 return await _OPERATIONS[kind](node, hosted, header, parcel)

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import asynchronous, orphans, protocol, servant, sleeping
+from hetmig.node import asynchronous, orphans, protocol, rlimits, servant, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
@@ -85,6 +85,7 @@ class Runner:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._lock = orphans.claim(config["locks"]) if config.get("locks") else None
+        self.caps: dict[str, int] = config.get("caps", {})
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.preemptor.install()
@@ -118,10 +119,14 @@ class Runner:
     def _stage(self, message: Message) -> Work:
         """Build the task.  If that fails, say why; the node ends this process then."""
         self.runtime.attach(message.header["about"])
+        rlimits.limit_memory(self.caps.get("memory", 0))
+        rlimits.limit_time(self.caps.get("cpu", 0), lambda: self.runtime.root)
         try:
             work = _build(message, self.runtime)
         except BaseException as error:
             reason = error if isinstance(error, HetmigError) else _cannot_start(error)
+            if note := rlimits.of_memory(error, self.caps):
+                reason = NotMigratable(f"{reason} ({note})")
             with self.channel.lock:
                 header = {"error": protocol.describe_error(reason)}
                 self.channel.send(protocol.REFUSED, header)
@@ -138,6 +143,8 @@ class Runner:
             ok, text = True, ""
         except BaseException as error:
             self.runtime.ended = True
+            if isinstance(error, MemoryError) and (note := rlimits.of_memory(error, self.caps)):
+                error.add_note(note)
             value, ok, text = error, False, traceback_text(error, _OURS)
         self.runtime.ended = True
         if os.getpid() != self.runtime.process:

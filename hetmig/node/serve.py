@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hetmig.errors import HetmigError
+from hetmig.node.caps import Caps
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
 from hetmig.node.signals import ignore_sigterm
@@ -53,6 +54,8 @@ class Settings:
     """Directory for a copy of each parcel that departs."""
     state: str | Path | None = None
     """Directory of the journal; None for a node that forgets everything when it ends."""
+    caps: Caps = field(default_factory=Caps)
+    """What the node gives at most to a message, a key, a task."""
 
 
 def serve(settings: Settings, on_ready: Callable[[Node], None] = lambda node: None) -> None:
@@ -97,6 +100,7 @@ async def _start(settings: Settings) -> Node:
         explicit_keys=settings.keys is not None,
         state=None if settings.state is None else Path(settings.state),
         sturdy=settings.sturdy,
+        caps=settings.caps,
     )
     node.checkpoints.place = settings.checkpoints
     if settings.keep_parcels is not None:
@@ -131,7 +135,7 @@ def embedded_main(settings: dict[str, Any]) -> None:
     else:  # the host's path of it means nothing to another system
         settings["python"] = [sys.executable]
     try:
-        _run(_embedded(Settings(**settings)))
+        _run(_embedded(Settings(**{**settings, "caps": Caps(**settings.get("caps", {}))})))
     except HetmigError as error:
         _say({"error": str(error)})
         sys.exit(1)

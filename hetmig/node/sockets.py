@@ -26,6 +26,10 @@ __all__ = ["Gatekeeper", "close", "make_door", "make_link", "new_event_loop", "p
 
 _log = logging.getLogger("hetmig")
 _NO_COPY = 64 * 1024
+_ENVELOPE = 64
+"""Bytes that CURVE adds to a frame."""
+HANDSHAKE = 20_000
+"""Milliseconds for who connects to prove who they are; a busy machine is slow at it."""
 LINGER = 1000
 """Milliseconds a closing socket may still take to send."""
 
@@ -84,10 +88,12 @@ def make_door(
     listen: str,
     *,
     heartbeats: bool = True,
+    largest: int = LIMITS.frame,
 ) -> tuple[zmq.asyncio.Socket, str]:
     """A ROUTER behind CURVE, and the endpoint it listens at (port 0 or * lets the OS choose).
 
     `heartbeats` end a connection whose other side is silent; it comes back under another route.
+    One that sends a frame of more than `largest` bytes is ended too, before memory is taken.
     """
     socket = context.socket(zmq.ROUTER)
     socket.setsockopt(zmq.CURVE_SERVER, 1)
@@ -98,7 +104,7 @@ def make_door(
     # Nothing is sent here but answers to requests, so a slow receiver cannot pile up more than
     # it asked for; a high-water mark would let one of them stall all others.
     socket.setsockopt(zmq.SNDHWM, 0)
-    _harden(socket, heartbeats)
+    _harden(socket, heartbeats, largest)
     try:
         socket.bind(listen)
     except zmq.ZMQError as error:
@@ -136,10 +142,10 @@ def make_link(
     return socket
 
 
-def _harden(socket: zmq.Socket[Any], heartbeats: bool) -> None:
+def _harden(socket: zmq.Socket[Any], heartbeats: bool, largest: int = LIMITS.frame) -> None:
     socket.setsockopt(zmq.LINGER, LINGER)
-    socket.setsockopt(zmq.MAXMSGSIZE, LIMITS.frame)
-    socket.setsockopt(zmq.HANDSHAKE_IVL, 20_000)
+    socket.setsockopt(zmq.MAXMSGSIZE, largest + _ENVELOPE)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE)
     if heartbeats:
         socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 10_000)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from hetmig.errors import AlreadyThere, HetmigError, JournalError, TaskFailed
 from hetmig.node import protocol
 from hetmig.node.background import spawn
+from hetmig.node.caller import Caller
 from hetmig.node.checkpoints import admitted, settings_of
 from hetmig.node.hosted import Hosted
 from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.rights import require_control
 from hetmig.state.manifest import check_python
 from hetmig.state.parcel import Parcel, open_sealed
 
@@ -26,10 +28,12 @@ _KINDS = ("task", "actor", "object")
 async def submit(node: Node, message: Message) -> tuple[dict[str, Any], Sequence[Buffer]]:
     """A client hands something in."""
     parcel = open_sealed(message.payload, node.session(message.user))
-    return await take_in(node, message.header, parcel), ()
+    return await take_in(node, message.header, parcel, message.caller), ()
 
 
-async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[str, Any]:
+async def take_in(
+    node: Node, header: dict[str, Any], parcel: Parcel, caller: Caller
+) -> dict[str, Any]:
     """Take it in; this node is its home from now on.  With `at` it begins at another node.
 
     An object has arrived where it is to be when this is answered.
@@ -37,13 +41,18 @@ async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[st
     at = want(header, "at", str, None)
     if at is not None and node.directory.is_here(at):
         at = None
-    about = _record(node, parcel)
+    about = _record(node, parcel, caller.key)
     if about["what"] != "object" and at is None:
         check_python(parcel.manifest)
     if node.draining and at is None:
         raise TaskFailed(f"{node.here['name']} is draining and takes no tasks")
+    if (known := node.about_task(about["id"])) is not None:
+        require_control(protocol.SUBMIT, caller, known)  # nobody puts a task in another's place
     if about["id"] not in node.home.records:  # else it is a repeated request
         nbytes = sum(frame.nbytes for frame in parcel.frames)
+        if about["what"] != "object":
+            living = [r.about for r in node.home.records.values() if r.outcome is None]
+            node.caps.require_task(caller.key, (a for a in living if a.get("what") != "object"))
         node.shelves.require(nbytes if about["what"] == "object" else 0)
         node.forget_old_tasks()
         hosted = Hosted(node, about["id"])
@@ -64,7 +73,7 @@ async def take_in(node: Node, header: dict[str, Any], parcel: Parcel) -> dict[st
     return {"task": about["id"], "home": node.here}
 
 
-def _record(node: Node, parcel: Parcel) -> dict[str, Any]:
+def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
     wanted = want(parcel.manifest, "task", dict)
     about = {
         "id": want(wanted, "id", str),
@@ -76,6 +85,7 @@ def _record(node: Node, parcel: Parcel) -> dict[str, Any]:
         "file": want(wanted, "file", str, ""),
         "directory": want(wanted, "directory", str, ""),
         "home": node.here,
+        "owner": owner,
         "epoch": max(1, want(wanted, "epoch", int, 1)),
         "events": 0,
         "hops": 0,

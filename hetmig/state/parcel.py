@@ -26,6 +26,7 @@ from hetmig.errors import (
     TruncatedParcel,
     UnsupportedFormat,
 )
+from hetmig.state.json_text import read_json
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -67,6 +68,8 @@ class Limits:
     """Bytes in all of the parcel."""
     manifest_bytes: int = 1 << 24
     """Bytes of the manifest's JSON text."""
+    manifest_depth: int = 64
+    """Arrays and objects within each other in it; a message that holds a manifest is deeper."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -117,7 +120,7 @@ def open_sealed(
     """
     views = _checked_shape(wire, limits)
     _require(_authentication(key, views[:-1]), views[-1])
-    return Parcel(read_manifest(views[1]), views[2:-1], authenticated=key is not None)
+    return Parcel(read_manifest(views[1], limits), views[2:-1], authenticated=key is not None)
 
 
 def open_bytes(
@@ -145,7 +148,7 @@ def peek(wire: Sequence[Buffer], limits: Limits = DEFAULT_LIMITS) -> Parcel:
     Raises what `open_sealed` raises, except `ForgedParcel`.
     """
     views = _checked_shape(wire, limits)
-    return Parcel(read_manifest(views[1]), views[2:-1], authenticated=False)
+    return Parcel(read_manifest(views[1], limits), views[2:-1], authenticated=False)
 
 
 def join(wire: Iterable[Buffer]) -> bytes:
@@ -308,10 +311,12 @@ def _checked_shape(wire: Sequence[Buffer], limits: Limits) -> list[memoryview]:
     return views
 
 
-def read_manifest(text: Buffer) -> dict[str, Any]:
-    """The manifest in its JSON text.  Raises `UnsupportedFormat`."""
+def read_manifest(text: Buffer, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """The manifest in its JSON text.  Raises `UnsupportedFormat` or `ParcelTooLarge`."""
     try:
-        manifest = json.loads(bytes(text))
+        manifest = read_json(
+            bytes(text), limits.manifest_depth, ParcelTooLarge, "Limits.manifest_depth"
+        )
     except (ValueError, RecursionError) as error:
         raise UnsupportedFormat(f"the parcel's manifest is not readable: {error}") from None
     if not isinstance(manifest, dict):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hetmig.cli import main
+from hetmig.node.caller import ALL
 from hetmig.node.keys import Identity, Keyring
 
 
@@ -32,7 +33,9 @@ def test_two_directories_authorise_each_other(
     assert json.loads(capsys.readouterr().out) == {
         "directory": laptop,
         "public": Keyring.open(laptop).identity.public.decode(),
-        "authorized": [{"name": "box", "endpoint": endpoint, "public": public}],
+        "authorized": [
+            {"name": "box", "endpoint": endpoint, "public": public, "rights": sorted(ALL)}
+        ],
     }
     assert main(["keys", "list", "--keys", laptop]) == 0
     assert endpoint in capsys.readouterr().out

@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import sys
+import time
 
 import hetmig
 
@@ -191,3 +192,22 @@ def goes_and_stays(stop: str) -> str | None:
     while hetmig.here() == stop:
         pass
     return hetmig.here()
+
+
+def read_later(path: str) -> str:
+    """Wait for a file, without computing."""
+    print("waiting")
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    with open(path) as file:
+        return file.read()
+
+
+def count_until(path: str) -> tuple[int, int]:
+    """Count until a file appears; how far, and the sum of all numbers on the way."""
+    print("counting")
+    count = total = 0
+    while count % 10_000 or not os.path.exists(path):
+        total += count
+        count += 1
+    return count, total

@@ -144,13 +144,29 @@ def test_a_stated_length_takes_no_memory(tmp_path):
         parcel.read_file(tmp_path / "p", parcel.Limits(frame_bytes=1 << 64, total_bytes=1 << 65))
 
 
-@pytest.mark.parametrize("text", [b"[]", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("text", [b"[]", b"{", b"\xff", "{}".encode("utf-16")])
 def test_manifest_that_is_none(text):
-    header = struct.pack("!6sHII", b"HETMIG", 1, 0, len(text))
-    wire = [header, text]
-    wire.append(parcel._authentication(KEY, wire))
     with pytest.raises(UnsupportedFormat):
-        parcel.open_sealed(wire, KEY)
+        parcel.open_sealed(with_manifest(text), KEY)
+
+
+def with_manifest(text):
+    wire = [struct.pack("!6sHII", b"HETMIG", 1, 0, len(text)), text]
+    return [*wire, parcel._authentication(KEY, wire)]
+
+
+def nested(depth, inside=b""):
+    return b'{"a":' * depth + (inside or b"1") + b"}" * depth
+
+
+def test_manifest_that_nests_too_deep():
+    text = b'["[[[[", "\\"[{"]'  # none of these is a level
+    most = parcel.DEFAULT_LIMITS.manifest_depth
+    assert parcel.open_sealed(with_manifest(nested(most - 1, text)), KEY).authenticated
+    for depth, more in ((most, text), (most + 1, b""), (100_000, b"")):
+        with pytest.raises(ParcelTooLarge, match="64 levels") as caught:
+            parcel.open_sealed(with_manifest(nested(depth, more)), KEY)
+        assert caught.value.data["value"] == most + 1
 
 
 def test_peek_needs_no_key_and_claims_nothing():

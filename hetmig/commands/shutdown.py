@@ -1,0 +1,31 @@
+"""`hetmig shutdown`: ends a node, as SIGTERM on its own machine does.
+
+It needs the right admin there. Drain the node first if its tasks are to go on elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from hetmig.commands.common import EXIT_OK, add_command, add_keys_option, open_nodes
+
+__all__ = ["add_parser"]
+
+EXAMPLES = """
+hetmig drain arm-box && hetmig shutdown arm-box
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the parser."""
+    parser = add_command(commands, "shutdown", run, __doc__, EXAMPLES)
+    parser.add_argument("node", metavar="NODE", help="the node to be ended: name or URL")
+    add_keys_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask it to end."""
+    with open_nodes(arguments, echo=False) as nodes:
+        print(f"{nodes.shutdown()} ends")
+    return EXIT_OK
