@@ -39,7 +39,7 @@ class Apart:
             for other in names.replace(name, ""):
                 ring.add(self.rings[other].identity.public, other, rights=frozenset({RUN}))
         self.nodes = {
-            name: LocalNode(name, [sys.executable], PATH, ring.directory, kept, caps)
+            name: LocalNode(name, [sys.executable], PATH, ring.directory, kept, caps=caps)
             for name, ring in self.rings.items()
         }
         for node in self.nodes.values():
