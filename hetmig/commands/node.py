@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetmig.commands.common import (
@@ -18,13 +19,13 @@ from hetmig.commands.common import (
     add_keys_option,
     byte_count,
     endpoint,
+    seconds,
     whole_number,
 )
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
     from hetmig.node.serve import Settings
-    from hetmig.submitted import place_of
 
 __all__ = ["CAPS", "add_parser", "settings_of"]
 
@@ -106,6 +107,19 @@ def add_parser(commands: Any) -> None:
         default="",
         help="where checkpoints are kept (default: in this user's directory for such data)",
     )
+    parser.add_argument(
+        "--state",
+        metavar="DIR",
+        help="where its journal is, with which it goes on after a crash; 'none' for no journal "
+        "(default: in this user's directory for such data; none if the port is 0)",
+    )
+    parser.add_argument(
+        "--patience",
+        metavar="SECONDS",
+        type=seconds,
+        help="for how long another node may be silent before it is given up (default: 15, or 600 "
+        "if it has a journal and the task no checkpoint)",
+    )
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
     _add_caps(parser)
 
@@ -140,6 +154,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     """The node that the options describe."""
     from hetmig.node.caps import Caps
     from hetmig.node.serve import Settings
+    from hetmig.submitted import place_of
 
     chosen = {name: getattr(arguments, f"cap_{name}") for name in CAPS}
     return Settings(
@@ -150,12 +165,30 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         advertise=arguments.advertise,
         spare=arguments.runners,
         keep_parcels=arguments.keep_parcels,
+        state=_state(arguments.state, arguments.name, arguments.listen),
+        patience=arguments.patience,
         checkpoints=arguments.checkpoints and place_of(arguments.checkpoints),
         caps=Caps(**{name: value for name, value in chosen.items() if value is not None}),
     )
+
+
+def _state(chosen: str | None, name: str, listen: str) -> Path | None:
+    """The journal's directory: each name and port has its own."""
+    port = listen.rpartition(":")[2]
+    if chosen == "none" or (chosen is None and port in ("0", "*")):
+        return None
+    if chosen is not None:
+        return Path(chosen)
+    from hetmig.node.directories import state_directory
+
+    return state_directory("nodes", f"{name}-{port}")
 
 
 def _say_ready(node: Node) -> None:
     place = node.here
     told = "" if node.listens_on == place["endpoint"] else f", for others {place['endpoint']}"
     print(f"node {place['name']} listens on {node.listens_on}{told}; Ctrl-C ends it", flush=True)
+    going_on = sum(hosted.is_known for hosted in node.tasks.values())
+    if going_on:
+        what = "task goes" if going_on == 1 else "tasks go"
+        print(f"{going_on} {what} on from the journal {node.journal.directory}", flush=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +19,7 @@ from hetmig.errors import CheckpointFailed, HetmigError, InMotion, NotMigratable
 from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.checkpoint_keys import own_secret
+from hetmig.node.directories import state_directory
 from hetmig.node.protocol import Message, describe_error, want
 from hetmig.state.checkpoint import (
     KEEP,
@@ -52,8 +52,7 @@ _LOOK_SECONDS = 0.01
 
 def default_place() -> str:
     """Where checkpoints lie that nobody has chosen a place for: `$XDG_STATE_HOME/hetmig`."""
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return str(Path(base, "hetmig", "checkpoints"))
+    return str(state_directory("checkpoints"))
 
 
 def settings_of(wanted: dict[str, Any]) -> dict[str, Any]:

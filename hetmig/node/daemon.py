@@ -30,7 +30,7 @@ from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.handoff import Note
-from hetmig.node.home import Home
+from hetmig.node.home import Fenced, Home
 from hetmig.node.hosted import Hosted
 from hetmig.node.journal import Journal
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
@@ -147,14 +147,15 @@ class Node:
         self._requests: set[asyncio.Task[None]] = set()
         self._syncing = Syncing(journal)
         self._reader = asyncio.create_task(self._read())
-        self._watch = asyncio.create_task(Watch(self).run())
+        self.watch = Watch(self)
+        self._watching = asyncio.create_task(self.watch.run())
 
     async def close(self) -> None:
         """Kill the runners and close everything.  What the journal holds goes on with the next."""
         if self.journal.is_durable:
             for hosted in self.tasks.values():
                 hosted.detach()
-        self._watch.cancel()
+        self._watching.cancel()
         for task in self._requests:
             task.cancel()
         self._reservations.close()
@@ -312,6 +313,8 @@ class Node:
                 .acknowledge(key)  # fmt: skip
             self.journal.posted(link.endpoint, key)
             self._syncing.soon()
+        elif message.kind == protocol.FENCE:
+            self._void(message)
         elif message.kind in _NOTES:
             self._note(message, link.post)
 
@@ -444,12 +447,25 @@ class Node:
         timeout = want(message.header, "timeout", float)
         return {"report": await self.moves.drain(node, timeout, message.caller.key)}, ()
 
+    async def _fence(self, message: Message) -> Reply:
+        self._void(message)
+        return {}, ()
+
+    def _void(self, message: Message) -> None:
+        """The home node of a task says that our copy of it is void.  No other is believed."""
+        hosted = self.tasks.get(want(message.header, "task", str))
+        if hosted is not None and hosted.about["home"]["key"].encode() == message.user:
+            hosted.fence(want(message.header, "epoch", int))
+
     async def _report(self, message: Message) -> Reply:
         key = message.header.get("report")
         try:
             self.home.report(message.header, message.payload)
         except TaskLost as error:
             _log.info("a late report: %s", error)
+        except Fenced as fenced:
+            void = {"task": message.header["task"], "epoch": fenced.data["epoch"]}
+            self._send(message.route, protocol.FENCE, void)
         if isinstance(key, str):
             self.journal.when_synced(
                 lambda: self._send(message.route, protocol.ACK, {"report": key})
@@ -484,6 +500,7 @@ _HANDLERS: dict[str, Handler] = {
     protocol.CANCEL: Node._cancel,
     protocol.CHECKPOINT: Node._checkpoint,
     protocol.DRAIN: Node._drain,
+    protocol.FENCE: Node._fence,
     protocol.REPORT: Node._report,
     **remote.HANDLERS,
     **administration.HANDLERS,

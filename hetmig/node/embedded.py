@@ -43,6 +43,7 @@ class LocalNode:
         state: str | None = None,
         *,
         caps: Mapping[str, int] | None = None,
+        patience: float | None = None,
         sturdy: bool = False,
         inherit: Sequence[int] = (),
     ) -> None:
@@ -62,6 +63,7 @@ class LocalNode:
             "checkpoints": checkpoints,
             "sturdy": sturdy,
             "caps": dict(caps or {}),
+            "patience": patience,
         }
         self.start()
 
@@ -164,7 +166,8 @@ class LocalNodes:
     `keep_parcels` is a directory for a copy of each parcel that departs, to be looked at.
     `checkpoints` is where they keep their checkpoints; if not given, a directory of theirs which
     goes with them.  `state` is a directory for the nodes' journals: then a node that was killed
-    goes on after `nodes[i].start()`.
+    goes on after `nodes[i].start()`.  `patience` is for how long (s) one may be silent before the
+    others give it up.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
 
@@ -179,11 +182,13 @@ class LocalNodes:
         checkpoints: str | os.PathLike[str] | None = None,
         state: str | os.PathLike[str] | None = None,
         caps: Mapping[str, int] | None = None,
+        patience: float | None = None,
     ) -> None:
         self._checkpoints = checkpoints
         self._state = None if state is None else os.path.abspath(state)
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
         self._caps = caps
+        self._patience = patience
         self._pythons = [*python, *[None] * n][: max(n, len(python))]
         self._names = [*names, *"abcdefghijklmnopqrstuvwxyz"[len(names) :]]
         self._path = list(path)
@@ -254,6 +259,7 @@ class LocalNodes:
                 checkpoints,
                 state,
                 caps=self._caps,
+                patience=self._patience,
             )
             self.nodes.append(node)
         for node in self.nodes:

@@ -28,10 +28,14 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["LEAP", "Act", "Effect", "Handoff", "Note", "Saved", "State"]
+__all__ = ["GENERATION", "LEAP", "Act", "Effect", "Handoff", "Note", "Saved", "State"]
 
 LEAP = 1 << 16
 """So many attempts may go unrecorded: whoever comes back after a crash skips as many epochs."""
+
+
+GENERATION = 1 << 32
+"""Between the epochs of a task and those of its next life, which begins from a checkpoint."""
 
 
 class State(enum.Enum):
@@ -156,6 +160,20 @@ class Handoff:
         """The task came to its end here."""
         self.state = State.ENDED
         return [Effect(Act.RECORD, self.epoch)]
+
+    def fence(self, epoch: int) -> list[Effect]:
+        """The home node has restarted the task under this epoch: all copies from before are void.
+
+        Such an epoch is in a generation of its own, beyond all attempts of the one before.
+        """
+        if epoch <= max(self.owned, self.epoch):
+            return []
+        self.newest = max(self.newest, epoch)
+        if self.state in (State.ABSENT, State.GONE, State.ENDED):
+            return []
+        self.state = State.ABSENT
+        reason = "its home node gave this node up and restarted the task from a checkpoint"
+        return [Effect(Act.RECORD, epoch), Effect(Act.DISCARD, epoch, reason)]
 
     def _go_on(self, reason: str) -> list[Effect]:
         self.state = State.RUNNING

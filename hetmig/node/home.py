@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hetmig.errors import HetmigError, NoSuchObject, TaskLost
+from hetmig.node.handoff import GENERATION
 from hetmig.node.journal import Journal
 from hetmig.node.protocol import Buffer, describe_error, want
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import seal
 
-__all__ = ["Home", "Outcome", "Record"]
+__all__ = ["Fenced", "Home", "Outcome", "Record"]
 
 _KEEP_BYTES = 1 << 20
 """Of output which the submitter has seen, this much is kept for others who look later."""
@@ -75,6 +76,10 @@ class Record:
         """What it is sealed with."""
         self.checkpoint_failed = ""
         """Why the last one that was tried after that came to nothing."""
+        self.fence = 0
+        """Epochs below this are of copies that are void: it was restarted from a checkpoint."""
+        self.given_up: list[dict[str, Any]] = []
+        """Places that may still have such a copy."""
         self.version = 0
         """Counts changes other than output, so that a follower can say what it has seen."""
         self.output: deque[tuple[int, str, bytes]] = deque()
@@ -102,6 +107,7 @@ class Record:
             "progress": self.progress,
             "checkpoint": self.checkpoint,
             "checkpoint_failed": self.checkpoint_failed,
+            "restarts": self.fence // GENERATION,
             "hops": [self.hops[epoch] for epoch in sorted(self.hops)],
         }
 
@@ -243,6 +249,16 @@ class Record:
             self.state = state
             self.touch()
 
+    def restart(self, epoch: int, place: dict[str, Any], events: int) -> None:
+        """It goes on from a checkpoint, at a place, with so many events behind it."""
+        self.given_up.append(self.place)
+        self._make_do()
+        self.next_event = max(self.next_event, events + 1)
+        self.fence = self.epoch = epoch
+        self.place = place
+        self.reach(True)
+        self.touch()
+
     def fail(self, state: str, error: HetmigError) -> None:
         """It will never end by itself any more."""
         self._make_do()
@@ -265,7 +281,8 @@ class Record:
         if self._ended is None or self.outcome is not None:
             return
         header, payload = self._ended
-        if complete and len(self.hops) < want(header, "hops", int):
+        # after a restart some may be missing: the node that knew of them is gone
+        if complete and not self.fence and len(self.hops) < want(header, "hops", int):
             return
         self.outcome = Outcome(
             ok=want(header, "ok", bool),
@@ -278,6 +295,10 @@ class Record:
         )
         self.state = "done" if self.outcome.ok else "failed"
         self.touch()
+
+
+class Fenced(HetmigError):
+    """A report of a copy of a task that was restarted from a checkpoint since."""
 
 
 class Home:
@@ -293,7 +314,8 @@ class Home:
             task = row["about"]["id"]
             self.records[task] = Record(**row)
             for kept in self._journal.reports(task):
-                self._apply(kept.header, kept.payload)
+                with contextlib.suppress(Fenced):
+                    self._apply(kept.header, kept.payload)
 
     def add(self, about: dict[str, Any], place: dict[str, Any]) -> Record:
         """A task was submitted here.  The oldest ended ones are forgotten beyond a number."""
@@ -342,6 +364,8 @@ class Home:
     def _apply(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
         record = self.find(want(header, "task", str))
         epoch = want(header, "epoch", int)
+        if epoch < record.fence:
+            raise Fenced("this copy of the task is void", epoch=record.fence)
         match want(header, "what", str):
             case "output" | "end":
                 record.event(header, [bytes(frame) for frame in payload])
@@ -351,6 +375,11 @@ class Home:
                 record.arrived(epoch, want(header, "place", dict))
             case "checkpoint":
                 record.saved(header)
+            case "restarted":
+                place, events = want(header, "place", dict), want(header, "events", int)
+                record.restart(epoch, place, events)
+            case "fenced":
+                record.given_up = [place for place in record.given_up if place != header["place"]]
             case "progress":
                 record.progress = want(header, "progress", list)
                 record.touch()

@@ -291,7 +291,7 @@ class Hosted:
                 assert accept is not None
                 self._accepting = spawn(accept())
             case Act.DISCARD:
-                self._discard()
+                self._discard(effect.reason)
             case Act.RUN:
                 self.run()
             case Act.GO_ON:
@@ -325,12 +325,21 @@ class Hosted:
                 self.image = epoch
             step("image-written")
 
-    def _discard(self) -> None:
+    def fence(self, epoch: int) -> None:
+        """The task was restarted elsewhere under this epoch: this copy is void."""
+        self.take(lambda: self.handoff.fence(epoch))
+
+    def _discard(self, reason: str) -> None:
         if self._accepting is not None and self._accepting is not asyncio.current_task():
             self._accepting.cancel()
         if self.runner is not None:
             self.runner.kill()
         self.runner = None
+        void = TaskLost(reason)
+        self.fail_freeze(void)
+        if self.verdict is not None and not self.verdict.done():
+            self.verdict.set_exception(void)
+        self.calls.left()
 
     def run(self) -> None:
         """What was handed over to us starts."""

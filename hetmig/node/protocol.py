@@ -57,6 +57,8 @@ RESERVE = "reserve"
 REPORT = "report"
 """A node tells the home node what a task did; repeated until acknowledged."""
 ACK = "ack"
+FENCE = "fence"
+"""The home node tells a node that its copy of a task is void."""
 
 # About an object or an actor, wherever it is
 GET = "get"

@@ -60,6 +60,7 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.RESERVE: frozenset({RUN}),
     protocol.REPORT: frozenset({RUN}),
     protocol.ACK: frozenset({RUN}),
+    protocol.FENCE: frozenset({RUN}),
     **{note.value: frozenset({RUN}) for note in Note},
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""

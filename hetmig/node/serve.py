@@ -54,6 +54,8 @@ class Settings:
     """Directory for a copy of each parcel that departs."""
     state: str | Path | None = None
     """Directory of the journal; None for a node that forgets everything when it ends."""
+    patience: float | None = None
+    """Seconds for which another node may be silent before it is given up; None for the usual."""
     caps: Caps = field(default_factory=Caps)
     """What the node gives at most to a message, a key, a task."""
 
@@ -103,6 +105,7 @@ async def _start(settings: Settings) -> Node:
         caps=settings.caps,
     )
     node.checkpoints.place = settings.checkpoints
+    node.watch.patience = settings.patience
     if settings.keep_parcels is not None:
         node.keep_parcels = Path(settings.keep_parcels)
     return node

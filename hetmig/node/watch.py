@@ -1,7 +1,7 @@
 """The home node looks after its tasks elsewhere: a node that is gone has taken them along.
 
 A node that is merely silent may come back: after a partition with all its tasks, after a crash with
-what its journal holds.
+what its journal holds.  So it is given up only after a while; see `restarting` for what follows.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from hetmig.errors import HetmigError, TaskLost
+from hetmig.errors import HetmigError
 from hetmig.node import protocol
+from hetmig.node.background import spawn
 from hetmig.node.directory import certificate_of
+from hetmig.node.restarting import Restarting
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -26,9 +28,10 @@ MISSES = 3
 """A node that answered, and did not know the task, so many times in a row has lost it."""
 ANSWER_SECONDS = 2.0
 PATIENCE = 15.0
-"""Seconds for which a node may be silent before its tasks count as lost."""
+"""Seconds for which a node may be silent before it is given up."""
 PATIENCE_WITH_JOURNAL = 600.0
-"""The same, for a node that goes on with its tasks when it is started again."""
+"""The same, if it goes on with its tasks when it is started again, and nothing else is left of the
+task: one that has a checkpoint need not wait for it."""
 
 
 class _Seen(NamedTuple):
@@ -43,6 +46,9 @@ class Watch:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.patience: float | None = None
+        """Seconds; None for the usual ones."""
+        self._restarting = Restarting(node)
         self._misses: dict[tuple[str, int], int] = {}
         self._seen: dict[str, _Seen] = {}
 
@@ -52,6 +58,8 @@ class Watch:
             await asyncio.sleep(INTERVAL)
             away: dict[str, list[Record]] = {}
             for record in self._node.home.records.values():
+                if record.given_up:
+                    spawn(self._restarting.fence(record))
                 if record.outcome is None and record.place != self._node.here:
                     away.setdefault(record.place["endpoint"], []).append(record)
             for endpoint in self._seen.keys() - away.keys():
@@ -66,10 +74,8 @@ class Watch:
             link = self._node.directory.link(certificate_of(place))
             answer = await link.request(protocol.STATUS, {}, timeout=ANSWER_SECONDS)
         except HetmigError:
-            patience = PATIENCE_WITH_JOURNAL if seen.is_durable else PATIENCE
-            is_lost = time.monotonic() - seen.when > patience
             for record, epoch in zip(records, epochs, strict=True):
-                self._silent(record, epoch, is_lost)
+                self._silent(record, epoch, seen)
             return
         is_durable = protocol.want(answer.header, "durable", bool, False)
         self._seen[place["endpoint"]] = _Seen(time.monotonic(), is_durable)
@@ -77,13 +83,17 @@ class Watch:
         for record, epoch in zip(records, epochs, strict=True):
             self._answered(record, epoch, record.id in known)
 
-    def _silent(self, record: Record, epoch: int, is_lost: bool) -> None:
+    def _silent(self, record: Record, epoch: int, seen: _Seen) -> None:
         if record.epoch != epoch:
             return
         record.reach(False)
-        if is_lost:
+        patience = self.patience
+        if patience is None:
+            waits = seen.is_durable and record.checkpoint is None
+            patience = PATIENCE_WITH_JOURNAL if waits else PATIENCE
+        if time.monotonic() - seen.when > patience:
             name = record.place["name"]
-            record.fail("lost", TaskLost(f"the node {name} does not answer any more"))
+            self._restarting.give_up(record, f"the node {name} does not answer any more")
 
     def _answered(self, record: Record, epoch: int, is_known: bool) -> None:
         key = record.id, epoch
@@ -95,4 +105,4 @@ class Watch:
         if self._misses[key] == MISSES:
             del self._misses[key]
             name = record.place["name"]
-            record.fail("lost", TaskLost(f"the node {name} does not know the task any more"))
+            self._restarting.give_up(record, f"the node {name} does not know the task any more")

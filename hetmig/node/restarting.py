@@ -1,0 +1,103 @@
+"""A task whose node is lost goes on at its home node, from its newest checkpoint.
+
+It gets an epoch of a new generation.  Whoever still has a copy from before is told that it is void:
+when it reports something, and by a question to the node that was given up, until that answers.
+What such a copy has done to files and servers meanwhile has been done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from hetmig.errors import HetmigError, NoCheckpoint, TaskLost
+from hetmig.node import protocol
+from hetmig.node.background import spawn
+from hetmig.node.directory import certificate_of
+from hetmig.node.handoff import GENERATION
+from hetmig.node.home import Record
+from hetmig.node.hosted import Hosted
+from hetmig.state.checkpoint import load, take_out_written
+from hetmig.state.manifest import check_python
+from hetmig.state.parcel import Parcel
+
+if TYPE_CHECKING:
+    from hetmig.node.daemon import Node
+
+__all__ = ["Restarting"]
+
+_log = logging.getLogger("hetmig")
+_ANSWER_SECONDS = 2.0
+
+
+class Restarting:
+    """Of the tasks whose home a node is."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._under_way: set[str] = set()
+
+    def give_up(self, record: Record, reason: str) -> None:
+        """The task's node is lost: restart the task if it has a checkpoint, else it is lost too."""
+        if record.checkpoint is None:
+            record.fail("lost", TaskLost(reason))
+        elif record.id not in self._under_way:
+            self._under_way.add(record.id)
+            spawn(self._restart(record, record.epoch, reason))
+
+    async def fence(self, record: Record) -> None:
+        """Tell the nodes that were given up, if they are back, that their copies are void."""
+        for place in list(record.given_up):
+            header = {"task": record.id, "epoch": record.fence}
+            try:
+                link = self._node.directory.link(certificate_of(place))
+                await link.request(protocol.FENCE, header, timeout=_ANSWER_SECONDS)
+            except HetmigError:
+                continue
+            self._report(record, "fenced", place=place)
+
+    async def _restart(self, record: Record, epoch: int, reason: str) -> None:
+        try:
+            parcel = await asyncio.to_thread(_newest, record)
+            check_python(parcel.manifest)
+            if self._node.draining:
+                raise TaskLost("its home node is draining and takes no tasks")
+        except HetmigError as error:
+            where = (record.checkpoint or {}).get("where")
+            record.fail("lost", TaskLost(f"{reason}; its checkpoint {where} is no help: {error}"))
+            return
+        finally:
+            self._under_way.discard(record.id)
+        if record.outcome is not None or record.epoch != epoch:
+            return  # it was heard of meanwhile
+        await self._begin(record, parcel)
+
+    async def _begin(self, record: Record, parcel: Parcel) -> None:
+        node, epoch = self._node, (record.epoch // GENERATION + 1) * GENERATION
+        kept = parcel.manifest["task"]
+        about = {**kept, "home": node.here, "epoch": epoch}
+        if (old := node.tasks.get(record.id)) is not None:
+            old.fence(epoch)
+        hosted = node.tasks[record.id] = Hosted(node, record.id)
+        self._report(record, "restarted", place=node.here, events=kept["events"], epoch=epoch)
+        try:
+            await hosted.keep(about, parcel.manifest, parcel.frames)
+        except HetmigError as error:
+            record.fail("lost", TaskLost(f"it can't be restarted: {error}"))
+            return
+        _log.warning("task %s goes on here from %s", record.id, (record.checkpoint or {})["where"])
+        await hosted.start(about, parcel.manifest, parcel.frames)
+
+    def _report(self, record: Record, what: str, **header: Any) -> None:
+        header = {"epoch": record.epoch, **header, "task": record.id, "what": what}
+        self._node.report(record.about, header)
+
+
+def _newest(record: Record) -> Parcel:
+    """The task's newest checkpoint.  Its output is left out: the record has it."""
+    where = (record.checkpoint or {}).get("where")
+    if where is None:
+        raise NoCheckpoint("it has none")
+    loaded = load(where, lambda series, fingerprint: record.checkpoint_key)
+    return take_out_written(loaded.parcel)[0]
