@@ -67,6 +67,7 @@ class Assembly:
         self.outlines: dict[int, Any] = {}
         self.hollow_classes: set[type] = set()
         self.unfinished_classes: dict[type, Any] = {}
+        self.texts: dict[int, Any] = {}
         self.first_tokens: dict[tuple[int, int], contextvars.Token[Any]] = {}
 
 
@@ -117,6 +118,14 @@ def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
 def outlines() -> dict[int, Any]:
     """By the identity of a hollow portable generator, its outline and form."""
     return _assembly().outlines
+
+
+def texts() -> dict[int, Any]:
+    """By the identity of code of the library: what it was compiled from where it comes from.
+
+    Only where that is another text than here.
+    """
+    return _assembly().texts
 
 
 def hollow_classes() -> set[type]:

@@ -13,6 +13,7 @@ import queue
 import random
 import sys
 import threading
+import traceback
 import types
 import typing
 import weakref
@@ -433,6 +434,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     weakref.WeakKeyDictionary: weak.reduce_weak_dict,
     weakref.WeakValueDictionary: weak.reduce_weak_dict,
     typing.NewType: _reduce_type_variable,
+    traceback.FrameSummary: portable_code.reduce_frame_summary,
     typing.ForwardRef: portable_code.reduce_forward_reference,
     typing.ParamSpec: _reduce_type_variable,
     typing.TypeVarTuple: _reduce_type_variable,
