@@ -21,6 +21,7 @@ from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
     CellType,
+    ClassMethodDescriptorType,
     CodeType,
     CoroutineType,
     FunctionType,
@@ -496,3 +497,11 @@ def attribute(owner: type, name: str) -> BuiltinFunctionType:
     """A descriptor as it lies in its class."""
     found: BuiltinFunctionType = vars(owner)[name]
     return found
+
+
+def bound(owner: type, name: str, obj: object) -> Any:
+    """The method of this class, bound to an object that may call another one by its name."""
+    descriptor = vars(owner)[name]
+    if isinstance(descriptor, ClassMethodDescriptorType):
+        return descriptor.__get__(None, obj)  # type: ignore[arg-type]
+    return descriptor.__get__(obj, type(obj))

@@ -24,7 +24,7 @@ from hetmig.testing.stops import Stop, above, visiting
 from hetmig.testing.torturing import checked, chosen
 from hetmig.testing.worker import receive, send
 
-TRIES = 100
+TRIES = 20
 """So many safe points, one after the other, are tried before a request is given up."""
 
 
