@@ -183,7 +183,7 @@ def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
     reader = Reader(image.frames, image.portable)
     with Room(), rebuild.assembling(main):
         value = reader.stack() if image.kind == "frames" else reader.call()
-        reader.import_submodules()
+        reader.imported()
         return value
 
 
@@ -199,5 +199,5 @@ def thaw_value(frames: Sequence[parcel.Buffer], *, main: ModuleType | None = Non
                 raise refused(error, "value", None) from error
         reader = Reader(frames)
         value = reader.load("value")
-        reader.import_submodules()
+        reader.imported()
         return value

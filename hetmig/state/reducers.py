@@ -89,6 +89,8 @@ class Reducers(dict[type, "Reducer | None"]):
         self._of_program = of_program
         self._portable = portable
         super().__init__(_REDUCERS)
+        self.decided: list[type] = []
+        """The types of the objects that came by, but for the usual ones."""
         for cls in registry.registrations():
             self.pop(cls, None)
 
@@ -97,6 +99,7 @@ class Reducers(dict[type, "Reducer | None"]):
         return resources.refusals()
 
     def __missing__(self, cls: type) -> Reducer | None:
+        self.decided.append(cls)
         self[cls] = reducer = registry.reducer_of(cls) or self._decide(cls)
         return reducer
 
