@@ -68,4 +68,6 @@ def test_those_that_nobody_overrides(copy: Any) -> None:
     assert copy(len) is len
     assert copy(dict.fromkeys)("a") == {"a": None}
     assert copy(str.maketrans)({"a": "b"}) == {97: "b"}
+    assert copy(object.__new__)(Frozen).__class__ is Frozen
+    assert copy(int.__new__)(int, "3") == 3
     assert copy("x".join)("ab") == "axb"

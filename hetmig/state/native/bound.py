@@ -11,6 +11,7 @@ from types import (
     MethodDescriptorType,
     MethodWrapperType,
     ModuleType,
+    NoneType,
 )
 from typing import Any
 
@@ -36,7 +37,8 @@ def reduce_bound(pickler: Any, function: BuiltinFunctionType) -> Any:
     name = function.__name__
     cls = owner if isinstance(owner, type) else type(owner)
     found = [base for base in cls.__mro__ if name in vars(base)]
-    if not found or isinstance(vars(found[0])[name], _OF_C):
+    first = vars(found[0])[name] if found else None
+    if isinstance(first, (*_OF_C, NoneType)) or getattr(first, "__func__", first) == function:
         return NotImplemented
     for base in found:
         descriptor = vars(base)[name]
