@@ -10,6 +10,8 @@ around it.
 from __future__ import annotations
 
 import ast
+import copy
+import symtable
 from collections.abc import Callable, Container, Iterator
 from typing import Any, TypeAlias
 
@@ -51,6 +53,11 @@ class Correspondence:
         self._theirs, self._from = _function(ast.parse(theirs))
         self._ours, self._to = _function(ast.parse(ours))
         self._idle = idle
+        one, two = _is_local(self._theirs), _is_local(self._ours)
+        self._comparable = type(self._theirs) is type(self._ours) and all(
+            one[name] == two[name] for name in one.keys() & two.keys()
+        )
+        """Whether the kind is the same, and each name of both is a variable in both or in none."""
 
     @property
     def arguments(self) -> tuple[list[str], list[str]]:
@@ -67,7 +74,7 @@ class Correspondence:
         Those that are `optional` may be missing.
         """
         return (
-            type(self._theirs) is type(self._ours)
+            self._comparable
             and _names(self._theirs, optional) == _names(self._ours, optional)
             and self._alike(_body(self._theirs), _body(self._ours))
         )
@@ -78,7 +85,7 @@ class Correspondence:
         None if something else is done from there on.  What has not begun (its path is "") is a
         call that is still to be made: only its arguments have to be the same.
         """
-        if type(self._theirs) is not type(self._ours):
+        if not self._comparable:
             return None
         if not path:
             same = _names(self._theirs, ()) == _names(self._ours, ())
@@ -97,7 +104,7 @@ class Correspondence:
         pairs = dict(_statements(self._theirs, self._from))
         statement = next((outer for outer in enclosing(path) if outer in pairs), "")
         text = ast.unparse(pairs[statement]) if statement else ""
-        if text not in texts:
+        if text not in texts or not self._comparable:
             return None
         others = [
             [place for place, each in found if ast.unparse(each) == text]
@@ -148,7 +155,8 @@ class Correspondence:
                 return self._within(theirs, ours, steps)
             if isinstance(theirs, ast.With | ast.AsyncWith):
                 return self._with(theirs, ours, steps)
-            if isinstance(theirs, ast.Try | ast.TryStar):
+            # of `except*`, other handlers may follow: that must be wholly alike
+            if isinstance(theirs, ast.Try):
                 return self._try(theirs, ours, steps)
         return ([], not isinstance(theirs, _LEAVE)) if _identical(theirs, ours) else None
 
@@ -229,6 +237,23 @@ def _function(tree: ast.Module) -> tuple[_Function, str]:
     if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         raise SyntaxError("the text holds no function")
     return statement, path
+
+
+class _Alone(ast.NodeTransformer):
+    """Makes a function one that stands alone: what it shares with others is outside of it."""
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.Global:
+        return ast.Global(node.names)
+
+
+def _is_local(function: _Function) -> dict[str, bool]:
+    """The names in a function, and which of them are variables of its own."""
+    alone = ast.unparse(_Alone().visit(copy.deepcopy(function)))
+    table = symtable.symtable(alone, "<function>", "exec")
+    functions = [each for each in table.get_children() if each.get_type() == "function"]
+    if not functions:
+        raise SyntaxError("a generic function")
+    return {each.get_name(): each.is_local() for each in functions[0].get_symbols()}
 
 
 def _names(function: _Function, optional: Container[str]) -> list[tuple[str, list[str]]]:

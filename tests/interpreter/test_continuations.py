@@ -127,6 +127,14 @@ OTHERS = [
     ("with m() as x:\n  p()", "with n() as x:\n  p()", "p()"),
     ("with m() as x:\n  p()", "with m() as x, n():\n  p()", "p()"),
     ("with m() as x:\n  p()", "if m():\n  p()", "p()"),
+    # a name that means a variable in one of them, and something of the module in the other
+    ("x = 1\np()\nq(x)", "p()\nq(x)", "p()"),
+    ("p()\nq(x)", "x = 1\np()\nq(x)", "p()"),
+    (
+        "try:\n  x()\nexcept* E:\n  p()\nexcept* F:\n  q()",
+        "try:\n  x()\nexcept* E:\n  p()\nexcept* F:\n  r()",
+        "p()",
+    ),
     # the rest of the statement
     ("p() + q()", "p() + r()", "p()"),
 ]
@@ -184,6 +192,13 @@ def test_a_statement_by_its_text_is_one_of_each() -> None:
     assert both.same_statement("body.0.body.2.value", {"p()"}) is None
     twice = Correspondence(theirs, _f("p()\np()"))
     assert twice.same_statement("body.0.body.1.value", {"p()"}) is None
+
+
+def test_inner_functions_that_share_variables() -> None:
+    theirs, ours = _f("nonlocal n\np()\nn += 1"), _f("nonlocal n\nx()\np()\nn += 1")
+    assert Correspondence(theirs, ours).mapping("body.0.body.1.value") is not None
+    own = _f("n = 0\np()\nn += 1")
+    assert Correspondence(theirs, own).mapping("body.0.body.1.value") is None
 
 
 def test_documentation_is_no_statement() -> None:
