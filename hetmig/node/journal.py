@@ -148,6 +148,11 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise JournalError(
+                    f"another node uses the journal {self.directory}: end that one first, or "
+                    "give this one another directory (--state)"
+                ) from error
             raise JournalError(f"the journal {self.directory} can't be {what}: {error}") from error
 
     def _meta(self, name: str, default: str) -> str:
