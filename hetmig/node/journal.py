@@ -83,7 +83,8 @@ class Journal:
             if self.directory is None:
                 self._database = sqlite3.connect(":memory:", isolation_level=None)
             else:
-                (self.directory / "files").mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self.directory / "files").mkdir(mode=0o700, exist_ok=True)
                 path = self.directory / "journal.sqlite"
                 self._database = sqlite3.connect(path, isolation_level=None, timeout=1.0)
                 self._database.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -192,6 +192,12 @@ def test_images_are_dropped_with_the_record_that_does_without(tmp_path: Path) ->
     journal.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no such modes")
+def test_nobody_else_can_look_into_a_journal(tmp_path: Path) -> None:
+    Journal(tmp_path / "far" / "away").close()
+    assert (tmp_path / "far" / "away").stat().st_mode & 0o777 == 0o700
+
+
 def test_files_that_nobody_knows_of_are_removed_at_the_next_start(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.write_file(seal({}, [bytes(1 << 20)], None))  # and then the node is killed
