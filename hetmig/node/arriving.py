@@ -89,6 +89,8 @@ class Arriving:
 
     def _refuse(self, epoch: int, reason: str, error: HetmigError) -> None:
         hosted = self._hosted
+        if hosted.handoff.epoch != epoch:
+            return  # a later offer has come meanwhile
         hosted.refusal, hosted.image = describe_error(error), None
         hosted.node.journal.drop_images(hosted.id, None)
         hosted.take(lambda: hosted.handoff.refuse(epoch, reason))
@@ -140,8 +142,14 @@ class Arriving:
             hosted.run()
 
     async def restart(self) -> None:
-        """Run the task from what was kept of it: its process is gone, and it is ours."""
+        """Run the task from what was kept of it: its process is gone, and it is ours.
+
+        An actor has answered calls since then, which it would know nothing of: it is lost.
+        """
         hosted, epoch = self._hosted, self._hosted.handoff.epoch
+        if hosted.about.get("what") == "actor":
+            hosted.lose("its node was killed, and with it what the calls since its last move did")
+            return
         for attempts_left in reversed(range(_RESTARTS)):
             try:
                 kept = self._kept()

@@ -461,6 +461,10 @@ class Hosted:
             "end", payload, **chosen, hops=self.about["hops"], error=error, python=this_python()
         )
 
+    def lose(self, reason: str) -> None:
+        """The task will not come to an end of its own."""
+        self._conclude("lost", reason=reason)
+
     def _conclude(self, what: str, payload: Sequence[Buffer] = (), **header: Any) -> None:
         """The task ends here: first that is on the disk, together with how, then others hear it."""
         if self.handoff.state is not State.RUNNING:
@@ -484,8 +488,7 @@ class Hosted:
             return
         self.fail_freeze(TaskLost(f"the runner {how}"))
         if self.handoff.state is State.RUNNING:
-            reason = f"the process that ran task {self.id} {how}"
-            self._conclude("lost", reason=reason)
+            self.lose(f"the process that ran task {self.id} {how}")
         elif self.handoff.state is State.STAGED:
             self.take(lambda: self.handoff.refuse(self.handoff.epoch, f"the runner {how}"))
 
