@@ -34,7 +34,8 @@ class TaskInfo:
     what: str
     """"task", "actor" or "object"."""
     state: str
-    """"running", "unreachable" (its node does not answer at the moment), "done", "failed",
+    """"running", "unreachable" (its node does not answer at the moment), "unresponsive" (its
+    process does not: stopped, or in C code that lets nothing else run), "done", "failed",
     "cancelled" or "lost"; of an object "kept" or "deleted"."""
     node: str
     """Name of the node it is, or was last, on."""

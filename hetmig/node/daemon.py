@@ -39,6 +39,7 @@ from hetmig.node.moves import Moves
 from hetmig.node.partners import Partners
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.pulse import Pulse
 from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
@@ -150,6 +151,7 @@ class Node:
         self._reader = asyncio.create_task(self._read())
         self.watch = Watch(self)
         self._watching = asyncio.create_task(self.watch.run())
+        self._pulse = asyncio.create_task(Pulse(self).run())
 
     async def close(self) -> None:
         """Kill the runners and close everything.  What the journal holds goes on with the next."""
@@ -157,6 +159,7 @@ class Node:
             for hosted in self.tasks.values():
                 hosted.detach()
         self._watching.cancel()
+        self._pulse.cancel()
         for task in self._requests:
             task.cancel()
         self._reservations.close()
@@ -214,7 +217,7 @@ class Node:
         try:
             if about["home"] == self.here:
                 self.home.report(header, payload)
-            elif header["what"] == "progress":
+            elif header["what"] in ("progress", "pulse"):
                 self.directory.outbox(about["home"]).post(header)
             else:
                 self.keep_report(about, header, payload)

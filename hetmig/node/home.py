@@ -78,6 +78,7 @@ class Record:
         """What it is sealed with."""
         self.checkpoint_failed = ""
         """Why the last one that was tried after that came to nothing."""
+        self._reachable = self._responsive = True
         self.fence = 0
         """Epochs below this are of copies that are void: it was restarted from a checkpoint."""
         self.given_up: list[dict[str, Any]] = []
@@ -246,12 +247,26 @@ class Record:
             self._told_by_destination[want(hop, "epoch", int)] = hop
         if epoch > self.epoch:
             self.epoch, self.place = epoch, place
+            self._responsive = True
+            self._judge()
             self.touch()
 
     def reach(self, reachable: bool) -> None:
         """Whether the node where it is answers."""
-        there = "kept" if self.what == "object" else "running"
-        state = there if reachable else "unreachable"
+        self._reachable = reachable
+        self._judge()
+
+    def beats(self, responsive: bool) -> None:
+        """Whether its process answers."""
+        self._responsive = responsive
+        self._judge()
+
+    def _judge(self) -> None:
+        state = "kept" if self.what == "object" else "running"
+        if not self._reachable:
+            state = "unreachable"
+        elif not self._responsive:
+            state = "unresponsive"
         if self.outcome is None and self.state != state:
             self.state = state
             self.touch()
@@ -353,7 +368,7 @@ class Home:
     def keep(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
         """Keep a report with the journal's next `sync`."""
         task, what = want(header, "task", str), want(header, "what", str)
-        if what != "progress" and task in self.records:
+        if what not in ("progress", "pulse") and task in self.records:
             number = header["epoch"] if header.get("n") is None else header["n"]
             self._journal.keep_report(task, f"{what}/{number}", header, payload)
 
@@ -374,19 +389,14 @@ class Home:
         if epoch < record.fence:
             raise Fenced("this copy of the task is void", epoch=record.fence)
         match want(header, "what", str):
+            case "arrived" | "hop" | "restarted" | "fenced":
+                self._apply_move(record, epoch, header)
             case "output" | "end":
                 record.event(header, [bytes(frame) for frame in payload])
-            case "hop":
-                record.hop(want(header, "hop", dict))
-            case "arrived":
-                record.arrived(epoch, want(header, "place", dict), want(header, "hop", dict, None))
             case "checkpoint":
                 record.saved(header)
-            case "restarted":
-                place, events = want(header, "place", dict), want(header, "events", int)
-                record.restart(epoch, place, events)
-            case "fenced":
-                record.given_up = [place for place in record.given_up if place != header["place"]]
+            case "pulse" if epoch >= record.epoch:
+                record.beats(want(header, "responsive", bool))
             case "progress":
                 record.progress = want(header, "progress", list)
                 record.touch()
@@ -396,6 +406,18 @@ class Home:
                 record.fail("cancelled", TaskLost(f"the {record.what} was cancelled"))
             case "lost" if epoch >= record.epoch:
                 record.fail("lost", TaskLost(want(header, "reason", str)))
+
+    def _apply_move(self, record: Record, epoch: int, header: dict[str, Any]) -> None:
+        match header["what"]:
+            case "hop":
+                record.hop(want(header, "hop", dict))
+            case "arrived":
+                record.arrived(epoch, want(header, "place", dict), want(header, "hop", dict, None))
+            case "restarted":
+                record.restart(epoch, want(header, "place", dict), want(header, "events", int))
+            case "fenced":
+                fenced = want(header, "place", dict)
+                record.given_up = [place for place in record.given_up if place != fenced]
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -115,15 +115,19 @@ class Hosted:
         self.begin(runner)
 
     async def keep(
-        self, about: dict[str, Any], manifest: dict[str, Any], payload: Sequence[Buffer]
+        self,
+        about: dict[str, Any],
+        manifest: dict[str, Any],
+        payload: Sequence[Buffer],
+        also: Callable[[], None] | None = None,
     ) -> None:
         """Own a task that was submitted here, and keep what it begins with.
 
-        Raises JournalError: then it has not been submitted.
+        `also` is written with it.  Raises JournalError: then it has not been submitted.
         """
         self.about, self.handoff = about, Handoff(State.RUNNING, about["epoch"])
         await self.keep_image(about["epoch"], manifest, payload)
-        self._record()
+        self._record(also)
 
     def begin(self, runner: Runner) -> None:
         """What is staged was not handed over to us: it was submitted, or restarts."""

@@ -59,6 +59,8 @@ class Runner:
         self.exited: asyncio.Future[Any] = loop.create_future()
         """How it ended, in words such as "was killed by SIGSEGV"."""
         self.on_message: Callable[[Message], None] | None = None
+        self.asked: float | None = None
+        """Since when (monotonic) it owes us an answer to a PING."""
         self._route: bytes | None = None
         self._sent = 0
         self._is_killed = False
@@ -113,6 +115,12 @@ class Runner:
         """Make another of its threads look for the messages sent, as the main thread does not."""
         if not self.exited.done():
             self._write(b"ask %d\n" % self._sent)
+
+    def ping(self, now: float) -> None:
+        """Ask whether anything in it can run."""
+        if self.asked is None and not self.exited.done():
+            self.asked = now
+            self._write(b"ping\n")
 
     def kill(self) -> None:
         """End it at once."""
@@ -314,6 +322,7 @@ class Pool:
         runner = self._runners.get(str(frames[1].get("User-Id")).encode())
         if runner is None:
             return
+        runner.asked = None  # whatever it says, it is alive
         if message.kind == protocol.READY:
             runner.connected(message)
         elif runner.on_message is not None:

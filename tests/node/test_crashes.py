@@ -143,7 +143,7 @@ def random_kills(scene: Stage, chance: random.Random, kills: int) -> None:
 
 
 def test_random_kills(tmp_path: Path) -> None:
-    kills = int(os.environ.get("HETMIG_KILLS", "5"))
+    kills = int(os.environ.get("HETMIG_KILLS", "3"))
     seed = int(os.environ.get("HETMIG_KILLS_SEED", "1"))
     print(f"HETMIG_KILLS={kills} HETMIG_KILLS_SEED={seed}")
     with stage(tmp_path) as scene:
