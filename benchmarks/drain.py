@@ -51,10 +51,10 @@ def run(scale: float = 1.0, tasks: int | None = None) -> Report:
             )
         ],
         [
-            "Both nodes on this machine, eight tasks in motion at a time; the peer starts a process "
-            "for each. The tasks work twenty times a second and sleep in between, so that they do "
-            "not compete for the processors.",
-            "Freeze: from the last instruction at the source until the peer owns and runs the task.",
+            "Both nodes on this machine, eight tasks in motion at a time; the peer starts a "
+            "process for each, which is most of the time. The tasks work twenty times a second "
+            "and sleep in between, so that they hardly compete for the processors.",
+            "Freeze: from the task's last instruction until the peer owns and runs it.",
         ],
     )
     figures = {"tasks": count, "total_s": total, "median_ms": frozen.median, "p99_ms": frozen.p99}
