@@ -45,7 +45,7 @@ from hetmig.node.sockets import new_event_loop
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
 from hetmig.state.checkpoint import KEEP, Loaded, digest_of, load, resumed
 from hetmig.state.class_source import describe_class
-from hetmig.state.image import Image, freeze_call, freeze_value
+from hetmig.state.image import Image, freeze_call, freeze_for_any, freeze_value
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel
 from hetmig.state.shipping import by_value
@@ -148,7 +148,7 @@ class Nodes:
         Raises NotMigratable for what cannot travel, and if the node has no room; NodeUnreachable.
         """
         freeze = functools.partial(freeze_value, obj, name="the object")
-        frozen = self._frozen_for(at, freeze)
+        frozen = freeze_for_any(freeze)  # it may be fetched and moved anywhere
         about = aio.describe_call(type(obj))
         manifest = frozen.manifest({**about, "what": "object"})
         told = self._call(self._connection.submit(manifest, frozen.frames, at, timeout))
@@ -374,7 +374,7 @@ class Nodes:
     def _call_actor(
         self, actor: Actor, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[Any]:
-        frozen = freeze_method(method, args, kwargs, self._connection.is_foreign)
+        frozen = freeze_method(method, args, kwargs)
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # what was sent is executed
 

@@ -14,6 +14,7 @@ node, which knows where the object is.
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
 import sys
 import threading
@@ -25,7 +26,7 @@ from hetmig.journey import Hop
 from hetmig.node import protocol
 from hetmig.node.methods import NOTHING, STOP
 from hetmig.state.class_source import describe_class
-from hetmig.state.image import freeze_call, freeze_value
+from hetmig.state.image import freeze_call, freeze_for_any, freeze_value
 from hetmig.state.shipping import by_value
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def put(obj: object, *, at: str | None = None, timeout: float = _SECONDS) -> Obj
     The node the task is on is its home.  Raises NotInTask outside a task.
     """
     inside, about = _required_inside(), _new(type(obj), "object", None)
-    frozen = freeze_value(obj, name="the object")
+    frozen = freeze_for_any(functools.partial(freeze_value, obj, name="the object"))
     told = inside.submit(frozen, about, {"at": at} if at else {}, timeout)
     return ObjectRef(about["id"], about["name"], told["home"], None)
 
@@ -206,7 +207,8 @@ def spawn(
     module = cls.__module__.partition(".")[0]
     with by_value(module if ship and module != "__main__" else None):
         about = _new(cls, "actor", describe_class(cls))
-        frozen = freeze_call(cls, args, kwargs)
+        freeze = functools.partial(freeze_call, cls, args, kwargs)
+        frozen = freeze() if at is None else freeze_for_any(freeze)
     told = inside.submit(frozen, about, {"at": at} if at else {}, _SECONDS)
     actor = Actor(about["id"], about["name"], told["home"], None)
     actor.call(NOTHING).result(_SECONDS)

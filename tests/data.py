@@ -172,7 +172,12 @@ TABLE: dict[str, list[Row]] = {
     "The process and the machine": [
         Row("locks, events, queues", "locks", "as they are; not what another thread holds"),
         Row("loggers", "loggers", "by name"),
-        Row("threads that have ended", "ended_thread", "ended"),
+        Row(
+            "threads that have ended",
+            "ended_thread",
+            "ended; a machine that has no threads (WebAssembly) refuses",
+            abroad="can't start new thread",
+        ),
         Row("weak references", "weak_references", "if their object travels"),
         Row("live threads", "live_thread", "join it, or `hetmig.ignorable`", "is alive"),
         Row("sockets", "socket_", _CLOSE, "connection of this machine"),

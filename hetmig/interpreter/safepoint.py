@@ -28,7 +28,7 @@ from hetmig.interpreter import cpython
 from hetmig.interpreter.call_names import name_of_call
 from hetmig.interpreter.frames import address_of, position
 
-__all__ = ["SIGNAL", "Preemptor", "raise_again", "unsafe_reason"]
+__all__ = ["SIGNAL", "PassingPlace", "Preemptor", "raise_again", "unsafe_reason"]
 
 SIGNAL = signal.Signals(getattr(signal, "SIGURG", None) or signal.SIGBREAK)  # type: ignore[attr-defined]
 """The signal of a request.  SIGURG is ignored by default and hardly used (Go preempts with it,
@@ -110,13 +110,21 @@ class _NextInstruction:
         return None
 
 
+class PassingPlace(NotMigratable):
+    """Not here, but the program will have left this place in a moment."""
+
+
 class Preemptor:
     """Finds the next safe points of the main thread for somebody who wants to stop it.
 
     `visit(frame)` is called in the main thread, in a signal handler, at safe points, until it
     returns True (done); False asks for the very next one.  It may raise NotMigratable: not here,
-    for this reason, and the program is left alone for a pause.  When the time is up,
-    `on_expired(error)` is called with the last reason, in the thread that keeps the time.
+    for this reason, and the program is left alone for a pause; or PassingPlace, which is like
+    False.  Whoever always paused could find a loop at the same such place each time: the signal is
+    seen when a sleep ends, say, and from there the next look always falls into the same call.
+
+    When the time is up, `on_expired(error)` is called with the last reason, in the thread that
+    keeps the time.
     """
 
     FIRST_PAUSE = 0.001
@@ -214,6 +222,9 @@ class Preemptor:
         self._reason = NotMigratable(reason, frame=address_of(frame))
         if _is_decided(frame) and _NextInstruction(frame, self._arrive).arrange():
             return False
+        return self._pass_by()
+
+    def _pass_by(self) -> bool:
         self._passed += 1
         # for long at one place: inside a C function that looks for signals in a loop of its own
         return self._passed % self.PATIENCE != 0
@@ -225,7 +236,7 @@ class Preemptor:
             # its traceback would keep alive what the program lets go of
             self._reason = error.with_traceback(None)
             self._reason.__context__ = self._reason.__cause__ = None
-            return False
+            return isinstance(error, PassingPlace) and self._pass_by()
         except Exception as error:
             # we run inside somebody's loop: whatever went wrong here must not come out there
             self._reason = NotMigratable(

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetmig.errors import HetmigError, NotMigratable, TaskLost
+from hetmig.node import unreported
 from hetmig.node.freezing import checked_record
 from hetmig.node.handoff import State
 from hetmig.node.pool import Runner
-from hetmig.node.protocol import Buffer, describe_error
+from hetmig.node.protocol import Buffer, describe_error, want
 from hetmig.node.services import Answer
 from hetmig.node.steps import step
 from hetmig.state.manifest import check_python
@@ -59,6 +60,9 @@ class Arriving:
             reason = error.reason if isinstance(error, NotMigratable) else str(error)
             self._refuse(epoch, reason, error)
             return
+        if "hop" in about:
+            nbytes = sum(memoryview(frame).nbytes for frame in offer.wire)
+            about["hop"] = {**want(about, "hop", dict), "bytes": nbytes}
         hosted.about, hosted.peer = about, {"place": offer.source}
         hosted.cancelled = False
         if hosted.take(lambda: hosted.handoff.staged(epoch)):
@@ -105,7 +109,8 @@ class Arriving:
     ) -> Runner:
         """A runner with the task in it, or a shelf with the object.  `about` loses its mailbox."""
         hosted = self._hosted
-        frames = hosted.calls.disclose(about, parcel.frames)
+        frames, hosted.reports = unreported.disclose(about, parcel.frames)
+        frames = hosted.calls.disclose(about, frames)
         if about.get("what") == "object":
             nbytes = sum(frame.nbytes for frame in frames)
             runner: Runner = hosted.node.shelf(parcel.manifest, nbytes)
@@ -152,7 +157,7 @@ class Arriving:
             runner.kill()
             return
         hosted.begin(runner)
-        hosted.report("arrived", place=hosted.node.here)
+        hosted.arrived()
 
     def _kept(self) -> Parcel:
         """What the task can be restarted from.  Raises HetmigError."""

@@ -44,6 +44,7 @@ from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
 from hetmig.node.syncing import Syncing
+from hetmig.node.unreported import Report
 from hetmig.node.watch import Watch
 from hetmig.state.manifest import this_python
 from hetmig.state.parcel import write_file
@@ -234,6 +235,14 @@ class Node:
             self.home.keep(header, payload)
         else:
             self.journal.post(about["home"], _key(header), header, payload)
+
+    def unreported(self, about: dict[str, Any]) -> list[Report]:
+        """What the home node of a task has not acknowledged, of what happened to it here."""
+        if about["home"] == self.here:
+            return []
+        return [
+            Report(*report) for report in self.directory.outbox(about["home"]).of_task(about["id"])
+        ]
 
     def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
         """A way to send notes to the node at that place, if it has this key."""

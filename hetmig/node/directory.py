@@ -201,6 +201,11 @@ class Outbox:
         """The home node has it."""
         self._open.pop(key, None)
 
+    def of_task(self, task: str) -> list[tuple[dict[str, Any], Sequence[Buffer]]]:
+        """What the home node has not acknowledged of a task."""
+        reports = [(header, payload) for _, header, payload in self._open.values()]
+        return [report for report in reports if report[0]["task"] == task]
+
     def close(self) -> None:
         """Give up."""
         if self._repeater is not None:

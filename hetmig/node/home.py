@@ -69,6 +69,8 @@ class Record:
         self.state = "kept" if self.what == "object" else "running"
         self.progress: list[Any] | None = None
         self.hops: dict[int, dict[str, Any]] = {}
+        self._told_by_destination: dict[int, dict[str, Any]] = {}
+        """Moves whose source may have died before it could tell of them."""
         self.outcome: Outcome | None = None
         self.checkpoint: dict[str, Any] | None = None
         """The newest one: where it is, and of which epoch."""
@@ -97,6 +99,9 @@ class Record:
 
     def summary(self) -> dict[str, Any]:
         """The record as JSON."""
+        # until the end the sources may still tell, and they know better
+        missing = {} if self.outcome is None else self._told_by_destination
+        hops = {**missing, **self.hops}
         return {
             "id": self.id,
             "name": self.about["name"],
@@ -110,7 +115,7 @@ class Record:
             "checkpoint": self.checkpoint,
             "checkpoint_failed": self.checkpoint_failed,
             "restarts": self.fence // GENERATION,
-            "hops": [self.hops[epoch] for epoch in sorted(self.hops)],
+            "hops": [hops[epoch] for epoch in sorted(hops)],
         }
 
     def touch(self) -> None:
@@ -237,8 +242,10 @@ class Record:
             self.checkpoint_key = bytes.fromhex(want(header, "key", str))
             self.touch()
 
-    def arrived(self, epoch: int, place: dict[str, Any]) -> None:
-        """Under this epoch the task is at that place."""
+    def arrived(self, epoch: int, place: dict[str, Any], hop: dict[str, Any] | None = None) -> None:
+        """Under this epoch the task is at that place; `hop` is the move, as told from there."""
+        if hop is not None:
+            self._told_by_destination[want(hop, "epoch", int)] = hop
         if epoch > self.epoch:
             self.epoch, self.place = epoch, place
             self.touch()
@@ -374,7 +381,7 @@ class Home:
             case "hop":
                 record.hop(want(header, "hop", dict))
             case "arrived":
-                record.arrived(epoch, want(header, "place", dict))
+                record.arrived(epoch, want(header, "place", dict), want(header, "hop", dict, None))
             case "checkpoint":
                 record.saved(header)
             case "restarted":

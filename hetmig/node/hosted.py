@@ -25,6 +25,7 @@ from hetmig.node.saving import Saving
 from hetmig.node.services import Answer, Services
 from hetmig.node.staging import Staging
 from hetmig.node.steps import step
+from hetmig.node.unreported import Report, provisional
 from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
 
@@ -68,6 +69,8 @@ class Hosted:
         """Whether it is staged, according to the journal, and its runner not yet back."""
         self.image: int | None = None
         """The epoch of what the journal keeps to restart the task from."""
+        self.reports: list[Report] = []
+        """What came along from where the task was before."""
         self._staging: Staging | None = None
         self._accepting: asyncio.Task[Any] | None = None
         self._leaving = Leaving(self)
@@ -373,8 +376,15 @@ class Hosted:
         self.runner.send(protocol.START, {})
         self.begun.set()
         self.calls.begin(self.runner)
-        self.report("arrived", place=self.node.here)
+        self.arrived()
         self.node.checkpoints.begun(self)
+
+    def arrived(self) -> None:
+        """Tell the home node that the task is here, and what it has not heard before."""
+        hop = self.about.pop("hop", None)
+        self.report("arrived", place=self.node.here, hop=hop and provisional(hop))
+        for report in self.reports:
+            self.node.report(self.about, report.header, report.payload)
 
     def go_on(self, reason: str) -> None:
         """The task stays here, for this reason."""

@@ -83,7 +83,8 @@ class Journal:
             if self.directory is None:
                 self._database = sqlite3.connect(":memory:", isolation_level=None)
             else:
-                (self.directory / "files").mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self.directory / "files").mkdir(mode=0o700, exist_ok=True)
                 path = self.directory / "journal.sqlite"
                 self._database = sqlite3.connect(path, isolation_level=None, timeout=1.0)
                 self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -148,6 +149,11 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise JournalError(
+                    f"another node uses the journal {self.directory}: end that one first, or "
+                    "give this one another directory (--state)"
+                ) from error
             raise JournalError(f"the journal {self.directory} can't be {what}: {error}") from error
 
     def _meta(self, name: str, default: str) -> str:

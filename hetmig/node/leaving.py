@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import HetmigError, InMotion, MigrationRefused
-from hetmig.node import protocol
+from hetmig.node import protocol, unreported
 from hetmig.node.freezing import describe_hop, sealed
 from hetmig.node.handoff import Note, State
 from hetmig.node.link import Link
@@ -112,7 +112,9 @@ class Leaving:
         hosted = self._hosted
         epoch = hosted.handoff.epoch
         try:
-            inclosed = hosted.calls.enclose(frozen, hosted.about)
+            about = {**hosted.about, "hop": {**hosted.peer["hop"], "epoch": epoch, "bytes": 0}}
+            reports = hosted.node.unreported(about)
+            inclosed = unreported.enclose(*hosted.calls.enclose(frozen, about), reports)
             wire = sealed(*inclosed, epoch, bytes.fromhex(welcome["session"]))
             step("encoded")
             hosted.node.keep(f"{hosted.about['name']}-{hosted.id}-{epoch}", wire)

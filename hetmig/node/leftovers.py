@@ -24,7 +24,8 @@ def what_remains(node: Node, hosted: Hosted, why: str, ends: bool) -> dict[str, 
         return {"fate": "stays", "reason": why}
     if not node.journal.is_durable:
         return {"fate": "lost", "reason": f"{why}; the node ended, and has no journal"}
-    if hosted.handoff.state is State.RUNNING and hosted.about.get("what") != "object":
+    stands = hosted.runner is None or hosted.about.get("what") == "object"
+    if hosted.handoff.state is State.RUNNING and not stands:
         again = "the next start goes on from its last image: what it has done since is done again"
     else:
         again = "the next start goes on with it"

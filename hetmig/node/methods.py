@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetmig.errors import ParcelTooLarge
 from hetmig.node import protocol
 from hetmig.node.protocol import Buffer
-from hetmig.state.image import Image, freeze_call
+from hetmig.state.image import Image, freeze_call, freeze_for_any
 
 __all__ = ["NOTHING", "STOP", "freeze_method"]
 
@@ -17,15 +18,14 @@ NOTHING, STOP = "", "."
 """What an actor can be told beside the names of its methods: to answer, and to end."""
 
 
-def freeze_method(
-    method: str, args: Sequence[Any], kwargs: Mapping[str, Any], portable: bool = False
-) -> Image:
+def freeze_method(method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Image:
     """The image of a call: what the arguments are now is what arrives, whatever happens to them.
 
+    Wherever the actor is by then: its node may have another version of Python.
     Raises NotMigratable, naming the argument, or ParcelTooLarge.
     """
     call: Any = method  # of that name, there
-    frozen = freeze_call(call, args, kwargs, portable=portable)
+    frozen = freeze_for_any(functools.partial(freeze_call, call, args, kwargs))
     frames: list[Buffer] = [bytes(frame) for frame in frozen.frames]
     limits = protocol.LIMITS
     largest = max(len(frame) for frame in frames)

@@ -15,7 +15,7 @@ from hetmig.errors import HetmigError, InMotion, NotInTask, NotMigratable, Proto
 from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
-from hetmig.interpreter.safepoint import Preemptor
+from hetmig.interpreter.safepoint import PassingPlace, Preemptor
 from hetmig.node import asynchronous, protocol, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.copies import Copies
@@ -311,7 +311,7 @@ class Runtime:
         below, at = None, frame
         while at is not self.root:
             if at.f_globals.get("__name__") in _OURS:
-                raise NotMigratable("the task is inside hetmig itself")
+                raise PassingPlace("the task is inside hetmig itself")
             if at.f_back is None:
                 raise NotMigratable("this code does not run inside the task")
             below, at = at, at.f_back

@@ -9,6 +9,7 @@ from hetmig.node.journal import Journal
 from hetmig.node.link import Link
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message
+from hetmig.node.unreported import Report
 
 __all__ = ["Answer", "Services"]
 
@@ -46,6 +47,9 @@ class Services(Protocol):
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
     ) -> None:
         """Keep a report with the journal's next `sync`, until the home node has it."""
+
+    def unreported(self, about: dict[str, Any]) -> list[Report]:
+        """What the home node of a task has not acknowledged, of what happened to it here."""
 
     def answer_to(self, place: dict[str, Any], key: bytes) -> Answer | None:
         """A way to send notes to the node at that place, if it has this key."""

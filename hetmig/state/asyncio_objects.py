@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hetmig.errors import NotMigratable
-from hetmig.state import rebuild
+from hetmig.state import library_code, rebuild
 from hetmig.state.event_loop import UNUSED, Loop, arrived, is_portable
 from hetmig.state.weak import reduce_weak_set
 
@@ -32,7 +32,7 @@ _STAYS = frozenset(
         *("_selector", "_ssock", "_csock", "_internal_fds", "_self_reading_future"),
         *("_thread_id", "_clock_resolution", "_ahead", "_next_offer", "_since", UNUSED),
         *("_transports", "_signal_handlers", "_default_executor", "_unix_server_sockets"),
-        *("_old_agen_hooks", "_coroutine_origin_tracking_saved_depth"),
+        *("_old_agen_hooks", "_coroutine_origin_tracking_saved_depth", "_watcher"),
     }
 )
 """Attributes which belong to this process; they are made anew, or empty."""
@@ -175,6 +175,9 @@ def _reduce_future(pickler: Any, future: Any) -> Reduced:
     state: Any = future.__reduce_ex__(5)[2]
     if isinstance(state, dict) and state.get("_exception_tb") is not None:
         state = {**state, "_exception_tb": pickler.passed(state["_exception_tb"])}
+    if isinstance(state, dict) and pickler.portable:
+        callbacks = library_code.without_call_graph(state.get("_callbacks") or [])
+        state = {**state, "_callbacks": callbacks, "_Future__asyncio_awaited_by": None}
     return new_future, (type(future),), state
 
 

@@ -7,13 +7,14 @@ stream: so its size is known, and if it cannot travel, its name.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
-from hetmig.errors import UnsupportedFormat
+from hetmig.errors import NotMigratable, UnsupportedFormat
 from hetmig.interpreter.activation import Activation
 from hetmig.state import parcel, rebuild, registry
 from hetmig.state.manifest import is_portable, make_manifest
@@ -25,7 +26,15 @@ from hetmig.state.room import Room
 from hetmig.state.vocabulary import PRELUDE, known_to_all
 from hetmig.state.writing import Writer
 
-__all__ = ["Image", "freeze", "freeze_call", "freeze_value", "require_portable", "thaw"]
+__all__ = [
+    "Image",
+    "freeze",
+    "freeze_call",
+    "freeze_for_any",
+    "freeze_value",
+    "require_portable",
+    "thaw",
+]
 
 T = TypeVar("T")
 
@@ -125,6 +134,18 @@ def freeze_value(
     return Image(kind, frames, portable=is_portable)
 
 
+def freeze_for_any(freeze: Callable[..., Image]) -> Image:
+    """What `freeze(portable=)` gives for whom it may come to, of whatever version of Python.
+
+    What holds code is frozen again, portably, if it can be.  Raises `NotMigratable`.
+    """
+    pinned = freeze(portable=False)
+    if not pinned.portable:
+        with contextlib.suppress(NotMigratable):
+            return freeze(portable=True)
+    return pinned
+
+
 def value_frames(
     value: object, name: str = "value", *, portable: bool = False
 ) -> tuple[list[parcel.Buffer], bool]:
@@ -183,7 +204,7 @@ def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
     reader = Reader(image.frames, image.portable)
     with Room(), rebuild.assembling(main):
         value = reader.stack() if image.kind == "frames" else reader.call()
-        reader.import_submodules()
+        reader.imported()
         return value
 
 
@@ -199,5 +220,5 @@ def thaw_value(frames: Sequence[parcel.Buffer], *, main: ModuleType | None = Non
                 raise refused(error, "value", None) from error
         reader = Reader(frames)
         value = reader.load("value")
-        reader.import_submodules()
+        reader.imported()
         return value

@@ -1,7 +1,9 @@
-"""Instances whose `__dict__` is held by somebody else, too: `names = vars(x)`.
+"""Instances which pickle would not fill rightly: by what they have in their `__dict__`.
 
 Pickle fills the dictionary of the new instance from a copy.  If that copy is also the value of a
-variable, what one of them is given later is missing in the other.
+variable (`names = vars(x)`), what one of them is given later is missing in the other.  And it asks
+the new instance for a `__setstate__`: one whose `__getattr__` has an answer to everything gives it
+one, or fails for want of what it is to be filled with.
 """
 
 from __future__ import annotations
@@ -38,11 +40,12 @@ def reducer_of(cls: type) -> Callable[[Pickler, Any], Any] | None:
     descriptor = _dictionary(cls)
     if descriptor is None or hasattr(cls, "__setstate__"):
         return None
+    answers = any("__getattr__" in vars(base) for base in cls.__mro__)
 
     def reduce(pickler: Pickler, value: Any) -> Any:
         # by the descriptor: `vars(value)` might run a `__getattribute__` of the program's
         held = descriptor.__get__(value)
-        if sys.getrefcount(held) <= _ALONE:
+        if sys.getrefcount(held) <= _ALONE and not answers:
             return NotImplemented
         constructor, arguments, state, items, pairs = value.__reduce_ex__(5)
         if state_parts(state)[0] is not held:

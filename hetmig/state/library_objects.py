@@ -61,7 +61,7 @@ def complete(obj: Any, version: tuple[int, int], known: tuple[str, ...]) -> None
     for name in (*beginnings, *known_attributes(cls)):
         if name in own or name in known or hasattr(cls, name):
             continue
-        beginning = beginnings.get(name)
+        beginning = beginnings.get(name) or _REVIEWED.get((cls.__module__, name))
         if beginning is None:
             raise NotMigratable(
                 f"a {cls.__module__}.{cls.__qualname__} has an attribute {name!r} in this version "
@@ -95,6 +95,11 @@ def _assigned_in(cls: type) -> tuple[str, ...]:
 Beginning: TypeAlias = "Callable[[Any], Any] | None"
 """What an attribute begins as, if that can be told."""
 
+_REVIEWED: dict[tuple[str, str], Callable[[Any], Any]] = {
+    ("asyncio.tasks", "_cur_task"): lambda obj: None,  # see library_code.CALL_GRAPH
+}
+"""By module and name, attributes whose beginning is not written as a constant."""
+
 
 def _methods(cls: type) -> Iterator[ast.FunctionDef]:
     """The methods of a class of the library, as written."""
@@ -105,8 +110,11 @@ def _methods(cls: type) -> Iterator[ast.FunctionDef]:
     file = getattr(module, "__file__", None) or f"<{cls.__module__}>"
     place = tuple(cls.__qualname__.split("."))
     for scope in sources.source(text, file, 0, sys.flags.optimize).scopes:
-        if scope.path[:-1] == place and isinstance(scope.node, ast.FunctionDef):
-            yield scope.node
+        node = scope.node
+        if scope.path[:-1] == place and isinstance(node, ast.FunctionDef):
+            named = {each.id for each in node.decorator_list if isinstance(each, ast.Name)}
+            if not named & {"staticmethod", "classmethod"}:  # their first argument is another
+                yield node
 
 
 @functools.lru_cache(maxsize=1024)

@@ -103,6 +103,20 @@ class Scopes(list[Scope]):
             lines[-1] += ")"
         return "\n".join([*[""] * (first - 1), *lines, ""])
 
+    def around(self, number: int) -> str:
+        """The same for the outermost function around a scope, in its class if it is a method."""
+        path, first = self[number].path, self[number].first_line
+        outer = [
+            scope
+            for scope in self
+            if path[: len(scope.path)] == scope.path
+            and scope.first_line <= first <= (scope.span[1] or 0)
+        ]
+        owner = outer[0] if isinstance(outer[0].node, ast.ClassDef) else None
+        index = self.index(outer[1 if owner is not None and len(outer) > 1 else 0])
+        text = self.alone(index)
+        return text if owner is None else text.replace("if 1:", f"class {owner.name}:", 1)
+
     def _expression(self, first: int, last: int, start: int | None, end: int | None) -> list[str]:
         pieces = [line.encode() for line in self._lines[first - 1 : last]]
         pieces[-1] = pieces[-1][:end]

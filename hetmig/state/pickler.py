@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import cloudpickle
 
-from hetmig.state import constants
+from hetmig.state import constants, package_classes, registry
 from hetmig.state.code import attribute_names, submodules
 from hetmig.state.generators import Running
 from hetmig.state.namespaces import NamespaceOf, imported_as
@@ -233,6 +233,15 @@ class Pickler(pickle.Pickler):
     def note_package(self, name: str) -> None:
         """Remember a package that travels by reference."""
         self._packages.add(name)
+
+    def classes_of_instances(self) -> list[tuple[Any, ...]]:
+        """What is told of the importable classes of all instances that were dumped so far."""
+        reducers = self.__dict__.get("_reducers")
+        if reducers is None or not reducers.decided:
+            return []
+        others = self.dispatch_table, registry.registrations()
+        found = (cls for cls in reducers.decided if not any(cls in each for each in others))
+        return package_classes.described(found)
 
     def reachable_submodules(self) -> list[str]:
         """The submodules to import at the destination, for all that was dumped so far."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import sys
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hetmig.state import generated, recompiled, references, sources
+from hetmig.interpreter import cpython
+from hetmig.state import generated, library_code, recompiled, references, sources
 from hetmig.state.code import global_names
 from hetmig.state.namespaces import Unsent
 
@@ -22,20 +24,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "evaluated_annotations",
-    "is_by_place",
     "reduce_class",
     "reduce_code",
     "reduce_dispatching_method",
     "reduce_forward_reference",
+    "reduce_frame_summary",
     "reduce_function",
     "reduce_partial_method",
     "reduce_source",
+    "stands_alone",
 ]
 
 Reduced = tuple[Any, ...]
 
 _sample: Any = functools.singledispatch(len)
 _DISPATCHES = _sample.__code__
+_SUMMARY = ("end_lineno", "colno", "end_colno")
 _OF_DISPATCH = ("registry", "dispatch", "register", "_clear_cache", "__wrapped__")
 """What each such function has of its own."""
 _OF_ANNOTATIONS = (
@@ -53,12 +57,39 @@ def reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
     name, namespace = pickler.home_of(code)
     located = sources.locate(code, namespace)
     scope = located.source.scopes[located.number]
-    if is_by_place(name, code, located):
+    if stands_alone(name, code, located):
         digest = located.source.scopes.digest(located.number)
         alike = located.source.scopes.alike(scope.kind, scope.path, digest)
         which = alike.index(located.number), len(alike)
+        if library_code.is_librarys(name or ""):
+            text = located.source.scopes.alone(located.number).lstrip("\n")
+            theirs = library_code.Text(name or "", scope.path, text, digest, cpython.VERSION)
+            own: tuple[Any, ...] = ()
+            if library_code.finishes_by_itself(*theirs[:2]):
+                own = _around(located)
+            return recompiled.code_of_library, (tuple(theirs), scope.kind, *which, *own)
         return recompiled.code_of_module, (name, scope.kind, scope.path, digest, *which)
-    return recompiled.code, (located.source, located.number, scope.kind, scope.name)
+    flag = code.co_flags & inspect.CO_ITERABLE_COROUTINE
+    rest = (flag,) if flag else ()
+    return recompiled.code, (located.source, located.number, scope.kind, scope.name, *rest)
+
+
+def _around(located: sources.Located) -> tuple[sources.Source, int]:
+    """The same scope in a source that has only the function around it."""
+    whole, scope = located.source, located.source.scopes[located.number]
+    if sources.came(whole):
+        return located
+    part = sources.source(whole.scopes.around(located.number), *whole.options)
+    places = [(each.path, each.first_line) for each in part.scopes]
+    return part, places.index((scope.path, scope.first_line))
+
+
+def stands_alone(name: str | None, code: CodeType, located: sources.Located) -> bool:
+    """Whether code is known by its own text, whatever the rest of its module is."""
+    scope = located.source.scopes[located.number]
+    return is_by_place(name, code, located) or (
+        library_code.finishes_by_itself(name or "", scope.path) and sources.came(located.source)
+    )
 
 
 def is_by_place(name: str | None, code: CodeType, located: sources.Located) -> bool:
@@ -68,6 +99,10 @@ def is_by_place(name: str | None, code: CodeType, located: sources.Located) -> b
         isinstance(module, ModuleType)
         and located.source.scopes[located.number].kind != "Module"
         and references.is_source_of(module, name or "", code)
+        # some of the library goes on in the text of another version
+        and not (
+            sources.came(located.source) and located.source.text != sources.text_of_module(module)
+        )
     )
 
 
@@ -82,7 +117,10 @@ def reduce_function(pickler: Pickler, function: FunctionType) -> Reduced:
         return _reduce_dispatching(function)
     namespace = pickler.namespace(function.__globals__)
     code = pickler.home(function.__code__, function.__globals__)
-    arguments = (code, namespace, function.__code__.co_freevars, function.__closure__ or ())
+    names, cells = function.__code__.co_freevars, function.__closure__ or ()
+    if str(pickler.imported_as(function.__globals__)).startswith("asyncio."):
+        names, cells = library_code.without_waiters(names, cells)
+    arguments = (code, namespace, names, cells)
     state: dict[str, Any] = {
         "__module__": function.__module__,
         "__name__": function.__name__,
@@ -129,6 +167,13 @@ def reduce_forward_reference(pickler: Pickler, reference: Any) -> Any:
         "is_class": reference.__forward_is_class__,
     }
     return recompiled.forward_reference, (reference.__forward_arg__, options)
+
+
+def reduce_frame_summary(pickler: Pickler, summary: Any) -> Any:
+    """A line of a printed traceback; some versions keep the code with it."""
+    details = {name: getattr(summary, name) for name in ("locals", *_SUMMARY)}
+    arguments = summary.filename, summary.lineno, summary.name
+    return recompiled.frame_summary, (arguments, summary.line, details)
 
 
 def evaluated_annotations(owner: Any) -> dict[str, Any]:

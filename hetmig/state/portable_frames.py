@@ -12,7 +12,7 @@ from types import CellType, CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetmig.errors import NotMigratable
-from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
+from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume, slot_names
 from hetmig.interpreter.portable import (
     PortableActivation,
     ResumePoint,
@@ -20,7 +20,7 @@ from hetmig.interpreter.portable import (
     is_empty_cell,
     to_portable,
 )
-from hetmig.state import portable_code, sources
+from hetmig.state import library_code, portable_code, rebuild, sources
 
 if TYPE_CHECKING:
     from hetmig.state.pickler import Pickler
@@ -67,7 +67,7 @@ def taken_apart(pickler: Pickler, activation: Activation) -> tuple[Outline, Held
     code = pickler.home(activation.code, activation.globals)
     name, namespace = pickler.home_of(code)
     located = sources.locate(code, namespace)
-    alone = portable_code.is_by_place(name, code, located)
+    alone = portable_code.stands_alone(name, code, located)
     portable = to_portable(activation, _text(located, alone))
     variables = portable.variables
     outline = Outline(
@@ -111,7 +111,17 @@ def activation_of(
     ]
     point = ResumePoint(*outline.point)
     variables = dict(zip(outline.names, held.variables, strict=True))
-    for name in set(point.cells) - set(outline.empty):
+    located = sources.locate(code, namespace)
+    text = _text(located, outline.alone)
+    if outline.alone and sources.came(located.source) and point.kind in ("created", "start"):
+        library_code.require_names(code, namespace)
+    if (theirs := rebuild.texts().get(id(code))) is not None:
+        led = library_code.mapping(theirs, text, point.node)
+        # what comes next is told by paths in the other text
+        point = point._replace(node=led(point.node), later=(-1,) * len(point.later))
+        stack = [((role, led(node), name), value) for (role, node, name), value in stack]
+        variables = library_code.variables(code, variables, slot_names(code))
+    for name in set(point.cells) & variables.keys() - set(outline.empty):
         if name not in (*code.co_cellvars, *code.co_freevars) and is_empty_cell(variables[name]):
             raise NotMigratable(f"the variable {name!r} holds what holds this frame", variable=name)
     portable = PortableActivation(
@@ -125,7 +135,7 @@ def activation_of(
         generator,
         Resume(outline.resume),
     )
-    return from_portable(portable, _text(sources.locate(code, namespace), outline.alone))
+    return from_portable(portable, text)
 
 
 class _Hole:

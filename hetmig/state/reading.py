@@ -9,7 +9,7 @@ from typing import Any
 
 from hetmig.errors import FrameAddress, MigrationRefused, NotMigratable, SourceChanged
 from hetmig.interpreter.activation import Activation
-from hetmig.state import parcel, rebuild, registry
+from hetmig.state import package_classes, parcel, rebuild, registry
 from hetmig.state.portable_frames import Held, Outline, activation_of
 from hetmig.state.vocabulary import MORE_THAN_A_VALUE, PRELUDE, known_to_all
 from hetmig.state.weak import restore_finalizer
@@ -35,10 +35,16 @@ class Reader:
         except Exception as error:
             raise refused(error, name, frame) from error
 
-    def import_submodules(self) -> None:
-        """Import what was named at the end, if anything."""
-        if self._more:
-            rebuild.import_submodules(self.load("submodules"))
+    def imported(self) -> None:
+        """Import what was named at the end, and compare the classes that were described there."""
+        if not self._more:
+            return
+        told = self.load("what is imported")
+        rebuild.import_submodules([name for name in told if isinstance(name, str)])
+        try:
+            package_classes.require([each for each in told if not isinstance(each, str)])
+        except NotMigratable as error:
+            raise refused(error, "an object", None) from error
 
     def stack(self) -> tuple[list[Activation], dict[str, Any]]:
         """The activations, outermost first, and what was frozen beside them."""

@@ -21,6 +21,7 @@ from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
     CellType,
+    ClassMethodDescriptorType,
     CodeType,
     CoroutineType,
     FunctionType,
@@ -67,6 +68,7 @@ class Assembly:
         self.outlines: dict[int, Any] = {}
         self.hollow_classes: set[type] = set()
         self.unfinished_classes: dict[type, Any] = {}
+        self.texts: dict[int, Any] = {}
         self.first_tokens: dict[tuple[int, int], contextvars.Token[Any]] = {}
 
 
@@ -117,6 +119,14 @@ def first_tokens() -> dict[tuple[int, int], contextvars.Token[Any]]:
 def outlines() -> dict[int, Any]:
     """By the identity of a hollow portable generator, its outline and form."""
     return _assembly().outlines
+
+
+def texts() -> dict[int, Any]:
+    """By the identity of code of the library: what it was compiled from where it comes from.
+
+    Only where that is another text than here.
+    """
+    return _assembly().texts
 
 
 def hollow_classes() -> set[type]:
@@ -487,3 +497,11 @@ def attribute(owner: type, name: str) -> BuiltinFunctionType:
     """A descriptor as it lies in its class."""
     found: BuiltinFunctionType = vars(owner)[name]
     return found
+
+
+def bound(owner: type, name: str, obj: object) -> Any:
+    """The method of this class, bound to an object that may call another one by its name."""
+    descriptor = vars(owner)[name]
+    if isinstance(descriptor, ClassMethodDescriptorType):
+        return descriptor.__get__(None, obj)  # type: ignore[arg-type]
+    return descriptor.__get__(obj, type(obj))

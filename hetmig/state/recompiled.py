@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import functools
 import sys
+import traceback
 import typing
 import weakref
 from collections.abc import Callable
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from hetmig.errors import NotMigratable, SourceChanged
-from hetmig.interpreter import revival
+from hetmig.errors import NotMigratable
+from hetmig.interpreter import cpython, revival
 from hetmig.interpreter.activation import Generator, Resume
-from hetmig.state import generated, portable_frames, rebuild, references, sources
+from hetmig.state import generated, library_code, portable_frames, rebuild, references, sources
 from hetmig.state.instances import set_slots, state_parts
 
 __all__ = ["code", "code_of_module", "fill_class", "fill_function", "function", "new_class"]
@@ -29,8 +30,8 @@ def source(text: str, file: str, flags: int, optimize: int) -> sources.Source:
     return sources.arrive(text, file, flags, optimize)
 
 
-def code(source: sources.Source, index: int, kind: str, name: str) -> CodeType:
-    """The code that this version makes of one scope of a source."""
+def code(source: sources.Source, index: int, kind: str, name: str, flags: int = 0) -> CodeType:
+    """The code that this version makes of one scope of a source; `flags`: see `awaitable`."""
     try:
         found = source.codes.get(index)
     except (SyntaxError, ValueError) as error:
@@ -40,7 +41,10 @@ def code(source: sources.Source, index: int, kind: str, name: str) -> CodeType:
     scope = source.scopes[index] if index < len(source.scopes) else None
     if scope is None or (scope.kind, scope.name) != (kind, name):
         raise NotMigratable(f"this version of Python reads {source.file} in another way")
-    return _present(found, ".".join(scope.path))
+    present = _present(found, ".".join(scope.path))
+    if (made := sources.awaitable(present, flags)) is not present:
+        sources.remember(made, sources.Located(source, index))
+    return made
 
 
 def _present(found: CodeType | None, name: str) -> CodeType:
@@ -55,18 +59,82 @@ def code_of_module(
     module_name: str, kind: str, path: tuple[str, ...], digest: bytes, which: int, count: int
 ) -> CodeType:
     """The code of a scope with this text in a module here."""
-    module = rebuild.module(module_name)
+    theirs = library_code.Text(module_name, path, "", digest, cpython.VERSION)
+    present = _source_here(theirs)
+    index = _alike(present, theirs, kind, which, count)
+    if index is None:
+        raise library_code.changed(theirs)
+    return _living_code(present, index, theirs)
+
+
+def code_of_library(
+    text: tuple[Any, ...],
+    kind: str,
+    which: int,
+    count: int,
+    own: sources.Source | None = None,
+    number: int = 0,
+) -> CodeType:
+    """The code of a scope in a module of the standard library here.
+
+    It may have another text than at the source: who stands in the middle of it looks whether it
+    can go on in this one.  `own`: the source whose scope `number` goes on here by itself.
+    """
+    theirs = library_code.Text(*text)
+    present = _source_here(theirs)
+    index = _alike(present, theirs, kind, which, count)
+    if index is not None:
+        return _living_code(present, index, theirs)
+    named = [n for n, s in enumerate(present.scopes) if (s.kind, s.path) == (kind, theirs.path)]
+    if len(named) == 1 and (
+        own is None or library_code.is_exchangeable(theirs, _alone(present, named[0]))
+    ):
+        found = _living_code(present, named[0], theirs)
+        rebuild.texts()[id(found)] = theirs
+        return found
+    if own is None:
+        raise library_code.changed(theirs)
+    return _by_itself(own, number, kind, theirs)
+
+
+def _by_itself(own: sources.Source, number: int, kind: str, theirs: library_code.Text) -> CodeType:
+    """The code of the source's own text, in words that this version's library understands."""
+    made = code(own, number, kind, theirs.path[-1])
+    adapted = library_code.adapted(theirs, own.text)
+    if adapted == own.text:
+        return made
+    # every node stays at its place
+    made = code(sources.source(adapted, *own.options), number, kind, theirs.path[-1])
+    sources.remember(made, sources.Located(own, number))
+    return made
+
+
+def _source_here(theirs: library_code.Text) -> sources.Source:
+    module = rebuild.module(theirs.module)
     text = sources.text_of_module(module)
-    name = f"{module_name}.{'.'.join(path)}"
     if text is None:
-        raise _changed(name, digest, f"{module_name} has no source here")
-    file = getattr(module, "__file__", None) or f"<{module_name}>"
-    present = sources.source(text, file, 0, sys.flags.optimize)
-    alike = present.scopes.alike(kind, path, digest)
-    if len(alike) not in (1, count):
-        raise _changed(name, digest, f"the source of {name} is another one here, or is not here")
-    index = alike[which] if len(alike) == count else alike[0]
-    compiled = _present(present.codes.get(index), name)
+        raise library_code.changed(theirs, f"{theirs.module} has no source here")
+    file = getattr(module, "__file__", None) or f"<{theirs.module}>"
+    return sources.source(text, file, 0, sys.flags.optimize)
+
+
+def _alone(present: sources.Source, index: int) -> str:
+    return present.scopes.alone(index).lstrip("\n")
+
+
+def _alike(
+    present: sources.Source, theirs: library_code.Text, kind: str, which: int, count: int
+) -> int | None:
+    """The scope with the very text."""
+    alike = present.scopes.alike(kind, theirs.path, theirs.digest)
+    if len(alike) == count:
+        return alike[which]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _living_code(present: sources.Source, index: int, theirs: library_code.Text) -> CodeType:
+    module = rebuild.module(theirs.module)
+    compiled = _present(present.codes.get(index), theirs.name)
     known = _living.get(id(compiled))
     living = known[1]() if known is not None else None
     if living is None:
@@ -76,22 +144,22 @@ def code_of_module(
     return living
 
 
-def _changed(name: str, digest: bytes, what: str) -> SourceChanged:
-    module = name.partition(".")[0]
-    return SourceChanged(
-        f"{what}; what stands in the middle of it can go on only in the same code: have the same "
-        f"version of {module} on both sides, or cloudpickle.register_pickle_by_value({module})",
-        function=name,
-        needed=digest.hex(),
-        present=None,
-    )
+def _text_here(code: CodeType) -> str:
+    located = sources.locate(code)
+    return _alone(located.source, located.number)
 
 
 def closure(
-    code: CodeType, names: tuple[str, ...], cells: tuple[CellType, ...]
+    code: CodeType,
+    names: tuple[str, ...],
+    cells: tuple[CellType, ...],
+    namespace: dict[str, Any],
 ) -> tuple[CellType, ...]:
     """The cells of the free variables in this version's order.  Raises NotMigratable."""
     by_name = dict(zip(names, cells, strict=True))
+    if str(namespace.get("__name__")).startswith("asyncio."):
+        for name in library_code.CALL_GRAPH - by_name.keys():
+            by_name[name] = CellType(None)
     missing = [name for name in code.co_freevars if name not in by_name]
     if missing:
         raise NotMigratable(
@@ -108,11 +176,20 @@ def function(
     cells: tuple[CellType, ...],
 ) -> FunctionType:
     """A function which still lacks its attributes."""
-    return FunctionType(code, namespace, closure=closure(code, names, cells))
+    theirs = rebuild.texts().get(id(code))
+    if theirs is not None and not library_code.is_exchangeable(theirs, _text_here(code)):
+        raise library_code.changed(theirs)
+    return FunctionType(code, namespace, closure=closure(code, names, cells, namespace))
 
 
 def fill_function(function: FunctionType, state: dict[str, Any]) -> None:
     """Give a function its attributes, and its namespace what it refers to there."""
+    theirs = rebuild.texts().get(id(function.__code__))
+    if theirs is not None:
+        text = _text_here(function.__code__)
+        by_place = library_code.defaults(theirs, text, state.get("__defaults__") or ())
+        by_name = library_code.keyword_defaults(text, state.get("__kwdefaults__") or {})
+        state = {**state, "__defaults__": by_place or None, "__kwdefaults__": by_name or None}
     rebuild.fill_function(function, state)
 
 
@@ -203,6 +280,14 @@ def partial_method(
 ) -> Any:
     """A method with some of its arguments."""
     return functools.partialmethod(function, *args, **keywords)
+
+
+def frame_summary(arguments: tuple[str, int, str], line: str, details: dict[str, Any]) -> Any:
+    """A line of a printed traceback; each version keeps other things of it."""
+    names = details.pop("locals")
+    made = traceback.FrameSummary(*arguments, lookup_line=False, line=line, **details)
+    made.locals = names  # texts already
+    return made
 
 
 def forward_reference(name: str, options: dict[str, Any]) -> Any:

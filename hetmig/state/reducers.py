@@ -13,6 +13,7 @@ import queue
 import random
 import sys
 import threading
+import traceback
 import types
 import typing
 import weakref
@@ -88,6 +89,8 @@ class Reducers(dict[type, "Reducer | None"]):
         self._of_program = of_program
         self._portable = portable
         super().__init__(_REDUCERS)
+        self.decided: list[type] = []
+        """The types of the objects that came by, but for the usual ones."""
         for cls in registry.registrations():
             self.pop(cls, None)
 
@@ -96,6 +99,7 @@ class Reducers(dict[type, "Reducer | None"]):
         return resources.refusals()
 
     def __missing__(self, cls: type) -> Reducer | None:
+        self.decided.append(cls)
         self[cls] = reducer = registry.reducer_of(cls) or self._decide(cls)
         return reducer
 
@@ -433,6 +437,7 @@ _REDUCERS: dict[type, Reducer | None] = {
     weakref.WeakKeyDictionary: weak.reduce_weak_dict,
     weakref.WeakValueDictionary: weak.reduce_weak_dict,
     typing.NewType: _reduce_type_variable,
+    traceback.FrameSummary: portable_code.reduce_frame_summary,
     typing.ForwardRef: portable_code.reduce_forward_reference,
     typing.ParamSpec: _reduce_type_variable,
     typing.TypeVarTuple: _reduce_type_variable,

@@ -17,6 +17,7 @@ from typing import Any
 
 from hetmig.errors import SourceChanged
 from hetmig.state.fingerprint import fingerprint
+from hetmig.state.sources import awaitable
 
 __all__ = ["Reference", "is_source_of", "living", "reference", "resolve"]
 
@@ -120,7 +121,7 @@ def is_source_of(module: ModuleType, name: str, code: CodeType) -> bool:
 def living(module: ModuleType, code: CodeType) -> CodeType:
     """The code object of a module's function that is equal to this one; else this one."""
     for _, found in _search(module, code):
-        if found.co_qualname == code.co_qualname and found == code:
+        if found.co_qualname == code.co_qualname and found == awaitable(code, found.co_flags):
             return found
     return code
 

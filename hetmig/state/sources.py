@@ -24,7 +24,17 @@ from typing import Any, NamedTuple
 from hetmig.errors import NotMigratable
 from hetmig.state.locators import Scopes, match
 
-__all__ = ["Located", "Source", "arrive", "locate", "remember", "source", "text_of_module"]
+__all__ = [
+    "Located",
+    "Source",
+    "arrive",
+    "awaitable",
+    "came",
+    "locate",
+    "remember",
+    "source",
+    "text_of_module",
+]
 
 _FUTURES = functools.reduce(
     int.__or__,
@@ -37,6 +47,12 @@ _arrived: dict[str, dict[Source, None]] = {}
 """By file name, the sources that came from elsewhere."""
 
 
+def awaitable(code: CodeType, flags: int) -> CodeType:
+    """This code, or what `types.coroutine` has made of it if `flags` say that it has."""
+    flag = flags & inspect.CO_ITERABLE_COROUTINE & ~code.co_flags
+    return code.replace(co_flags=code.co_flags | flag) if flag else code
+
+
 class Source:
     """A text, and how it is compiled.  There is one of each; see `source`."""
 
@@ -46,6 +62,11 @@ class Source:
         self.flags = flags
         """Of `__future__`: what the code around `exec` hands on is not in the text."""
         self.optimize = optimize
+
+    @property
+    def options(self) -> tuple[str, int, int]:
+        """All but the text."""
+        return self.file, self.flags, self.optimize
 
     @functools.cached_property
     def scopes(self) -> Scopes:
@@ -76,7 +97,7 @@ class Source:
             if (
                 found.co_name == code.co_name
                 and found.co_qualname == code.co_qualname
-                and found == code
+                and awaitable(found, code.co_flags) == code
             ):
                 return index
         return None
@@ -108,6 +129,11 @@ def arrive(text: str, file: str, flags: int, optimize: int) -> Source:
         # None for the time: such an entry is not compared with a file
         linecache.cache[file] = len(text), None, list(io.StringIO(text, newline="\n")), file
     return made
+
+
+def came(source: Source) -> bool:
+    """Whether a source came from elsewhere, maybe as the very text that is here, too."""
+    return source in _arrived.get(source.file, ())
 
 
 def _belongs_to_module(file: str) -> bool:

@@ -234,8 +234,9 @@ class Writer:
     def frames(self) -> list[parcel.Buffer]:
         """What was written, as bytes."""
         require_awaiters(self._pickler)
-        if submodules := self._pickler.reachable_submodules():
-            self.dump(submodules, "submodules")
+        told = [*self._pickler.reachable_submodules(), *self._pickler.classes_of_instances()]
+        if told:
+            self.dump(told, "what is imported")
             self._file.write(MORE_THAN_A_VALUE)
         # Not getbuffer(): a view of it in a reference cycle crashes the collector of CPython 3.12.
         return [self._file.getvalue(), *self._buffers]

@@ -33,6 +33,7 @@ LIBRARY = " in the standard library"
 """Marks the lines of a traceback which another micro version of Python may have elsewhere."""
 
 _LONGEST = 2000
+_LINE = re.compile(r", line \d+$")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _OURS = re.compile(r"[/\\]hetmig[/\\](testing|interpreter|state)[/\\]")
 _ATOMS = (bool, int, float, complex, str, bytes, bytearray, range, slice, type(None), type(...))
@@ -85,8 +86,10 @@ class Outcome:
             # a path for each would be long in a deep structure: the nearest names do
             path = ((paths[parent] if parent >= 0 else "") + label)[-400:]
             paths.append(path)
-            if not (elsewhere and label.endswith(LIBRARY)):
+            if not elsewhere:
                 lines.append((path, text))
+            elif not label.endswith(LIBRARY):  # how many of those there are may differ, too
+                lines.append((_LINE.sub(", a line", path), text))
         return lines
 
     def __str__(self) -> str:
@@ -225,9 +228,18 @@ def _passed(traceback: TracebackType | None) -> Iterator[tuple[str, bool]]:
         code = traceback.tb_frame.f_code
         if not _OURS.search(code.co_filename):
             where = f"{code.co_qualname}, line {traceback.tb_lineno}"
-            yield where, code.co_filename.startswith((*_STDLIB, "<frozen "))
+            yield where, _is_librarys(code.co_filename)
         traceback = traceback.tb_next
 
+
+def _is_librarys(file: str) -> bool:
+    if file.startswith((*_STDLIB, "<frozen ")):
+        return True
+    return _ANY_STDLIB.search(file) is not None and "-packages" not in file
+
+
+_ANY_STDLIB = re.compile(r"[/\\](python3\.\d+t?|python3\d+t?\.zip|Lib)[/\\]")
+"""Of other interpreters, which a program that has moved may have come from."""
 
 # where it should be, and where it is: on Windows and WebAssembly, in an archive
 _STDLIB = sysconfig.get_paths()["stdlib"], os.path.dirname(os.__file__)

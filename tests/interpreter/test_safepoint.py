@@ -9,7 +9,13 @@ import pytest
 
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import safepoint
-from hetmig.interpreter.safepoint import SIGNAL, Preemptor, raise_again, unsafe_reason
+from hetmig.interpreter.safepoint import (
+    SIGNAL,
+    PassingPlace,
+    Preemptor,
+    raise_again,
+    unsafe_reason,
+)
 
 
 @pytest.fixture
@@ -128,6 +134,30 @@ def test_a_refusal_is_tried_again_and_then_expires_with_its_reason(preempt):
     assert error.reason == "the moon is full"
     assert error.__traceback__ is None  # it would keep the program's variables alive
     assert len(visits) >= 2
+
+
+def test_a_loop_that_is_always_seen_at_the_same_passing_place_is_reached(preempt):
+    """The signal is seen when the call ends; from there the next look always falls into `ours`."""
+    visits, done = [], []
+
+    def ours():
+        return not done
+
+    def visit(frame):
+        visits.append(frame.f_code.co_name)
+        if frame.f_code is ours.__code__:
+            raise PassingPlace("inside the library")
+        done.append(True)
+        return True
+
+    preemptor, expired, _ = preempt(visit)
+    preemptor.poll = lambda: None if preemptor.pending or done else preemptor.begin(60)
+    preemptor.FIRST_PAUSE = preemptor.LONGEST_PAUSE = 60  # the first signal must be enough
+    signal.raise_signal(SIGNAL)
+    while ours():
+        abs(-1)
+    assert visits[-1] != "ours"
+    assert not expired
 
 
 def test_a_mistake_of_the_visitor_does_not_reach_the_program(preempt):

@@ -1,15 +1,16 @@
-"""`python -m tests.matrix [--points N] [--share N] [NAME ...]` writes docs/portability.md anew."""
+"""`python -m tests.matrix [options] [NAME ...]` writes docs/portability.md anew."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 
 from hetmig.errors import TargetUnavailable
 from tests.matrix import table
 from tests.matrix.chain import travel
-from tests.matrix.pairs import cases, run
+from tests.matrix.pairs import cases, run, some_of_each
 from tests.matrix.sites import Site
 
 
@@ -19,14 +20,24 @@ def main() -> int:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(table.NAMES)}")
     parser.add_argument("--points", type=int, default=1, help="safe points per case (1)")
     parser.add_argument("--share", type=int, default=1, help="every so many-th case (1)")
+    parser.add_argument(
+        "--each-module", metavar="N", type=int, help="so many cases of each case module"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which ones (0)")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin nothing new after this time"
+    )
     given = parser.parse_args()
+    chosen = cases(given.share)
+    if given.each_module:
+        chosen = some_of_each(given.each_module, given.seed)
     sites, missing = [], []
     for name in given.names or table.NAMES:
         try:
             sites.append(Site(name))
         except TargetUnavailable as error:
             missing.append(f"- `{name}` could not be had: {error}")
-    results = run(sites, cases(given.share), given.points)
+    results = run(sites, chosen, given.points, seconds=given.minutes * 60)
     try:
         journey = travel(sites)
     finally:
@@ -38,6 +49,7 @@ def main() -> int:
         "command": f"Made by `{command}`.",
         "matrix": table.matrix(results),
         "sums": "\n".join([table.sums(results), *missing]),
+        "left_out": table.left_out(results),
         "refusals": table.refusals(results),
         "not_run": table.not_run(results),
         "chain": table.chain(journey),

@@ -10,6 +10,7 @@ from hetmig.state.manifest import same_minor
 from hetmig.testing.programs import Frozen
 from tests.matrix import traveller
 from tests.matrix.pairs import difference
+from tests.matrix.site import PROGRAM
 from tests.matrix.sites import Site
 
 
@@ -22,14 +23,18 @@ class Journey:
     refused: list[str] = field(default_factory=list)
 
 
-def travel(sites: Sequence[Site]) -> Journey:
+_TRAVELLER = traveller.__name__, traveller.journey.__name__
+
+
+def travel(sites: Sequence[Site], program: tuple[str, str] = _TRAVELLER) -> Journey:
     """From each site to the next, until the program has come to its end.
 
-    Each of the processes also lets it go on to its end where it is: that must be right as well.
+    `program`: its module and function.  Each of the processes also lets it go on to its end where
+    it is: that must be right as well.
     Raises AssertionError if it is wrong anywhere.
     """
     first, *_ = sites
-    begun = first.ask("depart", traveller.__name__, traveller.journey.__name__, 10**9, 0, True)
+    begun = first.ask("depart", *program, 10**9, 0, True)
     assert begun.expected is not None, begun.why_not
     made = Journey()
     here, (native, portable) = first, next(_both(begun.native, begun.portable))
@@ -38,7 +43,7 @@ def travel(sites: Sequence[Site]) -> Journey:
         if moved is None:
             made.refused.append(f"{here.name} to {there.name}: not frozen in a portable form")
             continue
-        answer = there.ask("relay", moved)
+        answer = there.ask("relay", moved, program[1].startswith(PROGRAM))
         if isinstance(answer, str):
             made.refused.append(f"{here.name} to {there.name}: {answer}")
             assert len(made.refused) < 100, made.refused

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import itertools
+import math
 import pkgutil
+import random
 import re
 import sys
+import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -26,17 +31,24 @@ ATTENTION = 2
 Case = tuple[str, str]
 """Module and function."""
 
+NO_TIME = Departures()
+"""For a case that was not even begun."""
+
 
 @dataclass
 class Tally:
     """What became of the programs that went from one site to another."""
 
     migrated: int = 0
+    cases: set[str] = field(default_factory=set)
+    """Which of them have migrated, at one place at least."""
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     signals: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     """What did not come to its end in time, for whatever reason."""
+    left_out: list[str] = field(default_factory=list)
+    """The cases for which there was no time any more."""
 
 
 @dataclass
@@ -52,7 +64,7 @@ class Results:
     def describe(self, site: Site, left: dict[Case, Departures]) -> None:
         """Note what is to be said of a site."""
         self.about[site.name] = "CPython {version}, {machine}, {system}".format(**site.about)
-        found = {case: each.why_not for case, each in left.items() if each.expected is None}
+        found = {case: each.why_not for case, each in left.items() if each.why_not}
         self.not_run[site.name] = {title(case): why for case, why in found.items()}
 
 
@@ -61,11 +73,22 @@ def cases(share: int = 1) -> list[Case]:
     return list(_cases())[::share]
 
 
+def some_of_each(number: int, seed: int = 0) -> list[Case]:
+    """So many cases of each case module, by chance; the first of each module come first."""
+    modules: dict[str, list[Case]] = {}
+    for case in _cases():
+        modules.setdefault(case[0], []).append(case)
+    chooser = random.Random(seed)
+    found = [chooser.sample(each, min(number, len(each))) for each in modules.values()]
+    rounds = itertools.zip_longest(*found)
+    return [case for each in rounds for case in each if case is not None]
+
+
 def _cases() -> Iterator[Case]:
     for found in pkgutil.iter_modules(tests.cases.__path__):
         module = importlib.import_module(f"tests.cases.{found.name}")
         for name, _ in inspect.getmembers(module, inspect.isfunction):
-            if name.startswith("case_"):
+            if name.startswith(("case_", "program_")):
                 yield module.__name__, name
 
 
@@ -76,68 +99,86 @@ def run(
     wanted: Callable[[str, str], bool] = lambda here, there: here != there,
     *,
     fresh: bool = True,
+    seconds: float = math.inf,
 ) -> Results:
     """Freeze each case at so many safe points at each site, and let it go on at others.
 
     `wanted` tells for two names whether programs go from one to the other.  With `fresh`, they
-    arrive in interpreters in which none of them has ever run.
+    arrive in interpreters in which none of them has ever run.  Nothing is begun after so many
+    `seconds`; one case after the other goes over all pairs, so that each pair has some.
     """
-    names = [site.name for site in sites]
+    begun = time.monotonic()
     results = Results()
+    left: dict[str, dict[Case, Departures]] = {site.name: {} for site in sites}
+    pairs = [(here, there) for there in sites for here in sites if wanted(here.name, there.name)]
+    results.pairs = {(here.name, there.name): Tally() for here, there in pairs}
+
     with ThreadPoolExecutor(ATTENTION) as pool:
-        everything = pool.map(lambda site: _leave(site, chosen, points, fresh), sites)
-        left = dict(zip(names, everything, strict=True))
+        for case in chosen:
+            # to leave may take half of the time
+            if time.monotonic() - begun > seconds / 2:
+                each: Iterable[Departures] = [NO_TIME] * len(sites)
+            else:
+                each = pool.map(functools.partial(_leave, case, points), sites)
+            for site, departures in zip(sites, each, strict=True):
+                left[site.name][case] = departures
+            _say(f"{title(case)}: has left")
         for site in sites:
             results.describe(site, left[site.name])
-
-        def receive(there: Site) -> dict[tuple[str, str], Tally]:
-            found = {
-                (here.name, there.name): _go(here, there, left)
-                for here in sites
-                if wanted(here.name, there.name)
-            }
             if fresh:
-                there.close()
-            return found
+                site.close()
 
-        for tallies in pool.map(receive, sites):
-            results.pairs.update(tallies)
+        def receive(case: Case, there: Site) -> None:
+            for here in sites:
+                if (tally := results.pairs.get((here.name, there.name))) is None:
+                    continue
+                if left[here.name][case] is NO_TIME or time.monotonic() - begun > seconds:
+                    tally.left_out.append(title(case))
+                else:
+                    _go(case, here, there, left, tally)
+
+        for case in chosen:
+            list(pool.map(functools.partial(receive, case), sites))
+            _say(f"{title(case)}: has arrived")
+    for (left_from, came_to), tally in results.pairs.items():
+        _say(f"{left_from} -> {came_to}: {summary(tally)}")
+    if fresh:
+        for site in sites:
+            site.close()
     return results
 
 
-def _leave(site: Site, chosen: Sequence[Case], points: int, fresh: bool) -> dict[Case, Departures]:
-    left = {}
-    for case in chosen:
-        number = zlib.crc32(repr(case).encode())
-        try:
-            # half of the cases as a script's, whose module travels, too
-            left[case] = site.ask("depart", *case, points, number, bool(number % 2))
-        except Died as error:
-            left[case] = Departures(why_not=f"died: {error}")
-        except Late as error:
-            left[case] = Departures(why_not=str(error))
-    if fresh:
-        site.close()
-    print(f"{site.name}: {len(left)} cases", file=sys.stderr, flush=True)
-    return left
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
-def _go(here: Site, site: Site, left: dict[str, dict[Case, Departures]]) -> Tally:
-    tally = Tally()
+def _leave(case: Case, points: int, site: Site) -> Departures:
+    number = zlib.crc32(repr(case).encode())
+    try:
+        # half of the cases as a script's, whose module travels, too
+        found: Departures = site.ask("depart", *case, points, number, bool(number % 2))
+    except Died as error:
+        return Departures(why_not=f"died: {error}")
+    except Late as error:
+        return Departures(why_not=str(error))
+    return found
+
+
+def _go(
+    case: Case, here: Site, site: Site, left: dict[str, dict[Case, Departures]], tally: Tally
+) -> None:
+    departures = left[here.name][case]
+    if departures.expected is None:
+        if departures.why_not.startswith("died"):
+            tally.signals.append(f"{title(case)} at {here.name}: {departures.why_not}")
+        return
+    there = left[site.name][case].expected
     native = same_minor(here.about, site.about)
-    for case, departures in left[here.name].items():
-        if departures.expected is None:
-            if departures.why_not.startswith("died"):
-                tally.signals.append(f"{title(case)} at {here.name}: {departures.why_not}")
-            continue
-        there = left[site.name][case].expected
-        for moved in departures.native if native else departures.portable:
-            if isinstance(moved, str):
-                tally.refused[short(moved)] += 1
-            else:
-                _arrive(case, moved, site, (departures.expected, there), tally)
-    print(f"{here.name} -> {site.name}: {summary(tally)}", file=sys.stderr, flush=True)
-    return tally
+    for moved in departures.native if native else departures.portable:
+        if isinstance(moved, str):
+            tally.refused[short(moved)] += 1
+        else:
+            _arrive(case, moved, site, (departures.expected, there), tally)
 
 
 def _arrive(
@@ -157,6 +198,7 @@ def _arrive(
     differs = difference(ended, *unmoved)
     if differs is None:
         tally.migrated += 1
+        tally.cases.add(title(case))
     else:
         tally.wrong.append(f"{title(case)}, moved at {moved.where}: {differs}")
 
@@ -181,7 +223,7 @@ def difference(ended: Outcome, here: Outcome, there: Outcome | None) -> str | No
 
 def title(case: Case) -> str:
     """What to call a case: `loops.for_else`."""
-    return f"{case[0].rpartition('.')[2]}.{case[1].removeprefix('case_')}"
+    return f"{case[0].rpartition('.')[2]}.{case[1].partition('_')[2]}"
 
 
 def short(reason: str) -> str:
@@ -196,4 +238,4 @@ def summary(tally: Tally) -> str:
     return (
         f"{tally.migrated} migrated, {refused} refused, "
         f"{len(tally.wrong)} wrong, {len(tally.signals)} signals, {len(tally.late)} late"
-    )
+    ) + (f", {len(tally.left_out)} cases left out" if tally.left_out else "")

@@ -5,6 +5,7 @@ Messages are those of `hetmig.testing.worker`.  There may be no threads and no s
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -20,8 +21,15 @@ from hetmig.state.manifest import this_python
 from hetmig.testing.outcomes import Outcome, outcome, recording
 from hetmig.testing.programs import Frozen, Process, Program, Surroundings, frozen, thaw
 from hetmig.testing.stops import Stop, above, visiting
-from hetmig.testing.torturing import checked, chosen, count
+from hetmig.testing.torturing import checked, chosen
 from hetmig.testing.worker import receive, send
+
+TRIES = 20
+"""So many safe points, one after the other, are tried before a request is given up."""
+
+
+PROGRAM = "program_"
+"""So begin the names of asyncio's; they move between two callbacks of their loop."""
 
 
 @dataclass
@@ -42,14 +50,15 @@ def depart(module: str, case: str, at_most: int, seed: int, by_value: bool) -> D
     found = Departures()
     program = None
     imported = None
+    between = case.startswith(PROGRAM)
     try:
         imported = importlib.import_module(module)
         if by_value:
             cloudpickle.register_pickle_by_value(imported)
         program = Program(getattr(imported, case), (), None, ())
         found.expected = checked(program)
-        found.points = count(program)
-        _freeze(program, chosen(found.points, at_most, seed), found)
+        found.points = _count(program, between)
+        _freeze(program, chosen(found.points, at_most, seed), found, between)
     except Exception as error:
         found.why_not = f"{type(error).__name__}: {error}"
         found.expected = None
@@ -61,25 +70,63 @@ def depart(module: str, case: str, at_most: int, seed: int, by_value: bool) -> D
     return found
 
 
-def _freeze(program: Program, wanted: frozenset[int] | None, found: Departures) -> None:
+def _passes(stop: Stop, between: bool) -> bool:
+    frame = stop.frame
+    place = frame.f_globals.get("__name__"), frame.f_code.co_name
+    return not between or place == ("hetmig.state.event_loop", "run_forever")
+
+
+def _count(program: Program, between: bool) -> int:
+    found = 0
+
+    def visit(stop: Stop) -> None:
+        nonlocal found
+        found += _passes(stop, between)
+
+    run, _ = program.fresh()
+    with visiting(visit):
+        outcome(functools.partial(above, run))
+    return found
+
+
+def _freeze(
+    program: Program, wanted: frozenset[int] | None, found: Departures, between: bool
+) -> None:
+    """Freeze it as a request does: where that is refused, it is tried at the next safe points."""
+    asked = {False: found.native, True: found.portable}
+    open_: dict[bool, list[str]] = {portable: [] for portable in asked}
+    """The refusals of the request that is open, by form."""
     passed = 0
 
     def visit(stop: Stop) -> None:
         nonlocal passed
-        passed += 1
-        if wanted is not None and passed - 1 not in wanted:
+        if not _passes(stop, between):
             return
-        for portable, kept in ((False, found.native), (True, found.portable)):
+        passed += 1
+        begins = wanted is None or passed - 1 in wanted
+        for portable, kept in asked.items():
+            refusals = open_[portable]
+            if begins and refusals:
+                kept.append(refusals[0])
+                refusals.clear()
+            if not begins and not refusals:
+                continue
             try:
                 image = program.freeze(stop, portable=portable)
             except NotMigratable as error:
-                kept.append(error.reason)
+                refusals.append(error.reason)
+                if wanted is None or len(refusals) == TRIES:
+                    kept.append(refusals[0])
+                    refusals.clear()
             else:
+                refusals.clear()
                 kept.append(Frozen(stop.where, image, output.getvalue()))
 
     run, arguments = program.fresh()
     with visiting(visit), recording() as output:
-        undisturbed = outcome(lambda: above(run), arguments=arguments, recorder=output)
+        undisturbed = outcome(functools.partial(above, run), arguments=arguments, recorder=output)
+    for portable, kept in asked.items():
+        kept += open_[portable][:1]
     assert found.expected is not None
     difference = found.expected.difference(undisturbed)
     if difference is not None:
@@ -97,7 +144,7 @@ def arrive(moved: Frozen) -> Outcome | str:
 
 
 def relay(
-    moved: Frozen,
+    moved: Frozen, between: bool = False
 ) -> tuple[Outcome, Frozen | None, Frozen | None, list[str]] | str:
     """Like `arrive`, and freeze the program at its next safe point while it goes on to its end.
 
@@ -115,6 +162,8 @@ def relay(
 
     def visit(stop: Stop) -> None:
         nonlocal passed
+        if not _passes(stop, between):
+            return
         passed += 1
         if passed == 1 or any(found):
             return
@@ -127,7 +176,9 @@ def relay(
                 found[portable] = Frozen(stop.where, image, output.getvalue())
 
     with visiting(visit), recording(moved.written) as output:
-        ended = outcome(lambda: above(run), arguments=lambda: extra["arguments"], recorder=output)
+        ended = outcome(
+            functools.partial(above, run), arguments=lambda: extra["arguments"], recorder=output
+        )
     return ended, found[0], found[1], refused
 
 

@@ -96,6 +96,22 @@ def chain(journey: Journey) -> str:
     )
 
 
+def left_out(results: Results) -> str:
+    """The cases for which there was no time, and between which targets."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for pair, tally in results.pairs.items():
+        if tally.left_out:
+            found.setdefault(tuple(tally.left_out), []).append(" to ".join(pair))
+    return (
+        "\n".join(
+            f"- {', '.join(f'`{case}`' for case in cases)}: "
+            + ("all pairs" if len(pairs) == len(results.pairs) else ", ".join(pairs))
+            for cases, pairs in found.items()
+        )
+        or "None."
+    )
+
+
 def not_run(results: Results) -> str:
     """The cases that do not run at a target even if nobody moves them."""
     rows = [

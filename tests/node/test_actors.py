@@ -333,7 +333,10 @@ def test_drain_takes_objects_and_actors_along() -> None:
 
 OLD, NEW = (
     f"class Counter:\n    step = {step}\n\n    def __init__(self):\n        self.n = 0\n\n"
-    f"    def add(self):{comment}\n        self.n += self.step\n        return self.n\n"
+    f"    def add(self):{comment}\n        self.n += self.step\n        return self.n\n\n"
+    "    def apply(self, function):\n        return function(self.n)\n\n"
+    "    def fetch(self, ref):\n        return ref.get()(2)\n\n\n"
+    "def adder(number):\n    return lambda n: lambda more: (n, more, number)\n"
     for step, comment in ((1, ""), (2, "  # twice as much"))
 )
 
@@ -402,7 +405,13 @@ def test_between_python_versions(
             for number, place in ((2, "a"), (3, "b")):
                 assert counter.migrate(place).destination == place
                 assert counter.add().result(TIMEOUT) == number
+                # code as an argument, and in the answer
+                later = counter.apply(counting.adder(number)).result(TIMEOUT)
+                assert later(1) == (number, 1, number)
             counter.delete()
+        kept = nodes.put(counting.adder(1))
+        counter = nodes.spawn(counting.Counter, at="b")
+        assert counter.fetch(kept).result(TIMEOUT)(3) == (2, 3, 1)
 
 
 def test_a_class_that_is_shipped_is_the_same_everywhere(

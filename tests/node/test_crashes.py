@@ -139,7 +139,7 @@ def test_random_kills(tmp_path: Path) -> None:
 
 def test_two_nodes_can_not_share_a_journal(tmp_path: Path) -> None:
     first = Journal(tmp_path)
-    with pytest.raises(JournalError, match="lock"):
+    with pytest.raises(JournalError, match="another node uses"):
         Journal(tmp_path)
     first.close()
     Journal(tmp_path).close()

@@ -88,6 +88,9 @@ class FakeNode:
     def answer_to(self, place: dict[str, Any], key: bytes) -> Any:
         return None
 
+    def unreported(self, about: Any) -> list[Any]:
+        return []
+
     def keep_report(self, about: Any, header: dict[str, Any], payload: Any) -> None: ...
 
     def keep(self, name: str, wire: Any) -> None: ...

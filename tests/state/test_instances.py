@@ -1,4 +1,6 @@
-"""A dictionary that is also the `__dict__` of an instance is both after a move."""
+"""A dictionary that is also the `__dict__` of an instance is both after a move; and the like."""
+
+import pytest
 
 import hetmig
 from hetmig.testing import torture
@@ -48,3 +50,21 @@ def test_the_dictionary_first():
     assert vars(copy) is names
     assert names == {"a": 1}
     assert names is not vars(plain)
+
+
+class Answering:
+    """Has an answer to whatever it is asked, out of what it holds."""
+
+    def __init__(self) -> None:
+        self.known = {"a": 1}
+
+    def __getattr__(self, name: str) -> int:
+        return self.known.get(name, len(name))
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_one_that_answers_everything(portable: bool) -> None:
+    answering = Answering()
+    arrived = hetmig.loads(hetmig.dumps([answering, answering], portable=portable))
+    assert arrived[0] is arrived[1]
+    assert (vars(arrived[0]), arrived[0].a, arrived[0].other) == ({"known": {"a": 1}}, 1, 5)

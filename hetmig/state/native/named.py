@@ -11,11 +11,12 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from types import BuiltinFunctionType, ModuleType
+from types import BuiltinFunctionType, MethodWrapperType, ModuleType
 from typing import Any
 
 from hetmig.errors import NotMigratable
 from hetmig.state.namespaces import named
+from hetmig.state.native.bound import reduce_bound, reduce_slot
 
 __all__ = ["BY_NAME", "REDUCERS", "reduce_by_public_name", "time_zone"]
 
@@ -72,7 +73,9 @@ def _reached(module: str, name: str) -> tuple[Any, ...]:
 
 
 def _reduce_builtin(pickler: Any, function: Any) -> Any:
-    if not isinstance(function.__self__, ModuleType) or function.__module__ not in _HOMES:
+    if not isinstance(function.__self__, ModuleType):
+        return reduce_bound(pickler, function)
+    if function.__module__ not in _HOMES:
         return NotImplemented
     return reduce_by_public_name(function) or NotImplemented
 
@@ -122,6 +125,7 @@ BY_NAME: dict[tuple[str, str], Any] = {("zoneinfo", "ZoneInfo"): _reduce_zone}
 
 REDUCERS: dict[type, Any] = {
     BuiltinFunctionType: _reduce_builtin,
+    MethodWrapperType: reduce_slot,
     codecs.CodecInfo: _reduce_codec,
     random.SystemRandom: _reduce_system_random,
     type(os.environ): _reduce_environment,
