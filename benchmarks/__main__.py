@@ -13,7 +13,16 @@ from benchmarks import machine, plot
 from benchmarks.report import Report, text
 from hetmig import __version__
 
-BENCHMARKS = ("idle", "reentry", "suspended", "request", "freeze", "checkpoint", "portability")
+BENCHMARKS = (
+    "idle",
+    "reentry",
+    "suspended",
+    "request",
+    "freeze",
+    "checkpoint",
+    "drain",
+    "portability",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,7 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
     reports: dict[str, Report] = {}
     for name in chosen.names or BENCHMARKS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        reports[name] = importlib.import_module(f"benchmarks.{name}").run(chosen.scale)
+        more = {"tasks": chosen.tasks} if name == "drain" else {}
+        reports[name] = importlib.import_module(f"benchmarks.{name}").run(chosen.scale, **more)
         for table in reports[name].tables:
             print(f"\n{text(table)}", flush=True)
     figures = {name: report.figures for name, report in reports.items()}
@@ -52,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--scale", type=float, default=1.0, help="measure more (2) or less (0.1)")
+    parser.add_argument("--tasks", type=int, metavar="N", help="of `drain` (default: 20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the freeze times as SVG")
     return parser

@@ -221,9 +221,9 @@ class Connection:
                     raise
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def drain(self, node: str | None, timeout: float) -> list[dict[str, Any]]:
-        """Drain a node; where each of its tasks went."""
-        header = {"timeout": timeout, **({"node": node} if node else {})}
+    async def drain(self, node: str | None, timeout: float, **how: bool) -> list[dict[str, Any]]:
+        """Drain a node; what became of each of its tasks."""
+        header = {"timeout": timeout, **({"node": node} if node else {}), **how}
         answer = await self.request(protocol.DRAIN, header, timeout=timeout + 2 * _GRACE_SECONDS)
         report: list[dict[str, Any]] = answer["report"]
         return report

@@ -22,7 +22,7 @@ exit codes:
   2  wrong usage, or a name that fits nothing or several things
   3  the node does not answer, or does not know our key
   4  a parcel was rejected: damaged, forged, too large, or of another version
- 75  checkpointed and stopped by SIGTERM: the same command goes on
+ 75  stopped, and kept (a checkpoint, a journal): the same command goes on
 130  interrupted with Ctrl-C
 
 start here:

@@ -56,6 +56,7 @@ __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"
 T = TypeVar("T")
 R = TypeVar("R", bound=Reference)
 _END_SECONDS = 10.0
+_UNDO_SECONDS = 5.0
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7717"
 
 
@@ -289,12 +290,22 @@ class Nodes:
             return self.bind(task)._moved(to, timeout)
         return Hop.from_json(self._call(self._connection.move(task, to, timeout)))
 
-    def drain(self, node: str | None = None, timeout: float = 30.0) -> list[dict[str, Any]]:
+    def drain(
+        self, node: str | None = None, timeout: float = 30.0, *, shutdown: bool = False
+    ) -> list[dict[str, Any]]:
         """Let a node (by name or endpoint; default: this one) take no more tasks and move its own.
 
-        One dictionary for each task: `task`, `name`, `to` (None if it could not move), `reason`.
+        What can't move in time is checkpointed and stopped, or stays; with `shutdown` the node ends
+        afterwards, and keeps in its journal, if it has one, what could not move.
+        One dictionary for each task: `task`, `name`, `what`, `fate` ("moved", "ended", "kept",
+        "checkpointed", "stays", "lost", "homeless"), `to` (None if it did not move), `checkpoint`
+        (the file or URL, or None), `reason`.
         """
-        return self._call(self._connection.drain(node, timeout))
+        return self._call(self._connection.drain(node, timeout, shutdown=shutdown))
+
+    def undrain(self, node: str | None = None) -> None:
+        """Let a drained node take tasks again."""
+        self._call(self._connection.drain(node, _UNDO_SECONDS, undo=True))
 
     def authorize(self, public: bytes | str, name: str, rights: str, endpoint: str = "") -> str:
         """Give a public key rights ("submit,observe") at this node; its name.  Raises Unauthorized.

@@ -30,6 +30,13 @@ def tool(directory: Path, name: str, text: str) -> None:
     (directory / name).chmod(0o755)
 
 
+def command_of(pod: str) -> list[str]:
+    """The command of the only container."""
+    lines = [line.partition("#")[0] for line in pod.splitlines()]
+    inside = [line.strip() for line in lines[lines.index("          command:") + 1 :]]
+    return [line[2:] for line in inside[: inside.index("volumeMounts:")]]
+
+
 def test_the_job_of_slurm(tmp_path: Path) -> None:
     (script,) = blocks("slurm.md", "bash")
     assert script.count("crunch.py data/") == 1
@@ -80,10 +87,8 @@ def test_the_job_of_slurm(tmp_path: Path) -> None:
 
 def test_the_command_of_kubernetes(tmp_path: Path) -> None:
     """With the keys as a Secret's volume has them: files that can only be read."""
-    (secret,), (job,) = blocks("kubernetes.md", "bash"), blocks("kubernetes.md", "yaml")
-    lines = [line.partition("#")[0] for line in job.splitlines()]
-    inside = [line.strip() for line in lines[lines.index("          command:") + 1 :]]
-    command = [line[2:] for line in inside[: inside.index("volumeMounts:")]]
+    (secret,), (job, _) = blocks("kubernetes.md", "bash"), blocks("kubernetes.md", "yaml")
+    command = command_of(job)
     assert command[:2] == ["hetmig", "run"]
     assert build_parser().parse_args(command[1:]).checkpoint == "/saved/crunch"
     grace = re.search(r"terminationGracePeriodSeconds: (\d+)", job)
@@ -130,3 +135,15 @@ def test_the_command_of_kubernetes(tmp_path: Path) -> None:
         more, said = second.communicate(timeout=60)
     assert second.returncode == 0, said
     assert [*written, *rest.splitlines(), *more.splitlines()] == expected(5)
+
+
+def test_the_nodes_of_kubernetes_have_time_to_drain() -> None:
+    """SIGTERM itself is tried in tests/commands/test_drain.py."""
+    _, nodes = blocks("kubernetes.md", "yaml")
+    command = command_of(nodes)
+    assert command[:2] == ["hetmig", "node"]
+    told = build_parser().parse_args(command[1:])
+    grace = re.search(r"terminationGracePeriodSeconds: (\d+)", nodes)
+    assert grace is not None
+    assert told.deadline + 5 <= float(grace[1])
+    assert build_parser().parse_args(["node"]).deadline + 5 <= 30

@@ -44,18 +44,20 @@ __all__ = [
     "print_json",
     "seconds",
     "size",
+    "time_span",
     "whole_number",
 ]
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_NODE, EXIT_PARCEL, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 EXIT_AGAIN = 75
-"""EX_TEMPFAIL of sysexits.h: checkpointed and stopped; the same command goes on."""
+"""EX_TEMPFAIL of sysexits.h: stopped, and kept; the same command goes on."""
 
 DEFAULT_NODE = "tcp://127.0.0.1:7717"
 _CONNECT_SECONDS = 5.0
 _LISTENER_SECONDS = 1.5
 _LONGEST_SECONDS = 1e6
+_TIME_UNITS = {"s": 1, "m": 60, "h": 3600}
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 T = TypeVar("T")
@@ -152,6 +154,14 @@ def seconds(text: str) -> float:
     if not 0 < value <= _LONGEST_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return value
+
+
+def time_span(text: str) -> float:
+    """The type of an option which is a time: 25, 25s, 2m, 1h."""
+    unit = text[-1:].lower()
+    if unit in _TIME_UNITS:
+        return seconds(text[:-1]) * _TIME_UNITS[unit]
+    return seconds(text)
 
 
 def open_nodes(arguments: argparse.Namespace, *, echo: bool = True) -> Nodes:

@@ -20,8 +20,10 @@ from hetmig.commands.common import (
     byte_count,
     endpoint,
     seconds,
+    time_span,
     whole_number,
 )
+from hetmig.commands.drain import DEADLINE, exit_code_of, show
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -120,6 +122,13 @@ def add_parser(commands: Any) -> None:
         help="for how long another node may be silent before it is given up (default: 15, or 600 "
         "if it has a journal and the task no checkpoint)",
     )
+    parser.add_argument(
+        "--deadline",
+        metavar="TIME",
+        type=time_span,
+        default=DEADLINE,
+        help=f"after SIGTERM, to move tasks away or keep them (default: {DEADLINE:g}s)",
+    )
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
     _add_caps(parser)
 
@@ -139,15 +148,17 @@ def _add_caps(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run it until SIGINT or SIGTERM."""
+    """Run it until SIGINT, or until SIGTERM has drained it."""
     from hetmig.node.serve import serve
 
     level = logging.DEBUG if arguments.verbose else logging.WARNING
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("hetmig").setLevel(level)
-    serve(settings_of(arguments), _say_ready)
+    report = serve(settings_of(arguments), _say_ready)
+    if report is not None:
+        show(arguments.name, report)
     print("stopped")
-    return EXIT_OK
+    return EXIT_OK if report is None else exit_code_of(report)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -164,6 +175,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         join=arguments.join,
         advertise=arguments.advertise,
         spare=arguments.runners,
+        deadline=arguments.deadline,
         keep_parcels=arguments.keep_parcels,
         state=_state(arguments.state, arguments.name, arguments.listen),
         patience=arguments.patience,

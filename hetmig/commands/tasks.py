@@ -1,4 +1,4 @@
-"""`hetmig ps`, `mv` and `drain`: what runs where, and carry on over there."""
+"""`hetmig ps` and `mv`: what runs where, and carry on over there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hetmig.commands.common import (
-    EXIT_FAILED,
     EXIT_OK,
     UsageError,
     add_command,
@@ -28,7 +27,7 @@ from hetmig.commands.common import (
 if TYPE_CHECKING:
     from hetmig.client import NodeInfo, Nodes, TaskInfo
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "find_task", "node_name"]
 
 _ALIVE = ("running", "kept")
 
@@ -46,14 +45,6 @@ MV_EXAMPLES = """
 hetmig mv crunch.py arm-box
 hetmig mv 3f2 tcp://192.168.1.7:7717     the beginning of an id is enough
 """
-DRAIN = """moves every task away from a node, before a shutdown say.
-
-The node takes no new tasks from then on. What can't be moved goes on there, and is named.
-"""
-DRAIN_EXAMPLES = """
-hetmig drain laptop
-hetmig drain laptop --timeout 25 && sudo poweroff
-"""
 
 
 def add_parser(commands: Any) -> None:
@@ -67,11 +58,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("task", metavar="TASK", help="id or name, or the beginning of one")
     parser.add_argument("to", metavar="NODE", help="where to: name or URL")
     _add_timeout(parser, 10.0)
-    _add_common_options(parser)
-
-    parser = add_command(commands, "drain", run_drain, DRAIN, DRAIN_EXAMPLES)
-    parser.add_argument("drained", metavar="NODE", help="the node to be emptied: name or URL")
-    _add_timeout(parser, 30.0)
     _add_common_options(parser)
 
 
@@ -161,9 +147,7 @@ def run_mv(arguments: argparse.Namespace) -> int:
     """Move a task and print the hop."""
     with open_nodes(arguments, echo=False) as nodes:
         task = find_task(nodes, arguments.task)
-        hop = nodes.move(
-            task.id, _node_name(nodes, arguments.to, arguments.keys), arguments.timeout
-        )
+        hop = nodes.move(task.id, node_name(nodes, arguments.to, arguments.keys), arguments.timeout)
     if arguments.json:
         print_json(asdict(hop))
         return EXIT_OK
@@ -174,26 +158,6 @@ def run_mv(arguments: argparse.Namespace) -> int:
         f" frozen {milliseconds(hop.freeze_s)}, {size(hop.bytes)}, {frames}{where}"
     )
     return EXIT_OK
-
-
-def run_drain(arguments: argparse.Namespace) -> int:
-    """Drain a node and print where its tasks went."""
-    with open_nodes(arguments, echo=False) as nodes:
-        drained = _node_name(nodes, arguments.drained, arguments.keys)
-        report = nodes.drain(drained, arguments.timeout)
-    ended = [entry for entry in report if entry.get("ended")]
-    stayed = [entry for entry in report if entry["to"] is None and entry not in ended]
-    if arguments.json:
-        print_json({"node": drained, "tasks": report})
-    else:
-        out = console()
-        for entry in report:
-            stays = entry["reason"] if entry in ended else f"stays: {entry['reason']}"
-            where = f"went to {entry['to']}" if entry["to"] else stays
-            out.print(f"{plain(entry['task'])} [bold]{plain(entry['name'])}[/] {plain(where)}")
-        moved = len(report) - len(stayed) - len(ended)
-        out.print(f"{plain(drained)}: {moved} moved, {len(stayed)} stay")
-    return EXIT_FAILED if stayed else EXIT_OK
 
 
 def find_task(nodes: Nodes, wanted: str) -> TaskInfo:
@@ -214,7 +178,7 @@ def find_task(nodes: Nodes, wanted: str) -> TaskInfo:
     raise UsageError(f"no task {wanted!r} runs here; there is: {known}")
 
 
-def _node_name(nodes: Nodes, wanted: str, keys: str | None) -> str:
+def node_name(nodes: Nodes, wanted: str, keys: str | None) -> str:
     """The full name of a node that may be abbreviated; a URL is left as it is.
 
     Beside the nodes that the asked one has met, those it may know by our keys.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hetmig.node import protocol
 from hetmig.node.caller import parse_rights
 from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.signals import end_soon
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -20,8 +19,6 @@ __all__ = ["HANDLERS"]
 Reply = tuple[dict[str, Any], Sequence[Buffer]]
 
 _log = logging.getLogger("hetmig")
-_LAST_WORD_SECONDS = 0.2
-"""For the answer to go out before the node begins to end."""
 
 
 async def _authorize(node: Node, message: Message) -> Reply:
@@ -42,8 +39,7 @@ async def _revoke(node: Node, message: Message) -> Reply:
 
 async def _shutdown(node: Node, message: Message) -> Reply:
     _log.info("%s ends this node", message.caller.key)
-    loop = asyncio.get_running_loop()
-    loop.call_later(_LAST_WORD_SECONDS, signal.raise_signal, signal.SIGTERM)
+    end_soon()
     return {"node": node.here["name"]}, ()
 
 

@@ -108,10 +108,12 @@ class Checkpoints:
         keep: int | None = None,
         timeout: float = _SECONDS,
         stop: bool = False,
+        because: str = "",
     ) -> dict[str, Any]:
         """Keep a copy of a task that runs here; the record of it.
 
-        With `stop` the task does not go on: it is cancelled as soon as the copy is written.
+        With `stop` the task does not go on: it is cancelled as soon as the copy is written, or lost
+        if it is `because` of something that nobody has wished for.
         Raises NotMigratable if it can't be captured, CheckpointFailed if the copy can't be written;
         the task goes on then.
         """
@@ -120,7 +122,23 @@ class Checkpoints:
                 f"{hosted.about['name']} is no task but an {hosted.about['what']}: let a method "
                 "return what is to be kept"
             )
-        return await hosted.saving.save(timeout, stop, self._writer(hosted, to, keep))
+        return await hosted.saving.save(timeout, stop, self._writer(hosted, to, keep), because)
+
+    async def park(self, hosted: Hosted, *, timeout: float) -> dict[str, Any] | None:
+        """Stop a task and keep it in the journal as it stands, as this node is about to end.
+
+        If somebody has chosen a place for its checkpoints, there is one as well, as the machine may
+        never come back; the record of it.  Raises HetmigError; the task goes on then.
+        """
+        settings = hosted.about.get("checkpoint") or {}
+        is_task = hosted.about.get("what", "task") == "task"
+        chosen = settings.get("to") or settings.get("every") or self.place
+        write = self._writer(hosted, None, None) if is_task and chosen else None
+        try:
+            return await hosted.saving.park(timeout, write)
+        except CheckpointFailed as error:
+            _log.error("no checkpoint of task %s, which is in the journal: %s", hosted.id, error)
+            return None
 
     def begun(self, hosted: Hosted) -> None:
         """A task begins on this node, or goes on here."""

@@ -29,6 +29,7 @@ from hetmig.node.caps import Caps
 from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
+from hetmig.node.draining import Drains
 from hetmig.node.handoff import Note
 from hetmig.node.home import Fenced, Home
 from hetmig.node.hosted import Hosted
@@ -133,6 +134,9 @@ class Node:
         self.directory = Directory(context, keyring, here, self._note_of_peer)
         self.listens_on = here["endpoint"]
         self.draining = False
+        self.ending = False
+        """Whether it is being drained in order to end."""
+        self.drains = Drains(self)
         self.keep_parcels: Path | None = None
         """Where to leave a copy of each parcel that departs, to be looked at; None: nowhere."""
         self.tasks: dict[str, Hosted] = {}
@@ -406,6 +410,7 @@ class Node:
         header, payload = record.told(after, self.session(message.user))
         # With each answer: the client may not have noticed that this is another process now.
         header["session"] = self.session(message.user).hex()
+        record.is_told |= header["outcome"] is not None and message.caller.owns(record.about)
         if message.caller.may_control(record.about):
             return header, payload
         return rights.without_result(header, payload)
@@ -455,9 +460,8 @@ class Node:
         return {"checkpoint": await self.moves.checkpoint(message.header)}, ()
 
     async def _drain(self, message: Message) -> Reply:
-        node = want(message.header, "node", str, self.here["name"])
-        timeout = want(message.header, "timeout", float)
-        return {"report": await self.moves.drain(node, timeout, message.caller.key)}, ()
+        report = await self.moves.drain(message.header, message.caller.key)
+        return {"node": self.here["name"], "report": report}, ()
 
     async def _fence(self, message: Message) -> Reply:
         self._void(message)

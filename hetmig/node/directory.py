@@ -118,6 +118,11 @@ class Directory:
             self._outboxes[endpoint] = Outbox(self.link(Certificate(key, endpoint=endpoint)))
         return self._outboxes[endpoint]
 
+    @property
+    def unacknowledged(self) -> int:
+        """Reports that home nodes have not confirmed yet."""
+        return sum(outbox.size for outbox in self._outboxes.values())
+
     async def close(self) -> None:
         """Close all connections."""
         for outbox in self._outboxes.values():
@@ -172,6 +177,11 @@ class Outbox:
         self._open: dict[str, tuple[float, dict[str, Any], Sequence[Buffer]]] = {}
         self._answers = True
         self._repeater: asyncio.Task[None] | None = None
+
+    @property
+    def size(self) -> int:
+        """Reports not acknowledged yet."""
+        return len(self._open)
 
     def add(self, key: str, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
         """Send a report; `key` names it."""

@@ -79,6 +79,8 @@ class Record:
         self.checkpoint_failed = ""
         """Why the last one that was tried after that came to nothing."""
         self._reachable = self._responsive = True
+        self.is_told = False
+        """Whether its submitter has heard of its end."""
         self.fence = 0
         """Epochs below this are of copies that are void: it was restarted from a checkpoint."""
         self.given_up: list[dict[str, Any]] = []

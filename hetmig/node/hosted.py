@@ -26,7 +26,7 @@ from hetmig.node.services import Answer, Services
 from hetmig.node.staging import Staging
 from hetmig.node.steps import step
 from hetmig.node.unreported import Report, provisional
-from hetmig.state.manifest import this_python
+from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
 
 __all__ = ["Hosted"]
@@ -146,8 +146,12 @@ class Hosted:
             self.runner.kill()
         self.end(error=error)
 
-    async def move(self, target: str, timeout: float, requested_by: str) -> dict[str, Any]:
+    async def move(
+        self, target: str, timeout: float, requested_by: str, patience: float | None = None
+    ) -> dict[str, Any]:
         """Move the running task; the completed hop.  `timeout` (s) is for each of the two phases.
+
+        `patience` is, if given, for the first one alone: until the task is at a safe point.
 
         Raises NotMigratable, MigrationRefused or NodeUnreachable; the task then goes on here.
         """
@@ -156,7 +160,7 @@ class Hosted:
                 await self.begun.wait()
         self.saving.give_way()
         async with self.moving:
-            return await self._leaving.move(target, timeout, requested_by)
+            return await self._leaving.move(target, timeout, requested_by, patience)
 
     async def frozen(self, timeout: float, portable: bool, keep: str = "") -> Message:
         """The running task's frozen state, to move, or (`keep`) as a checkpoint.
@@ -189,14 +193,17 @@ class Hosted:
         async with self.moving:  # what was committed to another node is no more ours to end
             return self.cancel_here()
 
-    def cancel_here(self) -> bool:
-        """End it at once, if it is running on this node."""
+    def cancel_here(self, because: str = "") -> bool:
+        """End it at once, if it is running on this node; `because`: nobody has wished for that."""
         if self.handoff.state is not State.RUNNING:
             return False
         self.cancelled = True
         if self.runner is not None:
             self.runner.kill()
-        self._conclude("cancelled")
+        if because:
+            self._conclude("lost", reason=because)
+        else:
+            self._conclude("cancelled")
         return True
 
     async def stage(
@@ -331,6 +338,21 @@ class Hosted:
             if self.handoff.epoch == epoch:  # and no later offer has come meanwhile
                 self.image = epoch
             step("image-written")
+
+    async def keep_standing(self, frozen: Message) -> None:
+        """Keep the frozen task in the journal as it stands: the next start goes on from there.
+
+        Raises JournalError.
+        """
+        inclosed, about = self.calls.enclose(frozen, self.about)
+        about = {**about, "events": want(frozen.header, "events", int)}
+        description, kind = frozen.header["description"], want(frozen.header, "kind", str)
+        portable = want(frozen.header, "portable", bool, False)
+        payload = inclosed.payload
+        manifest = make_manifest(kind, description, len(payload), about, portable=portable)
+        await self.keep_image(self.handoff.epoch, manifest, payload)
+        self._record()
+        self.node.journal.sync()  # also if nothing but the image is new
 
     def fence(self, epoch: int) -> None:
         """The task was restarted elsewhere under this epoch: this copy is void."""

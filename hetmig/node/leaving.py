@@ -37,7 +37,9 @@ class Leaving:
     def __init__(self, hosted: Hosted) -> None:
         self._hosted = hosted
 
-    async def move(self, target: str, timeout: float, requested_by: str) -> dict[str, Any]:
+    async def move(
+        self, target: str, timeout: float, requested_by: str, patience: float | None = None
+    ) -> dict[str, Any]:
         """See `Hosted.move`, which makes sure that there is one move at a time."""
         hosted = self._hosted
         tries = Tries(timeout)
@@ -46,7 +48,7 @@ class Leaving:
             link, welcome = await hosted.node.prepare(target, hosted.id, timeout)
             hosted.require(State.RUNNING)
             portable = not same_minor(welcome["python"], this_python())
-            frozen = await hosted.frozen(timeout, portable)
+            frozen = await hosted.frozen(timeout if patience is None else patience, portable)
             try:
                 return await self._hand_over(link, welcome, frozen, timeout, requested_by)
             except MigrationRefused as refusal:

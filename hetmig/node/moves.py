@@ -1,12 +1,10 @@
-"""What concerns several nodes: finding the task, asking a destination, draining, looking around."""
+"""What concerns several nodes: finding the task, asking a destination, looking around."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
-import logging
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import (
@@ -20,9 +18,9 @@ from hetmig.errors import (
 from hetmig.node import protocol
 from hetmig.node.caller import owner_of
 from hetmig.node.described import needs
-from hetmig.node.hosted import Hosted
 from hetmig.node.keys import is_loopback
 from hetmig.node.link import Link
+from hetmig.node.signals import end_soon
 from hetmig.state.manifest import this_python
 
 if TYPE_CHECKING:
@@ -30,11 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Moves"]
 
-_log = logging.getLogger("hetmig")
 _GRACE_SECONDS = 20.0
 """Beyond a move's own deadlines, for the messages that carry the request and its answer."""
 _STATUS_SECONDS = 2.0
-_ARRIVAL_SECONDS = 0.05
 _HOME_SECONDS = 3.0
 _RESERVE_SECONDS = 10.0
 """At least; the destination may have to find the task's home node first."""
@@ -85,12 +81,14 @@ class Moves:
                 f" {home.get('name')}, {endpoint}: {error}{remedy}"
             ) from error
 
-    async def move(self, task: str, target: str, timeout: float, by: str) -> dict[str, Any]:
-        """Move a task, wherever it is; the completed hop."""
+    async def move(
+        self, task: str, target: str, timeout: float, by: str, patience: float | None = None
+    ) -> dict[str, Any]:
+        """Move a task, wherever it is; the completed hop.  `patience`: see `Hosted.move`."""
         hosted = self._node.tasks.get(task)
         record = self._node.home.records.get(task)
         if hosted is not None and hosted.is_here:
-            hop = await hosted.move(target, timeout, by)
+            hop = await hosted.move(target, timeout, by, patience)
         else:
             header = {"task": task, "to": target, "timeout": timeout, "by": by}
             seconds = 2 * timeout + _GRACE_SECONDS
@@ -124,47 +122,25 @@ class Moves:
             stop=protocol.want(header, "stop", bool, False),
         )
 
-    async def drain(self, node: str, timeout: float, user: str = "") -> list[dict[str, Any]]:
-        """Take no more tasks and move those that are here to others; where each went."""
+    async def drain(self, header: dict[str, Any], user: str = "") -> list[dict[str, Any]]:
+        """Empty this node or another, or let it take tasks again; what became of its tasks."""
+        node = protocol.want(header, "node", str, self._node.here["name"])
+        timeout = protocol.want(header, "timeout", float)
         if not self._node.directory.is_here(node):
             link = await self._node.directory.reach(node, self._node.about())
-            header = {"timeout": timeout, "as": user}
-            answer = await link.request(protocol.DRAIN, header, timeout=timeout + _GRACE_SECONDS)
+            asked = {name: value for name, value in header.items() if name not in ("id", "node")}
+            seconds = timeout + _GRACE_SECONDS
+            answer = await link.request(protocol.DRAIN, {**asked, "as": user}, timeout=seconds)
             report: list[dict[str, Any]] = answer.header["report"]
             return report
-        self._node.draining = True
-        until = time.monotonic() + timeout
-        hosted = [task for task in self._node.tasks.values() if task.is_known]
-        reports = await asyncio.gather(*(self._evacuate(task, until) for task in hosted))
-        return [report for report in reports if report is not None]
-
-    async def _evacuate(self, hosted: Hosted, until: float) -> dict[str, Any] | None:
-        if not await self._arrived(hosted, until):
-            return None
-        report: dict[str, Any] = {"task": hosted.id, "name": hosted.about["name"], "to": None}
-        report["reason"] = "no other node is known here"
-        for name in self._node.directory.others():
-            remaining = until - time.monotonic()
-            if remaining <= 0 or not hosted.is_here:
-                break
-            try:
-                hop = await self.move(hosted.id, name, remaining, "drain")
-            except HetmigError as error:
-                report["reason"] = str(error)
-            else:
-                report.update(to=name, reason="", freeze_s=hop["freeze_s"])
-                break
-        if report["to"] is None and hosted.forward is not None:
-            report.update(to=hosted.forward["name"], reason="")  # by itself, or by another's wish
-        elif report["to"] is None and not hosted.is_here:
-            report.update(reason="it ended meanwhile", ended=True)
+        if protocol.want(header, "undo", bool, False):
+            self._node.drains.undo()
+            return []
+        ends = protocol.want(header, "shutdown", bool, False)
+        report = await self._node.drains.drain(timeout, ends=ends)
+        if ends:
+            end_soon()
         return report
-
-    async def _arrived(self, hosted: Hosted, until: float) -> bool:
-        """Whether a task is here, after a while if it is on its way to us already."""
-        while hosted.is_known and not hosted.is_here and time.monotonic() < until:
-            await asyncio.sleep(_ARRIVAL_SECONDS)
-        return hosted.is_here
 
     async def survey(self) -> list[dict[str, Any]]:
         """Every node known here: its place and, if it answers, its Python and load."""

@@ -31,11 +31,16 @@ class Saving:
             self._hosted.fail_freeze(InMotion("the task was about to move"))
 
     async def save(
-        self, timeout: float, stop: bool, write: Callable[[Message], Awaitable[dict[str, Any]]]
+        self,
+        timeout: float,
+        stop: bool,
+        write: Callable[[Message], Awaitable[dict[str, Any]]],
+        because: str = "",
     ) -> dict[str, Any]:
         """Let `write` keep a copy of the running task, which goes on meanwhile; what it returns.
 
-        With `stop` the task stands still until it is written, and is cancelled then.
+        With `stop` the task stands still until it is written, and ends then: cancelled, or lost
+        `because` of something.
         Raises NotMigratable with what was in the way, and what `write` raises.
         """
         hosted = self._hosted
@@ -52,10 +57,12 @@ class Saving:
             hosted.require(State.RUNNING)
             writing = write(frozen)
             if stop:
-                return await self._saved_and_ended(writing)
+                return await self._saved_and_ended(writing, because)
         return await writing
 
-    async def _saved_and_ended(self, writing: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    async def _saved_and_ended(
+        self, writing: Awaitable[dict[str, Any]], because: str
+    ) -> dict[str, Any]:
         hosted = self._hosted
         assert hosted.runner is not None
         try:
@@ -63,5 +70,37 @@ class Saving:
         except BaseException:
             hosted.runner.send(protocol.GO_ON, {"error": None})
             raise
-        hosted.cancel_here()
+        remedy = f"{because}: `hetmig resume {saved['where']}` goes on with it"
+        hosted.cancel_here(remedy if because else "")
         return saved
+
+    async def park(
+        self,
+        timeout: float,
+        write: Callable[[Message], Awaitable[dict[str, Any]]] | None,
+    ) -> dict[str, Any] | None:
+        """Stop the task, and keep it in the journal as it stands; the node ends after this.
+
+        `write` keeps a copy beside it; what it returns.
+        Raises NotMigratable with what was in the way, JournalError, and what `write` raises.
+        """
+        hosted = self._hosted
+        is_task = hosted.about.get("what", "task") == "task"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await hosted.begun.wait()
+        async with hosted.moving:
+            hosted.require(State.RUNNING)
+            frozen = await hosted.frozen(timeout, is_task, "stop" if is_task else "")
+            hosted.require(State.RUNNING)
+            runner = hosted.runner
+            assert runner is not None
+            try:
+                await hosted.keep_standing(frozen)
+            except BaseException:
+                runner.send(protocol.GO_ON, {"error": None})
+                hosted.calls.begin(runner)
+                raise
+            hosted.detach()  # before it dies, which would be a loss
+            runner.kill()
+            return None if write is None else await write(frozen)

@@ -11,11 +11,12 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hetmig.errors import HetmigError
+from hetmig.node.background import spawn
 from hetmig.node.caps import Caps
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
@@ -25,6 +26,7 @@ from hetmig.node.sockets import new_event_loop
 __all__ = ["Settings", "embedded_main", "serve"]
 
 _log = logging.getLogger("hetmig")
+T = TypeVar("T")
 DEFAULT_LISTEN = "tcp://127.0.0.1:7717"
 
 
@@ -56,37 +58,72 @@ class Settings:
     """Directory of the journal; None for a node that forgets everything when it ends."""
     patience: float | None = None
     """Seconds for which another node may be silent before it is given up; None for the usual."""
+    deadline: float = 25.0
+    """Seconds that SIGTERM leaves it to move its tasks away, or to keep them."""
     caps: Caps = field(default_factory=Caps)
     """What the node gives at most to a message, a key, a task."""
 
 
-def serve(settings: Settings, on_ready: Callable[[Node], None] = lambda node: None) -> None:
-    """Run a node until SIGINT or SIGTERM.  `on_ready` is called once it listens.
+def serve(
+    settings: Settings, on_ready: Callable[[Node], None] = lambda node: None
+) -> list[dict[str, Any]] | None:
+    """Run a node until SIGINT ends it, or SIGTERM drains it; the report of the drain.
 
-    Raises HetmigError if it cannot start.
+    `on_ready` is called once it listens.  Raises HetmigError if it cannot start.
     """
-    _run(_serve(settings, on_ready))
+    return _run(_serve(settings, on_ready))
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
+def _run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(main)
+        return runner.run(main)
 
 
-async def _serve(settings: Settings, on_ready: Callable[[Node], None]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt
-            loop.add_signal_handler(signum, stop.set)
-    node = await _start(settings)
+async def _serve(
+    settings: Settings, on_ready: Callable[[Node], None]
+) -> list[dict[str, Any]] | None:
+    end = _End(settings.deadline)
+    # Runners are not for SIGTERM: systemd, say, sends it to all of a service's processes.
+    node = end.node = await _start(replace(settings, sturdy=True))
     try:
         on_ready(node)
         for endpoint in settings.join:
             await _join(node, endpoint)
-        await stop.wait()
+        await end.reached.wait()
     finally:
         await node.close()
+    return node.drains.last
+
+
+class _End:
+    """When a node ends: at once by SIGINT, or drained by SIGTERM; more of them hurry it."""
+
+    def __init__(self, deadline: float) -> None:
+        self.node: Node | None = None
+        self.reached = asyncio.Event()
+        self._deadline = deadline
+        self._draining: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C is a KeyboardInterrupt
+                loop.add_signal_handler(signum, self._told, signum)
+
+    def _told(self, signum: int) -> None:
+        node = self.node
+        if node is None or node.drains.last is not None:
+            self.reached.set()
+        elif node.ending or self._draining is not None:
+            node.drains.hurry()
+        elif signum == signal.SIGINT:
+            self.reached.set()
+        else:
+            self._draining = spawn(self._drain(node))
+
+    async def _drain(self, node: Node) -> None:
+        try:
+            await node.drains.drain(self._deadline, ends=True)
+        finally:
+            self.reached.set()
 
 
 async def _start(settings: Settings) -> Node:

@@ -44,7 +44,7 @@ async def take_in(
     about = _record(node, parcel, caller.key)
     if about["what"] != "object" and at is None:
         check_python(parcel.manifest)
-    if node.draining and at is None:
+    if node.ending or (node.draining and at is None):
         raise TaskFailed(f"{node.here['name']} is draining and takes no tasks")
     if (known := node.about_task(about["id"])) is not None:
         require_control(protocol.SUBMIT, caller, known)  # nobody puts a task in another's place

@@ -1,4 +1,4 @@
-"""`hetmig node`, `run`, `ps`, `mv` and `drain`, against real nodes."""
+"""`hetmig node`, `run`, `ps` and `mv`, against real nodes."""
 
 import json
 import re
@@ -156,23 +156,6 @@ def test_what_cannot_move_goes_on_and_is_named(command: Run, nodes: Nodes) -> No
     assert "with_its_flags" in err
     assert task.result(30) is None
     assert task.journey() == []
-
-
-def test_drain_moves_everything_and_says_where(capsys: pytest.CaptureFixture[str]) -> None:
-    with (
-        LocalNodes(2, names=["old", "new"], path=[str(Path(__file__).parents[2])]) as local,
-        hetmig.connect(local[0], keys=local.keys, echo=False) as nodes,
-    ):
-        options = ["--node", local[0].endpoint, "--keys", str(local.keys)]
-        tasks = [nodes.submit(until_moved), nodes.submit(with_its_flags, 8)]
-        assert main(["drain", "old", "--timeout", "4", *options]) == 1
-        out = capsys.readouterr().out
-        assert f"{tasks[0].id} until_moved went to new" in out
-        assert re.search(f"{tasks[1].id} with_its_flags stays: .*sys.flags", out)
-        assert "old: 1 moved, 1 stay" in out
-        assert [task.result(30) for task in tasks] == ["new", None]
-        assert main(["drain", "old", "--json", *options]) == 0
-        assert json.loads(capsys.readouterr().out) == {"node": "old", "tasks": []}
 
 
 def write(path: Path, text: str) -> str:
@@ -343,7 +326,7 @@ def test_a_task_stays_where_its_home_can_be_reached(local: LocalNodes) -> None:
                 assert task.where() == "solo"
                 assert task.journey() == []
         finally:
-            node.terminate()
+            node.kill()
 
 
 def test_a_node_beyond_this_machine_needs_keys(

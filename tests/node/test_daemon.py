@@ -85,7 +85,7 @@ def test_a_draining_node_refuses_a_task_it_was_reserved_for(tmp_path: Path) -> N
             await asyncio.sleep(0)
         slow.waiting[0].set_result(Spare())
         await request
-        assert await node.moves.drain("a", 1) == []
+        assert await node.moves.drain({"timeout": 1.0}) == []
         with pytest.raises(NotMigratable, match="draining"):
             await node.reserved("t")
         node.pool = pool
