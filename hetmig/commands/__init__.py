@@ -15,6 +15,8 @@ from hetmig.commands import (
     script,
     shutdown,
     tasks,
+    top,
+    trace,
 )
 
 __all__ = ["COMMANDS"]
@@ -24,6 +26,8 @@ COMMANDS: tuple[ModuleType, ...] = (
     node,
     script,
     tasks,
+    top,
+    trace,
     checkpoints,
     shutdown,
     check,

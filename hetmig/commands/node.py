@@ -7,7 +7,6 @@ user's own programs on this machine, and nobody else.
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +105,18 @@ def add_parser(commands: Any) -> None:
         default="",
         help="where checkpoints are kept (default: in this user's directory for such data)",
     )
+    parser.add_argument(
+        "--log",
+        choices=("text", "json"),
+        default="text",
+        help="what the log on stderr is made of (default: text)",
+    )
+    parser.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        type=_address,
+        help="answer Prometheus there; a PORT alone is on loopback (needs hetmig[prometheus])",
+    )
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
     _add_caps(parser)
 
@@ -126,14 +137,32 @@ def _add_caps(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it until SIGINT or SIGTERM."""
+    from hetmig.node import logs, metrics
     from hetmig.node.serve import serve
 
-    level = logging.DEBUG if arguments.verbose else logging.WARNING
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    logging.getLogger("hetmig").setLevel(level)
-    serve(settings_of(arguments), _say_ready)
+    logs.start(arguments.log, arguments.name, verbose=arguments.verbose)
+    if arguments.metrics is not None:
+        metrics.require()
+
+    def ready(node: Node) -> None:
+        if arguments.metrics is not None:
+            host, port = arguments.metrics
+            port = metrics.Metrics(node).serve(host, port)
+            print(f"metrics at http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
+        _say_ready(node)
+
+    serve(settings_of(arguments), ready)
     print("stopped")
     return EXIT_OK
+
+
+def _address(text: str) -> tuple[str, int]:
+    from hetmig.node.metrics import address
+
+    try:
+        return address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetmig.errors import HetmigError, NotMigratable, TaskLost
+from hetmig.node.events import happened
 from hetmig.node.freezing import checked_record
 from hetmig.node.handoff import State
 from hetmig.node.pool import Runner
@@ -71,6 +72,7 @@ class Arriving:
         hosted = self._hosted
         parcel = open_sealed(offer.wire, offer.session)
         step("verified")
+        hosted.timeline.mark("verify")
         about = dict(checked_record(parcel.manifest, hosted.id, offer.epoch))
         if about.get("what") != "object":  # which nobody unpickles here
             check_python(parcel.manifest)
@@ -79,13 +81,16 @@ class Arriving:
         try:
             take = functools.partial(hosted.node.reserved, hosted.id)
             await self._build(parcel, about, take)
+            hosted.timeline.mark("rebuild")
         finally:
             await keeping
+        hosted.timeline.mark("keep")
         return about
 
     def _refuse(self, epoch: int, reason: str, error: HetmigError) -> None:
         hosted = self._hosted
         hosted.refusal, hosted.image = describe_error(error), None
+        happened("refused", hosted.id, epoch, reason=type(error).__name__)
         hosted.node.journal.drop_images(hosted.id, None)
         hosted.take(lambda: hosted.handoff.refuse(epoch, reason))
 
@@ -111,6 +116,7 @@ class Arriving:
             runner: Runner = hosted.node.shelf(parcel.manifest, nbytes)
         else:
             runner = await take()
+            hosted.timeline.mark("runner")
         hosted.runner = runner
         step("staging")
         await hosted.stage(runner, about, parcel.manifest, frames)
