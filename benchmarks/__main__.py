@@ -13,7 +13,16 @@ from benchmarks import machine, plot
 from benchmarks.report import Report, text
 from hetmig import __version__
 
-BENCHMARKS = ("idle", "reentry", "suspended", "request", "freeze", "checkpoint", "portability")
+BENCHMARKS = (
+    "idle",
+    "reentry",
+    "suspended",
+    "request",
+    "freeze",
+    "hops",
+    "checkpoint",
+    "portability",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,6 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
         if not curves:
             sys.exit("--plot draws the times of `freeze`, which was not measured")
         chosen.plot.write_text(plot.distribution(curves, "milliseconds"), "utf-8")
+        parts = chosen.plot.with_stem(f"{chosen.plot.stem}-steps")
+        steps = figures["freeze"]["steps_of_a_move_ms"]
+        parts.write_text(plot.stacked(steps, "ms"), "utf-8")
+        print(f"\n![Where the time of a move goes, median of each step]({parts.name})")
         print(f"\n![How long the task stood still, each time]({chosen.plot.name})")
 
 
