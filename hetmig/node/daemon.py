@@ -30,6 +30,7 @@ from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.draining import Drains
+from hetmig.node.events import happened
 from hetmig.node.handoff import Note
 from hetmig.node.home import Fenced, Home
 from hetmig.node.hosted import Hosted
@@ -269,6 +270,7 @@ class Node:
             try:
                 self._dispatch(frames)
             except HetmigError as error:
+                happened("rejected", reason=type(error).__name__)
                 number = error.data.get("request", 0)
                 header = {"re": number, "error": protocol.describe_error(error)}
                 self._send(frames[0].bytes, protocol.ERROR, header)
@@ -303,6 +305,7 @@ class Node:
             rights.admit(message, self.keyring)  # the key may have been withdrawn meanwhile
             self._send(message.route, protocol.REPLY, {**header, "re": number}, payload)
         except HetmigError as error:
+            happened("rejected", reason=type(error).__name__, request=message.kind)
             answer = {"re": number, "error": protocol.describe_error(error)}
             self._send(message.route, protocol.ERROR, answer)
         except Exception as error:
@@ -439,8 +442,9 @@ class Node:
         ids = [task for task, hosted in self.tasks.items() if hosted.is_known]
         busy = sum(hosted.is_running for hosted in self.tasks.values())
         state = {"tasks": busy, "ids": ids, "draining": self.draining}
+        load = {"runners": self.pool.size, "rss": self.pool.memory()}
         kept = {"memory": self.journal.memory, "durable": self.journal.is_durable}
-        return {**self.here, "python": this_python(), **state, **kept}, ()
+        return {**self.here, "python": this_python(), **state, **kept, **load}, ()
 
     async def _move(self, message: Message) -> Reply:
         task, target = want(message.header, "task", str), want(message.header, "to", str)

@@ -31,6 +31,8 @@ _KEEP_UNSEEN_BYTES = 64 << 20
 _KEEP_ENDED = 1000
 _KEEP_RESULT_BYTES = 1 << 30
 """Of results of ended tasks; beyond that the oldest are forgotten, but never the newest."""
+_KEEP_STEPS = 100
+"""Of so many hops of a task it is kept where the time went."""
 _PIECES, _PIECE_BYTES = 1000, 4 << 20
 _FOLLOWED_SECONDS = 12.0
 """A submitter asks for news more often than this."""
@@ -219,6 +221,8 @@ class Record:
     def hop(self, hop: dict[str, Any]) -> None:
         """A completed move."""
         self.hops[want(hop, "epoch", int)] = hop
+        if len(self.hops) > _KEEP_STEPS:  # a journey may be long
+            self.hops[sorted(self.hops)[-_KEEP_STEPS - 1]].pop("steps", None)
         self._conclude()
         self.touch()
 

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import zmq.asyncio
@@ -144,6 +145,13 @@ class Runner:
             self._process.stdin.write(data)
 
 
+def _memory_of(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
 class Pool:
     """Starts runners, keeps `spare` of them warm, and carries the messages to and from them."""
 
@@ -176,6 +184,21 @@ class Pool:
         )
         self._reader = asyncio.create_task(self._read())
         self.replenish()
+
+    @property
+    def size(self) -> int:
+        """Runners there are, the warm ones included."""
+        return len(self._runners)
+
+    @property
+    def warm(self) -> int:
+        """Runners that are ready for a task."""
+        return len(self._warm)
+
+    def memory(self) -> int | None:
+        """Bytes this process and all runners use; None where the system does not say."""
+        pids = [os.getpid(), *(runner.pid for runner in self._runners.values())]
+        return sum(map(_memory_of, pids)) or None
 
     async def take(self) -> Runner:
         """A ready runner, warm if there is one.
