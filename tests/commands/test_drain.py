@@ -165,7 +165,7 @@ def test_sigterm_with_three_kinds_of_tasks(
 ) -> None:
     """One moves, one only fits the journal, one can't be captured: at the next start all go on."""
     state, go = str(tmp_path / "state"), tmp_path / "go"
-    node = start("--state", state, "--join", refuge[0].endpoint, "--deadline", "20s")
+    node = start("--state", state, "--join", refuge[0].endpoint, "--deadline", "16s")
     with node.connect() as nodes:
         tasks = [
             nodes.submit(until_moved),
@@ -289,7 +289,7 @@ def test_without_a_journal_what_is_lost_is_named(
     start: Callable[..., Started], refuge: LocalNodes, tmp_path: Path
 ) -> None:
     """Nobody can ask for the result of a task whose home has ended, so it is waited for."""
-    node = start("--state", "none", "--join", refuge[0].endpoint, "--deadline", "16s")
+    node = start("--state", "none", "--join", refuge[0].endpoint, "--deadline", "10m")
     with node.connect() as nodes:
         tasks = [
             nodes.submit(until_moved),
@@ -300,6 +300,9 @@ def test_without_a_journal_what_is_lost_is_named(
             says(task, word)
         node.process.send_signal(signal.SIGTERM)
         assert tasks[0].result(TIMEOUT) == "new"
+        while tasks[2].where() != "new":
+            pass
+        node.process.send_signal(signal.SIGTERM)
         with pytest.raises(hetmig.TaskLost, match="no journal"):
             tasks[1].result(TIMEOUT)
         code, out = node.end()
