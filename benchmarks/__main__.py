@@ -19,6 +19,7 @@ BENCHMARKS = (
     "suspended",
     "request",
     "freeze",
+    "hops",
     "checkpoint",
     "drain",
     "portability",
@@ -46,6 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
         if not curves:
             sys.exit("--plot draws the times of `freeze`, which was not measured")
         chosen.plot.write_text(plot.distribution(curves, "milliseconds"), "utf-8")
+        parts = chosen.plot.with_stem(f"{chosen.plot.stem}-steps")
+        steps = figures["freeze"]["steps_of_a_move_ms"]
+        parts.write_text(plot.stacked(steps, "ms"), "utf-8")
+        print(f"\n![Where the time of a move goes, median of each step]({parts.name})")
         print(f"\n![How long the task stood still, each time]({chosen.plot.name})")
 
 

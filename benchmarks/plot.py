@@ -6,13 +6,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape
 
-__all__ = ["distribution"]
+__all__ = ["distribution", "stacked"]
 
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 24, 16, 44
 _ENTRY = 18
 """Height of a line of the legend, which stands below."""
-_COLOURS = ("#b3372a", "#2a6f97", "#5b8c3a", "#8a5a9e", "#7a7a7a")
+_COLOURS = (
+    "#b3372a", "#2a6f97", "#5b8c3a", "#8a5a9e", "#7a7a7a", "#c08a1e", "#3f8f8f", "#444444",
+)  # fmt: skip
 
 
 def distribution(curves: Mapping[str, Sequence[float]], unit: str) -> str:
@@ -78,3 +80,40 @@ def _line(x: float, y: float, x2: float, y2: float, colour: str = "#ddd", width:
 
 def _text(x: float, y: float, words: str, anchor: str = "start") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def stacked(rows: Mapping[str, Sequence[tuple[str, str, float]]], unit: str) -> str:
+    """Return an SVG with a bar per row, of (side, step, length) parts; a colour for each side."""
+    longest = max(sum(length for *_, length in parts) for parts in rows.values())
+    sides = list(dict.fromkeys(side for parts in rows.values() for side, *_ in parts))
+    colours = dict(zip(sides, _COLOURS, strict=False))
+    left, scale = 130, (_WIDTH - 130 - _RIGHT) / longest
+    body = []
+    for number, (name, parts) in enumerate(rows.items()):
+        y = _TOP + 70 * number
+        total = sum(length for *_, length in parts)
+        body.append(_text(8, y + 18, name))
+        body.append(_text(8, y + 34, f"{total:.2f} {unit}"))
+        x = float(left)
+        for side, step, length in parts:
+            width = length * scale
+            label = escape(f"{side}: {step} {length:.2f} {unit}")
+            body.append(
+                f'<g><title>{label}</title><rect x="{x:.1f}" y="{y}" width="{width:.1f}"'
+                f' height="40" fill="{colours[side]}" stroke="white"/></g>'
+            )
+            if width > 7 * len(step) + 6:
+                body.append(_text(x + 4, y + 24, step))
+            x += width
+    bottom = _TOP + 70 * len(rows)
+    for number, side in enumerate(sides):
+        x = left + 140 * number
+        body.append(f'<rect x="{x}" y="{bottom}" width="12" height="12" fill="{colours[side]}"/>')
+        body.append(_text(x + 18, bottom + 11, side))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 28}" '
+        'font-family="sans-serif" font-size="12">\n'
+        f'<rect width="{_WIDTH}" height="{bottom + 28}" fill="white"/>\n'
+        + "\n".join(body)
+        + "\n</svg>\n"
+    )

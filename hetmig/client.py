@@ -72,6 +72,12 @@ class NodeInfo:
     tasks: int | None
     """Tasks it runs now."""
     draining: bool | None
+    runners: int | None = None
+    """Its processes for tasks, the warm ones included."""
+    memory: int | None = None
+    """Bytes of memory it and they use, where the system says that (Linux)."""
+    latency_s: float | None = None
+    """Seconds until it answered the asked node; 0 for that itself."""
 
 
 def connect(
@@ -282,7 +288,14 @@ class Nodes:
         """The node itself and all others that it knows."""
         found = self._call(self._connection.request(protocol.NODES, {}))["nodes"]
         names = NodeInfo.__dataclass_fields__
-        return [NodeInfo(**{name: node[name] for name in names}) for node in found]
+        return [NodeInfo(**{name: node.get(name) for name in names}) for node in found]
+
+    def moves(self, last: int | None = None) -> list[Hop]:
+        """The moves, or the last ones, oldest first, of all tasks whose home the node is."""
+        found = self._call(self._connection.request(protocol.TASKS, {}))["tasks"]
+        hops = [Hop.from_json(hop) for summary in found for hop in summary["hops"]]
+        hops.sort(key=lambda hop: hop.start_time)
+        return hops if last is None else hops[max(len(hops) - last, 0) :]
 
     def move(self, task: str | Reference, to: str, timeout: float = 10.0) -> Hop:
         """Move a task by its id, as `Task.migrate` does, or an object or actor."""

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, NamedTuple
 
-__all__ = ["Checkpoint", "Hop"]
+__all__ = ["Checkpoint", "Hop", "Step"]
+
+
+class Step(NamedTuple):
+    """A part of the time for which a task stood still."""
+
+    side: str
+    """"source", "destination", or "link": what is left of a wait for the destination after what
+    that says it worked, so the way there and back."""
+    step: str
+    """The source's: "capture" (until its node had the state), "prepare" (asking the destination, if
+    the task moves by itself; else that came before), "seal", "send", "record" (COMMITTED, on disk).
+    The destination's: "verify", "runner" (waiting for one), "rebuild", "keep" (the image, as far as
+    that takes longer), "record" (STAGED, on the disk), "start", and "record" again after it
+    (RUNNING, on the disk; the task runs meanwhile).  The link's: "offer", "commit"."""
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -36,11 +51,20 @@ class Hop:
     source_python: dict[str, Any]
     destination_python: dict[str, Any]
     """`implementation`, `version`, `machine`, `system`, `bits`, `byteorder` of either side."""
+    steps: tuple[Step, ...] = ()
+    """Where `freeze_s` went, in order.  Empty after a crash, and for old hops of a long journey."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON can hold it: each step with the names of its parts."""
+        items = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**items, "steps": [step._asdict() for step in self.steps]}
 
     @classmethod
     def from_json(cls, hop: dict[str, Any]) -> Hop:
         """From a node's record; unknown items are ignored."""
-        return cls(**{item.name: hop[item.name] for item in fields(cls)})
+        names = [i.name for i in fields(cls) if i.default is MISSING or i.name in hop]
+        items = {name: hop[name] for name in names}
+        return cls(**{**items, "steps": tuple(Step(*step) for step in hop.get("steps", ()))})
 
 
 @dataclass(frozen=True)

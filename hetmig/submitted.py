@@ -34,7 +34,8 @@ class TaskInfo:
     what: str
     """"task", "actor" or "object"."""
     state: str
-    """"running", "unreachable" (its node does not answer at the moment), "done", "failed",
+    """"running", "unreachable" (its node does not answer at the moment), "unresponsive" (its
+    process does not: stopped, or in C code that lets nothing else run), "done", "failed",
     "cancelled" or "lost"; of an object "kept" or "deleted"."""
     node: str
     """Name of the node it is, or was last, on."""
@@ -44,6 +45,10 @@ class TaskInfo:
     """Seconds since the epoch; None if the asked node is not the task's home."""
     progress: tuple[float, float | None, str] | None
     hops: int
+    freeze_s: float | None = None
+    """Seconds for which it stood still at its last move."""
+    bytes: int | None = None
+    """Size of the parcel of that."""
 
 
 class Task(Future[Any]):
@@ -242,5 +247,8 @@ def place_of(place: str | os.PathLike[str]) -> str:
 
 def task_info(summary: dict[str, Any]) -> TaskInfo:
     """What a node says of a task, as a line of `hetmig ps`."""
-    items = {name: summary[name] for name in TaskInfo.__dataclass_fields__ if name != "hops"}
-    return TaskInfo(**{**items, "progress": _progress(summary)}, hops=len(summary["hops"]))
+    names = TaskInfo.__dataclass_fields__.keys() - {"hops", "freeze_s", "bytes"}
+    items = {name: summary[name] for name in names}
+    last = summary["hops"][-1] if summary["hops"] else {}
+    items.update(progress=_progress(summary), hops=len(summary["hops"]))
+    return TaskInfo(**items, freeze_s=last.get("freeze_s"), bytes=last.get("bytes"))

@@ -84,6 +84,17 @@ def test_the_picture_is_well_formed_and_has_a_curve_per_name():
     assert "a & b (median 2)" in [node.text for node in root.iter()]
 
 
+def test_the_parts_of_a_bar_are_true_to_scale():
+    svg = plot.stacked({"one": [("a", "x", 1.0), ("b", "y", 3.0)], "two": [("a", "x", 2.0)]}, "ms")
+    bars = [
+        float(node.get("width"))
+        for node in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}rect")
+        if node.get("height") == "40"
+    ]
+    assert bars[1] == pytest.approx(3 * bars[0], abs=0.2)
+    assert bars[2] == pytest.approx(2 * bars[0], abs=0.2)
+
+
 @pytest.mark.skipif(not instructions.tool(), reason="neither perf nor valgrind counts here")
 def test_a_decorated_function_executes_the_same_instructions():
     tool = instructions.tool()

@@ -16,6 +16,8 @@ from hetmig.commands import (
     script,
     shutdown,
     tasks,
+    top,
+    trace,
 )
 
 __all__ = ["COMMANDS"]
@@ -25,6 +27,8 @@ COMMANDS: tuple[ModuleType, ...] = (
     node,
     script,
     tasks,
+    top,
+    trace,
     checkpoints,
     drain,
     shutdown,

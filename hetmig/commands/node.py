@@ -7,7 +7,6 @@ user's own programs on this machine, and nobody else.
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +128,18 @@ def add_parser(commands: Any) -> None:
         default=DEADLINE,
         help=f"after SIGTERM, to move tasks away or keep them (default: {DEADLINE:g}s)",
     )
+    parser.add_argument(
+        "--log",
+        choices=("text", "json"),
+        default="text",
+        help="what the log on stderr is made of (default: text)",
+    )
+    parser.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        type=_address,
+        help="answer Prometheus there; a PORT alone is on loopback (needs hetmig[prometheus])",
+    )
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
     _add_caps(parser)
 
@@ -149,16 +160,34 @@ def _add_caps(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it until SIGINT, or until SIGTERM has drained it."""
+    from hetmig.node import logs, metrics
     from hetmig.node.serve import serve
 
-    level = logging.DEBUG if arguments.verbose else logging.WARNING
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    logging.getLogger("hetmig").setLevel(level)
-    report = serve(settings_of(arguments), _say_ready)
+    logs.start(arguments.log, arguments.name, verbose=arguments.verbose)
+    if arguments.metrics is not None:
+        metrics.require()
+
+    def ready(node: Node) -> None:
+        if arguments.metrics is not None:
+            host, port = arguments.metrics
+            port = metrics.Metrics(node).serve(host, port)
+            print(f"metrics at http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
+        _say_ready(node)
+
+    report = serve(settings_of(arguments), ready)
     if report is not None:
         show(arguments.name, report)
     print("stopped")
     return EXIT_OK if report is None else exit_code_of(report)
+
+
+def _address(text: str) -> tuple[str, int]:
+    from hetmig.node.metrics import address
+
+    try:
+        return address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

@@ -27,9 +27,18 @@ from hetmig.commands.common import (
 if TYPE_CHECKING:
     from hetmig.client import NodeInfo, Nodes, TaskInfo
 
-__all__ = ["add_parser", "find_task", "node_name"]
+__all__ = [
+    "ALIVE",
+    "add_parser",
+    "duration",
+    "find_task",
+    "node_name",
+    "node_state",
+    "progress",
+]
 
-_ALIVE = ("running", "kept")
+ALIVE = ("running", "kept")
+"""States of what is there."""
 
 PS = "the tasks, actors and objects of a node, and where each of them is, or the nodes it knows."
 PS_EXAMPLES = """
@@ -83,7 +92,7 @@ def run_ps(arguments: argparse.Namespace) -> int:
             _show_nodes(nodes.nodes(), as_json=arguments.json)
         else:
             tasks = nodes.tasks()
-            shown = [task for task in tasks if arguments.all or task.state in _ALIVE]
+            shown = [task for task in tasks if arguments.all or task.state in ALIVE]
             _show_tasks(tasks if arguments.json else shown, as_json=arguments.json)
     return EXIT_OK
 
@@ -95,7 +104,7 @@ def _show_tasks(tasks: list[TaskInfo], *, as_json: bool) -> None:
     rows = [["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE", "WHAT"]]
     for task in tasks:
         age = "" if task.submitted is None else duration(time.time() - task.submitted)
-        row = [task.id, task.name, task.state, task.node, _progress(task), str(task.hops), age]
+        row = [task.id, task.name, task.state, task.node, progress(task), str(task.hops), age]
         rows.append([*row, task.what])
     _print_rows(rows)
 
@@ -106,11 +115,10 @@ def _show_nodes(nodes: list[NodeInfo], *, as_json: bool) -> None:
         return
     rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE"]]
     for node in nodes:
-        state = "draining" if node.draining else "up" if node.reachable else "does not answer"
         python: Mapping[str, Any] = node.python or {}
         tasks = "" if node.tasks is None else str(node.tasks)
         version, machine = python.get("version", ""), python.get("machine", "")
-        rows.append([node.name, node.endpoint, tasks, version, machine, state])
+        rows.append([node.name, node.endpoint, tasks, version, machine, node_state(node)])
     _print_rows(rows)
 
 
@@ -126,7 +134,13 @@ def _print_rows(rows: list[list[str]]) -> None:
     console().print(table)
 
 
-def _progress(task: TaskInfo) -> str:
+def node_state(node: NodeInfo) -> str:
+    """Whether it takes tasks."""
+    return "draining" if node.draining else "up" if node.reachable else "does not answer"
+
+
+def progress(task: TaskInfo) -> str:
+    """What it reported last, as people read it."""
     if task.progress is None:
         return ""
     done, total, note = task.progress
@@ -149,7 +163,7 @@ def run_mv(arguments: argparse.Namespace) -> int:
         task = find_task(nodes, arguments.task)
         hop = nodes.move(task.id, node_name(nodes, arguments.to, arguments.keys), arguments.timeout)
     if arguments.json:
-        print_json(asdict(hop))
+        print_json(hop.to_json())
         return EXIT_OK
     frames = "1 frame" if hop.frames == 1 else f"{hop.frames} frames"
     where = f", at {plain(hop.function)} ({plain(place(hop.file, hop.line))})" if hop.frames else ""
@@ -162,7 +176,7 @@ def run_mv(arguments: argparse.Namespace) -> int:
 
 def find_task(nodes: Nodes, wanted: str) -> TaskInfo:
     """The running task meant by an id, a name, or the beginning of one."""
-    running = [task for task in nodes.tasks() if task.state in _ALIVE]
+    running = [task for task in nodes.tasks() if task.state in ALIVE]
     by_id = {task.id: task for task in running}
     if wanted in by_id:
         return by_id[wanted]

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from hetmig.client import NodeInfo, Task, connect
 from hetmig.commands.common import plain
+from hetmig.commands.plot import Move, Picture, draw
 from hetmig.demo.corpus import count, standard_library
 from hetmig.demo.job import Library, index_library
 from hetmig.demo.plain import PlainRun
-from hetmig.demo.plot import Move, Picture, draw
 from hetmig.demo.show import Show, asked_by, hop_note, journey_table, machine, show_on
 from hetmig.errors import HetmigError
 from hetmig.journey import Hop

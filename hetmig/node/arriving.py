@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetmig.errors import HetmigError, NotMigratable, TaskLost
 from hetmig.node import unreported
+from hetmig.node.events import happened
 from hetmig.node.freezing import checked_record
 from hetmig.node.handoff import State
 from hetmig.node.pool import Runner
@@ -75,6 +76,7 @@ class Arriving:
         hosted = self._hosted
         parcel = open_sealed(offer.wire, offer.session)
         step("verified")
+        hosted.timeline.mark("verify")
         about = dict(checked_record(parcel.manifest, hosted.id, offer.epoch))
         if about.get("what") != "object":  # which nobody unpickles here
             check_python(parcel.manifest)
@@ -83,13 +85,18 @@ class Arriving:
         try:
             take = functools.partial(hosted.node.reserved, hosted.id)
             await self._build(parcel, about, take)
+            hosted.timeline.mark("rebuild")
         finally:
             await keeping
+        hosted.timeline.mark("keep")
         return about
 
     def _refuse(self, epoch: int, reason: str, error: HetmigError) -> None:
         hosted = self._hosted
+        if hosted.handoff.epoch != epoch:
+            return  # a later offer has come meanwhile
         hosted.refusal, hosted.image = describe_error(error), None
+        happened("refused", hosted.id, epoch, reason=type(error).__name__)
         hosted.node.journal.drop_images(hosted.id, None)
         hosted.take(lambda: hosted.handoff.refuse(epoch, reason))
 
@@ -116,6 +123,7 @@ class Arriving:
             runner: Runner = hosted.node.shelf(parcel.manifest, nbytes)
         else:
             runner = await take()
+            hosted.timeline.mark("runner")
         hosted.runner = runner
         step("staging")
         await hosted.stage(runner, about, parcel.manifest, frames)
@@ -140,8 +148,15 @@ class Arriving:
             hosted.run()
 
     async def restart(self) -> None:
-        """Run the task from what was kept of it: its process is gone, and it is ours."""
+        """Run the task from what was kept of it: its process is gone, and it is ours.
+
+        An actor has answered calls since then, which it would know nothing of: it is lost, unless
+        it was kept as it stood when its node ended.
+        """
         hosted, epoch = self._hosted, self._hosted.handoff.epoch
+        if hosted.about.get("what") == "actor" and not self._stands_still():
+            hosted.lose("its node was killed, and with it what the calls since its last move did")
+            return
         for attempts_left in reversed(range(_RESTARTS)):
             try:
                 kept = self._kept()
@@ -158,6 +173,18 @@ class Arriving:
             return
         hosted.begin(runner)
         hosted.arrived()
+
+    def _stands_still(self) -> bool:
+        """Whether an actor's image is its very state; this once, and not after the next crash."""
+        hosted = self._hosted
+        try:
+            standing = self._kept().manifest["task"].get("standing", False)
+            fresh = hosted.about.get("went_on") != hosted.image
+            hosted.about["went_on"] = hosted.image
+            hosted.record()
+        except HetmigError:
+            return False
+        return bool(standing and fresh)
 
     def _kept(self) -> Parcel:
         """What the task can be restarted from.  Raises HetmigError."""

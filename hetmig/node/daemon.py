@@ -30,6 +30,7 @@ from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.draining import Drains
+from hetmig.node.events import happened
 from hetmig.node.handoff import Note
 from hetmig.node.home import Fenced, Home
 from hetmig.node.hosted import Hosted
@@ -40,6 +41,7 @@ from hetmig.node.moves import Moves
 from hetmig.node.partners import Partners
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.pulse import Pulse
 from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
@@ -154,6 +156,7 @@ class Node:
         self._reader = asyncio.create_task(self._read())
         self.watch = Watch(self)
         self._watching = asyncio.create_task(self.watch.run())
+        self._pulse = asyncio.create_task(Pulse(self).run())
 
     async def close(self) -> None:
         """Kill the runners and close everything.  What the journal holds goes on with the next."""
@@ -161,6 +164,7 @@ class Node:
             for hosted in self.tasks.values():
                 hosted.detach()
         self._watching.cancel()
+        self._pulse.cancel()
         for task in self._requests:
             task.cancel()
         self._reservations.close()
@@ -218,7 +222,7 @@ class Node:
         try:
             if about["home"] == self.here:
                 self.home.report(header, payload)
-            elif header["what"] == "progress":
+            elif header["what"] in ("progress", "pulse"):
                 self.directory.outbox(about["home"]).post(header)
             else:
                 self.keep_report(about, header, payload)
@@ -266,6 +270,7 @@ class Node:
             try:
                 self._dispatch(frames)
             except HetmigError as error:
+                happened("rejected", reason=type(error).__name__)
                 number = error.data.get("request", 0)
                 header = {"re": number, "error": protocol.describe_error(error)}
                 self._send(frames[0].bytes, protocol.ERROR, header)
@@ -300,6 +305,7 @@ class Node:
             rights.admit(message, self.keyring)  # the key may have been withdrawn meanwhile
             self._send(message.route, protocol.REPLY, {**header, "re": number}, payload)
         except HetmigError as error:
+            happened("rejected", reason=type(error).__name__, request=message.kind)
             answer = {"re": number, "error": protocol.describe_error(error)}
             self._send(message.route, protocol.ERROR, answer)
         except Exception as error:
@@ -436,8 +442,9 @@ class Node:
         ids = [task for task, hosted in self.tasks.items() if hosted.is_known]
         busy = sum(hosted.is_running for hosted in self.tasks.values())
         state = {"tasks": busy, "ids": ids, "draining": self.draining}
+        load = {"runners": self.pool.size, "rss": self.pool.memory()}
         kept = {"memory": self.journal.memory, "durable": self.journal.is_durable}
-        return {**self.here, "python": this_python(), **state, **kept}, ()
+        return {**self.here, "python": this_python(), **state, **kept, **load}, ()
 
     async def _move(self, message: Message) -> Reply:
         task, target = want(message.header, "task", str), want(message.header, "to", str)

@@ -31,6 +31,8 @@ _KEEP_UNSEEN_BYTES = 64 << 20
 _KEEP_ENDED = 1000
 _KEEP_RESULT_BYTES = 1 << 30
 """Of results of ended tasks; beyond that the oldest are forgotten, but never the newest."""
+_KEEP_STEPS = 100
+"""Of so many hops of a task it is kept where the time went."""
 _PIECES, _PIECE_BYTES = 1000, 4 << 20
 _FOLLOWED_SECONDS = 12.0
 """A submitter asks for news more often than this."""
@@ -78,6 +80,7 @@ class Record:
         """What it is sealed with."""
         self.checkpoint_failed = ""
         """Why the last one that was tried after that came to nothing."""
+        self._reachable = self._responsive = True
         self.is_told = False
         """Whether its submitter has heard of its end."""
         self.fence = 0
@@ -218,6 +221,8 @@ class Record:
     def hop(self, hop: dict[str, Any]) -> None:
         """A completed move."""
         self.hops[want(hop, "epoch", int)] = hop
+        if len(self.hops) > _KEEP_STEPS:  # a journey may be long
+            self.hops[sorted(self.hops)[-_KEEP_STEPS - 1]].pop("steps", None)
         self._conclude()
         self.touch()
 
@@ -248,12 +253,26 @@ class Record:
             self._told_by_destination[want(hop, "epoch", int)] = hop
         if epoch > self.epoch:
             self.epoch, self.place = epoch, place
+            self._responsive = True
+            self._judge()
             self.touch()
 
     def reach(self, reachable: bool) -> None:
         """Whether the node where it is answers."""
-        there = "kept" if self.what == "object" else "running"
-        state = there if reachable else "unreachable"
+        self._reachable = reachable
+        self._judge()
+
+    def beats(self, responsive: bool) -> None:
+        """Whether its process answers."""
+        self._responsive = responsive
+        self._judge()
+
+    def _judge(self) -> None:
+        state = "kept" if self.what == "object" else "running"
+        if not self._reachable:
+            state = "unreachable"
+        elif not self._responsive:
+            state = "unresponsive"
         if self.outcome is None and self.state != state:
             self.state = state
             self.touch()
@@ -355,7 +374,7 @@ class Home:
     def keep(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
         """Keep a report with the journal's next `sync`."""
         task, what = want(header, "task", str), want(header, "what", str)
-        if what != "progress" and task in self.records:
+        if what not in ("progress", "pulse") and task in self.records:
             number = header["epoch"] if header.get("n") is None else header["n"]
             self._journal.keep_report(task, f"{what}/{number}", header, payload)
 
@@ -376,19 +395,14 @@ class Home:
         if epoch < record.fence:
             raise Fenced("this copy of the task is void", epoch=record.fence)
         match want(header, "what", str):
+            case "arrived" | "hop" | "restarted" | "fenced":
+                self._apply_move(record, epoch, header)
             case "output" | "end":
                 record.event(header, [bytes(frame) for frame in payload])
-            case "hop":
-                record.hop(want(header, "hop", dict))
-            case "arrived":
-                record.arrived(epoch, want(header, "place", dict), want(header, "hop", dict, None))
             case "checkpoint":
                 record.saved(header)
-            case "restarted":
-                place, events = want(header, "place", dict), want(header, "events", int)
-                record.restart(epoch, place, events)
-            case "fenced":
-                record.given_up = [place for place in record.given_up if place != header["place"]]
+            case "pulse" if epoch >= record.epoch:
+                record.beats(want(header, "responsive", bool))
             case "progress":
                 record.progress = want(header, "progress", list)
                 record.touch()
@@ -398,6 +412,18 @@ class Home:
                 record.fail("cancelled", TaskLost(f"the {record.what} was cancelled"))
             case "lost" if epoch >= record.epoch:
                 record.fail("lost", TaskLost(want(header, "reason", str)))
+
+    def _apply_move(self, record: Record, epoch: int, header: dict[str, Any]) -> None:
+        match header["what"]:
+            case "hop":
+                record.hop(want(header, "hop", dict))
+            case "arrived":
+                record.arrived(epoch, want(header, "place", dict), want(header, "hop", dict, None))
+            case "restarted":
+                record.restart(epoch, want(header, "place", dict), want(header, "events", int))
+            case "fenced":
+                fenced = want(header, "place", dict)
+                record.given_up = [place for place in record.given_up if place != fenced]
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from hetmig.node import protocol
 from hetmig.node.arriving import Arriving, Offer
 from hetmig.node.background import spawn
 from hetmig.node.calls import Calls
+from hetmig.node.events import happened
 from hetmig.node.freezing import Freeze
 from hetmig.node.handoff import Act, Effect, Handoff, Note, State
 from hetmig.node.journal import Row
@@ -25,6 +26,7 @@ from hetmig.node.saving import Saving
 from hetmig.node.services import Answer, Services
 from hetmig.node.staging import Staging
 from hetmig.node.steps import step
+from hetmig.node.timeline import Timeline, checked, merged
 from hetmig.node.unreported import Report, provisional
 from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
@@ -35,6 +37,12 @@ _log = logging.getLogger("hetmig")
 
 _OF_END = ("n", "ok", "traceback", "kind", "portable")
 _STEP_OF = {Note.STAGED: "staged", Note.COMMIT: "commit", Note.OWNED: "owned"}
+_WAITS = {
+    (State.FROZEN, Note.STAGED): "offer",
+    (State.STAGED, Note.COMMIT): "commit",
+    (State.COMMITTED, Note.OWNED): "commit",
+}
+"""What has lasted until this note came."""
 _DISK_SECONDS = 1.0
 """After which something that could not be written to the disk is tried again."""
 
@@ -71,6 +79,7 @@ class Hosted:
         """The epoch of what the journal keeps to restart the task from."""
         self.reports: list[Report] = []
         """What came along from where the task was before."""
+        self.timeline = Timeline(task)
         self._staging: Staging | None = None
         self._accepting: asyncio.Task[Any] | None = None
         self._leaving = Leaving(self)
@@ -115,15 +124,19 @@ class Hosted:
         self.begin(runner)
 
     async def keep(
-        self, about: dict[str, Any], manifest: dict[str, Any], payload: Sequence[Buffer]
+        self,
+        about: dict[str, Any],
+        manifest: dict[str, Any],
+        payload: Sequence[Buffer],
+        also: Callable[[], None] | None = None,
     ) -> None:
         """Own a task that was submitted here, and keep what it begins with.
 
-        Raises JournalError: then it has not been submitted.
+        `also` is written with it.  Raises JournalError: then it has not been submitted.
         """
         self.about, self.handoff = about, Handoff(State.RUNNING, about["epoch"])
         await self.keep_image(about["epoch"], manifest, payload)
-        self._record()
+        self.record(also)
 
     def begin(self, runner: Runner) -> None:
         """What is staged was not handed over to us: it was submitted, or restarts."""
@@ -156,7 +169,14 @@ class Hosted:
                 await self.begun.wait()
         self.saving.give_way()
         async with self.moving:
-            return await self._leaving.move(target, timeout, requested_by, patience)
+            try:
+                return await self._leaving.move(target, timeout, requested_by, patience)
+            except HetmigError as error:
+                self._stays(error)
+                raise
+
+    def _stays(self, error: HetmigError) -> None:
+        happened("stays", self.id, self.handoff.epoch, reason=type(error).__name__)
 
     async def frozen(self, timeout: float, portable: bool, keep: str = "") -> Message:
         """The running task's frozen state, to move, or (`keep`) as a checkpoint.
@@ -171,6 +191,7 @@ class Hosted:
         finally:
             self.freeze = None
         step("frozen")
+        frozen.header["received"] = time.monotonic()
         return frozen
 
     def require(self, state: State) -> None:
@@ -228,8 +249,9 @@ class Hosted:
         if note is Note.REFUSED:
             self.refusal = want(message.header, "error", dict, None)
         accept = also = None
+        self._time(note, epoch)
         if note is Note.OWNED and self.handoff.state is State.COMMITTED:
-            hop = self._completed_hop()
+            hop = self._completed_hop(checked(message.header.get("steps")))
             also = functools.partial(self.node.keep_report, self.about, hop, ())
         if note is Note.OFFER:
             source = want(message.header, "source", dict)
@@ -243,9 +265,19 @@ class Hosted:
             also=also,
         )
 
-    def _completed_hop(self) -> dict[str, Any]:
+    def _time(self, note: Note, epoch: int) -> None:
+        """Where the time goes: this note ends a wait, or begins an attempt."""
+        if note is Note.OFFER and epoch > self.handoff.newest:
+            self.timeline.begin(epoch)
+        wait = _WAITS.get((self.handoff.state, note))
+        if wait is not None and epoch == self.handoff.epoch:
+            self.timeline.mark(wait)
+
+    def _completed_hop(self, there: list[tuple[str, float]]) -> dict[str, Any]:
         """The report of the handoff under way, which is successful with this very note."""
         hop = self.peer["hop"]
+        hop["steps"] = merged(self.timeline.steps(self.handoff.epoch), there)
+        self.timeline.end()
         if (frozen_at := self.peer.get("frozen_at")) is not None:
             hop["freeze_s"] = time.monotonic() - frozen_at
         else:  # before a crash; that clock may have begun anew since
@@ -271,12 +303,13 @@ class Hosted:
         for number, effect in enumerate(transition()):
             if effect.do is Act.RECORD:
                 try:
-                    self._record(also)
+                    self.record(also)
                 except JournalError as error:
                     _log.error("task %s: %s", self.id, error)
                     if number == 0:
                         self.handoff = Handoff.restored(before)
                     return False
+                self.timeline.mark("record")
             elif effect.do is Note.OFFER and offer is not None:
                 offer()
             elif isinstance(effect.do, Note):
@@ -291,6 +324,9 @@ class Hosted:
             header["error"] = self.refusal
         elif note is Note.COMMIT:
             header["memory"] = self.peer.get("memory")
+        elif note is Note.OWNED:
+            header["steps"] = self.timeline.steps(effect.epoch)
+            self.timeline.end()
         if note in _STEP_OF:
             step(_STEP_OF[note])
         answer(note.value, header)
@@ -311,7 +347,7 @@ class Hosted:
             case Act.DEPART | Act.LOSE:
                 self._depart(effect)
 
-    def _record(self, also: Callable[[], None] | None = None) -> None:
+    def record(self, also: Callable[[], None] | None = None) -> None:
         """Put on the disk what this node is to the task.  Raises JournalError."""
         state = self.handoff.state
         if state not in (State.RUNNING, State.FROZEN, State.COMMITTED, State.STAGED):
@@ -341,13 +377,13 @@ class Hosted:
         Raises JournalError.
         """
         inclosed, about = self.calls.enclose(frozen, self.about)
-        about = {**about, "events": want(frozen.header, "events", int)}
+        about = {**about, "events": want(frozen.header, "events", int), "standing": True}
         description, kind = frozen.header["description"], want(frozen.header, "kind", str)
         portable = want(frozen.header, "portable", bool, False)
         payload = inclosed.payload
         manifest = make_manifest(kind, description, len(payload), about, portable=portable)
         await self.keep_image(self.handoff.epoch, manifest, payload)
-        self._record()
+        self.record()
         self.node.journal.sync()  # also if nothing but the image is new
 
     def fence(self, epoch: int) -> None:
@@ -374,8 +410,10 @@ class Hosted:
             return
         assert self.runner is not None
         self.runner.send(protocol.START, {})
+        self.timeline.mark("start")
         self.begun.set()
         self.calls.begin(self.runner)
+        happened("arrived", self.id, self.handoff.epoch, source=self._origin())
         self.arrived()
         self.node.checkpoints.begun(self)
 
@@ -385,6 +423,9 @@ class Hosted:
         self.report("arrived", place=self.node.here, hop=hop and provisional(hop))
         for report in self.reports:
             self.node.report(self.about, report.header, report.payload)
+
+    def _origin(self) -> str:
+        return str(self.peer.get("place", {}).get("name", ""))
 
     def go_on(self, reason: str) -> None:
         """The task stays here, for this reason."""
@@ -408,7 +449,10 @@ class Hosted:
         step("gone")
         self.calls.left()
         if effect.do is Act.DEPART:
-            self.report("hop", hop=self.peer["hop"])
+            hop = self.peer["hop"]
+            happened("moved", self.id, effect.epoch, destination=hop["destination"],
+                     freeze_s=hop["freeze_s"], bytes=hop["bytes"])  # fmt: skip
+            self.report("hop", hop=hop)
             if self.verdict is not None:
                 self.verdict.set_result(None)
             return
@@ -483,6 +527,10 @@ class Hosted:
             "end", payload, **chosen, hops=self.about["hops"], error=error, python=this_python()
         )
 
+    def lose(self, reason: str) -> None:
+        """The task will not come to an end of its own."""
+        self._conclude("lost", reason=reason)
+
     def _conclude(self, what: str, payload: Sequence[Buffer] = (), **header: Any) -> None:
         """The task ends here: first that is on the disk, together with how, then others hear it."""
         if self.handoff.state is not State.RUNNING:
@@ -496,6 +544,8 @@ class Hosted:
             return
         if self.runner is not None:
             self.runner.send(protocol.BYE, {})
+        how = what if what != "end" else "done" if report.get("ok") else "failed"
+        happened("ended", self.id, report["epoch"], how=how)
         self.node.report(self.about, report, payload)
         if report.get("ok"):
             self.node.checkpoints.ended(self)
@@ -506,8 +556,7 @@ class Hosted:
             return
         self.fail_freeze(TaskLost(f"the runner {how}"))
         if self.handoff.state is State.RUNNING:
-            reason = f"the process that ran task {self.id} {how}"
-            self._conclude("lost", reason=reason)
+            self.lose(f"the process that ran task {self.id} {how}")
         elif self.handoff.state is State.STAGED:
             self.take(lambda: self.handoff.refuse(self.handoff.epoch, f"the runner {how}"))
 

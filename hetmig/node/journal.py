@@ -20,11 +20,13 @@ import json
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hetmig.errors import JournalError, ParcelError
+from hetmig.node.events import happened
 from hetmig.node.handoff import Saved, State
 from hetmig.node.steps import step
 from hetmig.state import parcel
@@ -118,7 +120,9 @@ class Journal:
         """Put everything gathered on the disk.  Raises JournalError; then it stays gathered."""
         statements = self._gathered
         if statements:
+            began = time.monotonic()
             self._commit(statements)
+            happened("synced", seconds=time.monotonic() - began)
             self._gathered = []
         afterwards, self._afterwards = self._afterwards, []
         for action in afterwards:

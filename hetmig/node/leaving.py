@@ -62,6 +62,7 @@ class Leaving:
         assert hosted.runner is not None
         target = want(frozen.header, "to", str)
         hosted.fail_freeze(InMotion("the task was about to move by itself"))
+        frozen.header["received"] = time.monotonic()
         if target in (hosted.node.here["name"], hosted.node.here["endpoint"]):
             hosted.runner.send(protocol.GO_ON, {"error": None})  # it is there already
             return
@@ -92,6 +93,7 @@ class Leaving:
         hosted.require(State.RUNNING)  # it may have been cancelled since it froze
         verdict = hosted.verdict = asyncio.get_running_loop().create_future()
         hosted.partner = link.post
+        self._begin_timeline(frozen)
         hop = describe_hop(frozen, hosted.node.here["name"], welcome, requested_by)
         hop.update(task=hosted.id, place={item: welcome[item] for item in _PLACE})
         hosted.peer = {
@@ -107,6 +109,13 @@ class Leaving:
         verdict.result()
         return hop
 
+    def _begin_timeline(self, frozen: Message) -> None:
+        header, timeline = frozen.header, self._hosted.timeline
+        timeline.end()
+        timeline.begin(self._hosted.handoff.newest + 1, header["started"])
+        timeline.mark("capture", header["received"])
+        timeline.mark("prepare")
+
     def _offer(self, link: Link, welcome: dict[str, Any], frozen: Message) -> None:
         """Send the parcel; if that can't be done the task goes on."""
         hosted = self._hosted
@@ -117,12 +126,14 @@ class Leaving:
             inclosed = unreported.enclose(*hosted.calls.enclose(frozen, about), reports)
             wire = sealed(*inclosed, epoch, bytes.fromhex(welcome["session"]))
             step("encoded")
+            hosted.timeline.mark("seal")
             hosted.node.keep(f"{hosted.about['name']}-{hosted.id}-{epoch}", wire)
             nbytes = sum(memoryview(frame).nbytes for frame in wire)
             hosted.peer["hop"].update(epoch=epoch, bytes=nbytes)
             header = {"task": hosted.id, "epoch": epoch, "source": hosted.node.here}
             step("offer")
             link.post(Note.OFFER.value, header, wire)
+            hosted.timeline.mark("send")
         except Exception as error:  # nothing was sent: too large, or not as agreed
             reason = f"the task cannot be offered: {error}"
             hosted.take(lambda: hosted.handoff.expire(reason))

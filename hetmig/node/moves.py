@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import (
@@ -152,15 +153,19 @@ class Moves:
         if place["name"] == node.here["name"]:
             busy = sum(hosted.is_running for hosted in node.tasks.values())
             state = {"python": this_python(), "tasks": busy, "draining": node.draining}
-            return {**place, **state, "reachable": True}
+            load = {"runners": node.pool.size, "memory": node.pool.memory()}
+            return {**place, **state, **load, "reachable": True, "latency_s": 0.0}
         try:
             async with asyncio.timeout(_STATUS_SECONDS):
                 link = await node.directory.reach(place["name"], node.about())
+            asked = time.monotonic()
             answer = await link.request(protocol.STATUS, {}, timeout=_STATUS_SECONDS)
+            latency = time.monotonic() - asked
         except (HetmigError, TimeoutError):
             return {**place, "python": None, "tasks": None, "draining": None, "reachable": False}
         state = {item: answer.header[item] for item in ("python", "tasks", "draining")}
-        return {**place, **state, "reachable": True}
+        load = {"runners": answer.header.get("runners"), "memory": answer.header.get("rss")}
+        return {**place, **state, **load, "reachable": True, "latency_s": latency}
 
     def importable(self, modules: list[Any]) -> list[str]:
         """Which of these top-level modules can be imported here, without importing them."""

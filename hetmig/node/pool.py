@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import zmq.asyncio
@@ -59,6 +60,8 @@ class Runner:
         self.exited: asyncio.Future[Any] = loop.create_future()
         """How it ended, in words such as "was killed by SIGSEGV"."""
         self.on_message: Callable[[Message], None] | None = None
+        self.asked: float | None = None
+        """Since when (monotonic) it owes us an answer to a PING."""
         self._route: bytes | None = None
         self._sent = 0
         self._is_killed = False
@@ -114,6 +117,12 @@ class Runner:
         if not self.exited.done():
             self._write(b"ask %d\n" % self._sent)
 
+    def ping(self, now: float) -> None:
+        """Ask whether anything in it can run."""
+        if self.asked is None and not self.exited.done():
+            self.asked = now
+            self._write(b"ping\n")
+
     def kill(self) -> None:
         """End it at once."""
         self._is_killed = self.is_leaving = True
@@ -134,6 +143,13 @@ class Runner:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError, ValueError):  # it ended: `exited` reports that
             self._process.stdin.write(data)
+
+
+def _memory_of(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 class Pool:
@@ -168,6 +184,21 @@ class Pool:
         )
         self._reader = asyncio.create_task(self._read())
         self.replenish()
+
+    @property
+    def size(self) -> int:
+        """Runners there are, the warm ones included."""
+        return len(self._runners)
+
+    @property
+    def warm(self) -> int:
+        """Runners that are ready for a task."""
+        return len(self._warm)
+
+    def memory(self) -> int | None:
+        """Bytes this process and all runners use; None where the system does not say."""
+        pids = [os.getpid(), *(runner.pid for runner in self._runners.values())]
+        return sum(map(_memory_of, pids)) or None
 
     async def take(self) -> Runner:
         """A ready runner, warm if there is one.
@@ -314,6 +345,7 @@ class Pool:
         runner = self._runners.get(str(frames[1].get("User-Id")).encode())
         if runner is None:
             return
+        runner.asked = None  # whatever it says, it is alive
         if message.kind == protocol.READY:
             runner.connected(message)
         elif runner.on_message is not None:

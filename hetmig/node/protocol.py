@@ -94,6 +94,8 @@ ANSWER = "answer"
 ASK = "ask"
 """A request of the task's, which the node carries out; answered by REPLY."""
 BYE = "bye"
+PONG = "pong"
+"""A runner is alive: the answer to a line of its control line."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ What such a copy has done to files and servers meanwhile has been done.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hetmig.errors import HetmigError, NoCheckpoint, TaskLost
 from hetmig.node import protocol
@@ -55,7 +56,8 @@ class Restarting:
                 await link.request(protocol.FENCE, header, timeout=_ANSWER_SECONDS)
             except HetmigError:
                 continue
-            self._report(record, "fenced", place=place)
+            header = {"task": record.id, "what": "fenced", "epoch": record.fence, "place": place}
+            self._node.report(record.about, header)
 
     async def _restart(self, record: Record, epoch: int, reason: str) -> None:
         try:
@@ -80,18 +82,17 @@ class Restarting:
         if (old := node.tasks.get(record.id)) is not None:
             old.fence(epoch)
         hosted = node.tasks[record.id] = Hosted(node, record.id)
-        self._report(record, "restarted", place=node.here, events=kept["events"], epoch=epoch)
+        restarted = {"task": record.id, "what": "restarted", "epoch": epoch, "place": node.here}
+        restarted["events"] = kept["events"]
+        keep = functools.partial(node.home.keep, restarted, ())
         try:
-            await hosted.keep(about, parcel.manifest, parcel.frames)
+            await hosted.keep(about, parcel.manifest, parcel.frames, keep)
         except HetmigError as error:
             record.fail("lost", TaskLost(f"it can't be restarted: {error}"))
             return
+        node.home.report(restarted, ())
         _log.warning("task %s goes on here from %s", record.id, (record.checkpoint or {})["where"])
         await hosted.start(about, parcel.manifest, parcel.frames)
-
-    def _report(self, record: Record, what: str, **header: Any) -> None:
-        header = {"epoch": record.epoch, **header, "task": record.id, "what": what}
-        self._node.report(record.about, header)
 
 
 def _newest(record: Record) -> Parcel:

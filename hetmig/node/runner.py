@@ -65,7 +65,7 @@ def main(config: dict[str, Any]) -> NoReturn:
 def _obey(control: int, runtime: Runtime) -> None:
     """The control line: "interrupt" where there are no signals, "ask N": look for N messages.
 
-    Its end is the node's.
+    "ping" asks whether we are alive.  Its end is the node's.
     """
     begun = b""
     while data := os.read(control, 4096):
@@ -74,6 +74,10 @@ def _obey(control: int, runtime: Runtime) -> None:
             _thread.interrupt_main(safepoint.SIGNAL)
         if asked := [line for line in lines if line.startswith(b"ask ")]:
             runtime.hear_all(int(asked[-1][4:]))
+        if b"ping" in lines:
+            runtime.pong()
+        if all(line == b"ping" for line in lines):
+            continue
         # where there are no signals, those who wait hear of it like this only
         sleeping.wake()
         asynchronous.wake()

@@ -344,6 +344,14 @@ class Runtime:
         sleeping.wake()
         asynchronous.wake()
 
+    def pong(self) -> None:
+        """Say that this process is alive.  For another thread."""
+        if self._channel.lock.acquire(blocking=False):  # else somebody is saying something
+            try:
+                self._channel.send(protocol.PONG, {})
+            finally:
+                self._channel.lock.release()
+
     def listen(self) -> None:
         """Take in what has arrived: for the main thread, before it rests."""
         while True:

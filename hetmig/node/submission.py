@@ -10,6 +10,7 @@ from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.caller import Caller
 from hetmig.node.checkpoints import admitted, settings_of
+from hetmig.node.events import happened
 from hetmig.node.hosted import Hosted
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.rights import require_control
@@ -65,6 +66,7 @@ async def take_in(
             del node.tasks[about["id"]]
             node.home.drop(about["id"])
             raise
+        happened("submitted", about["id"], about["epoch"])
         begin = _begin(node, hosted, about, parcel, at)
         if about["what"] == "object":
             await begin

@@ -27,8 +27,18 @@ _KEY = re.compile(r"(?<!\S)\S{40}(?!\S)")
 class _Started:
     """`hetmig node --verbose`, in the place of the node of an `Apart`."""
 
-    def __init__(self, keys: Path, log: Path) -> None:
-        command = [sys.executable, "-m", "hetmig", "node", "--verbose", "--name", "a"]
+    def __init__(self, keys: Path, log: Path, form: str) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "hetmig",
+            "node",
+            "--verbose",
+            "--name",
+            "a",
+            "--log",
+            form,
+        ]
         command += ["--listen", "tcp://127.0.0.1:0", "--keys", str(keys)]
         with log.open("wb") as file:
             self._process = subprocess.Popen(
@@ -44,11 +54,12 @@ class _Started:
         self._process.communicate(timeout=TIMEOUT)
 
 
-@pytest.fixture
-def apart(tmp_path: Path) -> Iterator[Apart]:
+@pytest.fixture(params=["text", "json"])
+def apart(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Apart]:
     nodes = Apart(tmp_path / "keys", "")
     nodes.rings["a"] = Keyring.create(tmp_path / "keys" / "a")
-    nodes.nodes["a"] = _Started(tmp_path / "keys" / "a", tmp_path / "log")  # type: ignore[assignment]
+    started = _Started(tmp_path / "keys" / "a", tmp_path / "log", request.param)
+    nodes.nodes["a"] = started  # type: ignore[assignment]
     yield nodes
     nodes.stop()
 

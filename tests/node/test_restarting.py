@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hetmig.client import Task, connect
+from hetmig.client import Nodes, Task, connect
 from hetmig.errors import TaskLost
 from hetmig.node.embedded import LocalNodes
 from tests.node.crashes import TIMEOUT
@@ -108,3 +108,22 @@ def test_a_restart_outlives_its_home_node(tmp_path: Path, wait_for: WaitFor) -> 
             rounds, where = task.result(TIMEOUT)
             assert rounds == list(range(len(rounds)))
             assert where == "a"
+
+
+@pytest.mark.parametrize("to", [None, "b"])
+def test_a_runner_that_hangs_is_noticed_and_so_is_its_recovery(
+    to: str | None, nodes: Nodes, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    task = nodes.submit(counts, str(go))
+    if to is not None:
+        task.migrate(to)
+    until(lambda: len(processes(written(task))) >= (1 if to is None else 2))
+    runner = processes(written(task))[-1]
+    os.kill(runner, signal.SIGSTOP)
+    until(lambda: task.state == "unresponsive")
+    os.kill(runner, signal.SIGCONT)
+    until(lambda: task.state == "running")
+    go.touch()
+    rounds, _ = task.result(TIMEOUT)
+    assert rounds == list(range(len(rounds)))

@@ -6,18 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from hetmig.commands.common import milliseconds
+from hetmig.commands.common import milliseconds, place, size
+from hetmig.journey import Hop, Step
 
-__all__ = ["Move", "Picture", "draw"]
+__all__ = ["Move", "Picture", "draw", "journey_of"]
 
 WIDTH, MARGIN, LABELS = 1040, 24, 230
 LANE, BAR, LEGEND_ROW = 64, 26, 22
 COLOURS = ("#2f6fb3", "#c2571a", "#2f8f5b", "#8a4fa8", "#b03a5b", "#6b7a1f")
+SIDES = {"source": COLOURS[0], "link": "#8b949e", "destination": COLOURS[1]}
 STYLE = """
 text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #24292f }
 .title { font-size: 18px; font-weight: 600 } .name { font-weight: 600 }
 .faint { fill: #6a737d; font-size: 12px } .mark { fill: #fff; font-size: 11px; font-weight: 600 }
 .lane { stroke: #e3e6ea } .grid { stroke: #eef0f2 } .hop { fill: none; stroke: #57606a }
+.part { stroke: #fff }
 """
 
 
@@ -30,6 +33,8 @@ class Move:
     start: float
     freeze: float
     note: str
+    steps: Sequence[Step] = ()
+    """Where the freeze went, drawn as a bar of parts beside the note."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class _Canvas:
         count = len(self.rows) + (1 if picture.comparison else 0)
         self.top = MARGIN + 34
         self.bottom = self.top + count * LANE
-        self.height = self.bottom + 52 + LEGEND_ROW * len(picture.moves) + MARGIN
+        self.row = LEGEND_ROW * (2 if any(move.steps for move in picture.moves) else 1)
+        self.height = self.bottom + 52 + self.row * len(picture.moves) + MARGIN
 
     def x(self, seconds: float) -> float:
         left, right = MARGIN + LABELS, WIDTH - MARGIN
@@ -135,10 +141,42 @@ class _Canvas:
 
     def legend(self) -> Iterator[str]:
         for number, move in enumerate(self.picture.moves, 1):
-            y = self.bottom + 36 + LEGEND_ROW * number
+            y = self.bottom + 36 + self.row * number - (self.row - LEGEND_ROW)
             yield _mark(MARGIN + 9, y - 4, number)
             yield _text(MARGIN + 28, y, f"{move.source} → {move.destination}", "name")
             yield _text(MARGIN + LABELS, y, f"frozen {milliseconds(move.freeze)}, {move.note}")
+            yield from self._parts(move, y + LEGEND_ROW)
+
+    def _parts(self, move: Move, y: float) -> Iterator[str]:
+        """The steps of a freeze, side by side and true to scale; the name of each on a hover."""
+        x, width = float(MARGIN + LABELS), WIDTH - 2 * MARGIN - LABELS
+        whole = sum(step.seconds for step in move.steps)
+        for step in move.steps if whole else ():
+            part = width * step.seconds / whole
+            words = f"{step.side}: {step.step} {milliseconds(step.seconds)}"
+            yield (
+                f'<g><title>{escape(words)}</title><path class="part" fill="{SIDES[step.side]}"'
+                f' d="M{x:.1f} {y - 12:.1f}h{part:.1f}v14h{-part:.1f}z"/></g>'
+            )
+            if part > 7 * len(step.step) + 6:
+                yield _text(x + 4, y - 1, step.step, "mark")
+            x += part
+
+
+def journey_of(title: str, hops: Sequence[Hop], began: float, end: float) -> str:
+    """A journey as the text of an SVG file; `began` and `end` in seconds since the epoch."""
+    machines: dict[str, str] = {}
+    moves = []
+    for hop in hops:
+        for name, python in (
+            (hop.source, hop.source_python),
+            (hop.destination, hop.destination_python),
+        ):
+            machines[name] = f"CPython {python.get('version')}, {python.get('machine')}"
+        note = f"{size(hop.bytes)}, at {place(hop.file, hop.line)}"
+        start = max(hop.start_time - began, 0.0)
+        moves.append(Move(hop.source, hop.destination, start, hop.freeze_s, note, hop.steps))
+    return draw(Picture(title, list(machines.items()), hops[0].source, moves, end - began))
 
 
 def tick_step(span: float) -> float:

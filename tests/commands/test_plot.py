@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hetmig.demo.plot import Move, Picture, draw, tick_step
+from hetmig.commands.plot import Move, Picture, draw, tick_step
 
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURE = Picture(

@@ -1,0 +1,83 @@
+"""How long the steps of a handoff took.  Each side times its own: no two clocks are compared.
+
+The source knows when it heard from the destination, and is told for how long that worked; the rest
+of the time was spent on the way, in both directions together.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hetmig.node.events import happened
+
+__all__ = ["Timeline", "checked", "merged"]
+
+_AT_DESTINATION = ("verify", "runner", "rebuild", "keep", "record", "commit", "start", "began")
+_LONGEST = 24
+Durations = list[tuple[str, float]]
+
+
+class Timeline:
+    """The steps of one attempt on one node, each from the end of the one before."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+        self.epoch = -1
+        self._last = 0.0
+        self._steps: Durations = []
+
+    def begin(self, epoch: int, at: float | None = None) -> None:
+        """An attempt begins: now, or at that monotonic time.  One that has begun does not again."""
+        if epoch != self.epoch:
+            self.epoch, self._steps = epoch, []
+            self._last = time.monotonic() if at is None else at
+
+    def mark(self, step: str, at: float | None = None) -> None:
+        """This step has ended: now, or at that monotonic time."""
+        if self.epoch < 0 or len(self._steps) >= _LONGEST:
+            return
+        now = time.monotonic() if at is None else at
+        self._steps.append((step, now - self._last))
+        self._last = now
+        happened("step", self._task, self.epoch, step=step, seconds=self._steps[-1][1])
+
+    def end(self) -> None:
+        """Nothing that comes now belongs to it."""
+        self.epoch = -1
+
+    def steps(self, epoch: int) -> Durations:
+        """What there is of that attempt."""
+        return self._steps if epoch == self.epoch else []
+
+
+def checked(steps: object) -> Durations:
+    """What a destination says of its steps, as far as it makes sense."""
+    found: Durations = []
+    for step in steps[:_LONGEST] if isinstance(steps, list) else []:
+        match step:
+            case [str(name), float(seconds)] if name in _AT_DESTINATION and seconds >= 0:
+                if math.isfinite(seconds):
+                    found.append((name, seconds))
+    return found
+
+
+def merged(source: Sequence[tuple[str, float]], there: Sequence[tuple[str, float]]) -> list[Any]:
+    """Both sides as [side, step, seconds], in order; their sum is the whole.
+
+    The source waits twice, "offer" and "commit"; the destination's wait for "commit" is what the
+    source does meanwhile.
+    """
+    names = [name for name, _ in there]
+    cut = names.index("commit") if "commit" in names else len(there)
+    parts = {"offer": there[:cut], "commit": there[cut + 1 :]}
+    found: list[Any] = []
+    for name, seconds in source:
+        if name not in parts:
+            found.append(["source", name, seconds])
+            continue
+        found.append(["link", name, max(seconds - sum(s for _, s in parts[name]), 0.0)])
+        found += [["destination", step, s] for step, s in parts[name]]
+    return found

@@ -1,0 +1,118 @@
+"""`hetmig node --metrics` and `--log json`: what is counted and told is what happened."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hetmig
+from hetmig.errors import HetmigError
+from hetmig.node import metrics
+from hetmig.node.events import EVENTS
+from hetmig.node.keys import Keyring
+from hetmig.node.metrics import address
+from tests.interpreters import ROOT
+from tests.node import programs
+
+TIMEOUT = 60
+
+
+def test_an_address_is_on_loopback_unless_it_says_more() -> None:
+    assert address("9000") == ("127.0.0.1", 9000)
+    assert address("0.0.0.0:9000") == ("0.0.0.0", 9000)
+    assert address("[::1]:9000") == ("::1", 9000)
+    for wrong in ("", "host", "host:port", "host:70000"):
+        with pytest.raises(ValueError, match="HOST:PORT"):
+            address(wrong)
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(HetmigError, match=r"pip install 'hetmig\[prometheus\]'"):
+        metrics.require()
+
+
+class Started:
+    """`hetmig node` with metrics and a log of JSON."""
+
+    def __init__(self, directory: Path) -> None:
+        self.keys = Keyring.create(directory / "keys").directory
+        self.log = directory / "log"
+        command = [sys.executable, "-u", "-m", "hetmig", "node", "--name", "a", "--log", "json"]
+        command += ["--listen", "tcp://127.0.0.1:0", "--keys", str(self.keys), "--metrics", "0"]
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True
+            )
+        assert self.process.stdout is not None
+        said = [self.process.stdout.readline() for _ in range(2)]
+        self.url = re.findall(r"metrics at (\S+)", said[0])[0]
+        self.endpoint = re.findall(r"listens on (\S+?)[;,]", said[1])[0]
+
+    def scrape(self) -> str:
+        with urllib.request.urlopen(self.url, timeout=TIMEOUT) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=TIMEOUT)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Started]:
+    pytest.importorskip("prometheus_client")
+    started = Started(tmp_path)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def test_what_happened_is_counted_and_logged(node: Started) -> None:
+    with hetmig.connect(node.endpoint, keys=node.keys, echo=False) as nodes:
+        task = nodes.submit(programs.add, 1, 2)
+        assert task.result(TIMEOUT) == 3
+        with pytest.raises(ValueError, match="on purpose"):
+            nodes.submit(programs.fail, "on purpose").result(TIMEOUT)
+        with pytest.raises(HetmigError):
+            nodes.move("no-such-task", "nowhere", 1.0)
+    counted = dict(re.findall(r"^(hetmig_\S+) (\S+)$", node.scrape(), re.MULTILINE))
+    assert counted["hetmig_tasks_submitted_total"] == "2.0"
+    assert counted['hetmig_tasks_ended_total{how="done"}'] == "1.0"
+    assert counted['hetmig_tasks_ended_total{how="failed"}'] == "1.0"
+    refused = [name for name in counted if name.startswith("hetmig_refusals_total{")]
+    assert refused == ['hetmig_refusals_total{at="request",reason="TaskLost"}']
+    assert counted["hetmig_draining"] == "0.0"
+    assert float(counted['hetmig_runners{which="all"}']) >= 1
+    assert {"hetmig_freeze_seconds_count", "hetmig_journal_sync_seconds_count"} <= counted.keys()
+    documented = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+    names = {re.sub(r"(_bucket|_count|_sum|_created)?(\{.*)?$", "", name) for name in counted}
+    assert all(f"| `{name}" in documented for name in names if not name.endswith("_created"))
+    lines = [json.loads(line) for line in node.log.read_text().splitlines()]
+    assert all({"time", "level", "node", "event"} <= line.keys() for line in lines)
+    assert {line["node"] for line in lines} == {"a"}
+    of_task = [line for line in lines if line.get("task") == task.id]
+    assert [line["event"] for line in of_task] == ["submitted", "ended"]
+    assert of_task[1]["how"] == "done"
+    assert of_task[1]["epoch"] == 1
+
+
+def test_every_event_is_documented() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \| (?:a |this |the journal)", page, re.MULTILINE) == list(
+        EVENTS
+    )
