@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hetmig.node import protocol
 from hetmig.node.caller import parse_rights
 from hetmig.node.protocol import Buffer, Message, want
-from hetmig.node.signals import end_soon
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "end_soon"]
 
 Reply = tuple[dict[str, Any], Sequence[Buffer]]
 
 _log = logging.getLogger("hetmig")
+_LAST_WORD_SECONDS = 0.2
+"""For the answer to go out before the node begins to end."""
 
 
 async def _authorize(node: Node, message: Message) -> Reply:
@@ -41,6 +44,12 @@ async def _shutdown(node: Node, message: Message) -> Reply:
     _log.info("%s ends this node", message.caller.key)
     end_soon()
     return {"node": node.here["name"]}, ()
+
+
+def end_soon() -> None:
+    """Send SIGTERM to this process, in a moment."""
+    loop = asyncio.get_running_loop()
+    loop.call_later(_LAST_WORD_SECONDS, signal.raise_signal, signal.SIGTERM)
 
 
 HANDLERS = {

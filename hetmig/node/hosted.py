@@ -165,7 +165,7 @@ class Hosted:
         Raises NotMigratable, MigrationRefused or NodeUnreachable; the task then goes on here.
         """
         with contextlib.suppress(TimeoutError):  # it may have been submitted just now
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout if patience is None else patience):
                 await self.begun.wait()
         self.saving.give_way()
         async with self.moving:

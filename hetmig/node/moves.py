@@ -17,11 +17,11 @@ from hetmig.errors import (
     TaskLost,
 )
 from hetmig.node import protocol
+from hetmig.node.administration import end_soon
 from hetmig.node.caller import owner_of
 from hetmig.node.described import needs
 from hetmig.node.keys import is_loopback
 from hetmig.node.link import Link
-from hetmig.node.signals import end_soon
 from hetmig.state.manifest import this_python
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +109,18 @@ def test_drain_says_where_everything_went(capsys: pytest.CaptureFixture[str]) ->
         options = ["--node", local[0].endpoint, "--keys", str(local.keys)]
         tasks = [nodes.submit(until_moved), nodes.submit(held, str(local.keys / "go"))]
         says(tasks[1], "held")
-        assert main(["drain", "old", "--deadline", "4s", *options]) == 1
+        with ThreadPoolExecutor() as pool:
+            draining = pool.submit(main, ["drain", "old", "--deadline", "10m", *options])
+            assert tasks[0].result(TIMEOUT) == "new"
+            nodes.undrain()
+            assert draining.result(TIMEOUT) == 1
         out = capsys.readouterr().out
         assert fates(out)[tasks[0].id][0] == "moved"
         fate, why = fates(out)[tasks[1].id]
-        assert fate == "stays"
-        assert "sys.flags" in why
+        assert (fate, why.strip() != "") == ("stays", True)
         assert "old is drained: 1 moved, 1 stays" in out
         (local.keys / "go").touch()
-        assert [task.result(TIMEOUT) for task in tasks] == ["new", None]
+        assert tasks[1].result(TIMEOUT) is None
         assert main(["drain", "old", "--json", *options]) == 0
         assert json.loads(capsys.readouterr().out) == {"node": "old", "tasks": []}
         with pytest.raises(Exception, match="draining"):
@@ -137,7 +141,7 @@ def test_a_drained_node_without_peers_checkpoints_and_ends(
         task = nodes.submit(count, str(tmp_path / "go"))
         says(task, "counting")
         options = ["--node", node.endpoint, "--keys", str(node.keys), "--shutdown"]
-        assert main(["drain", "old", "--deadline", "8", *options]) == 75
+        assert main(["drain", "old", "--deadline", "1m", *options]) == 75
         fate, rest = fates(capsys.readouterr().out)[task.id]
         assert fate == "checkpointed"
         with pytest.raises(hetmig.TaskLost, match="hetmig resume"):
@@ -161,7 +165,7 @@ def test_sigterm_with_three_kinds_of_tasks(
 ) -> None:
     """One moves, one only fits the journal, one can't be captured: at the next start all go on."""
     state, go = str(tmp_path / "state"), tmp_path / "go"
-    node = start("--state", state, "--join", refuge[0].endpoint, "--deadline", "8s")
+    node = start("--state", state, "--join", refuge[0].endpoint, "--deadline", "16s")
     with node.connect() as nodes:
         tasks = [
             nodes.submit(until_moved),
@@ -229,11 +233,63 @@ def test_a_second_sigterm_hurries(start: Callable[..., Started], tmp_path: Path)
         assert (code, fates(out)[task.id][0]) == (75, "kept")
 
 
+@pytest.mark.nightly
+def test_what_a_peer_has_not_confirmed_is_kept(tmp_path: Path) -> None:
+    """It may run there, or not: both are asked when they are back, and one of them has it."""
+    state, go = str(tmp_path / "state"), tmp_path / "go"
+    with (
+        LocalNodes(1, names=["new"], path=[ROOT], state=tmp_path / "peer") as local,
+        contextlib.ExitStack() as started,
+    ):
+        peer = local[0]
+        peer.kill()
+        peer.start({"HETMIG_DIE_AT": "receive/commit"})
+        peer.wait_until_ready()
+        options = ["--state", state, "--join", peer.endpoint, "--deadline", "10m"]
+        node = Started(local.keys, *options)
+        started.callback(node.kill)
+        with node.connect() as nodes:
+            task = nodes.submit(count, str(go))
+            says(task, "counting")
+            node.process.send_signal(signal.SIGTERM)
+            assert peer.wait() < 0
+            node.process.send_signal(signal.SIGTERM)
+            code, out = node.end()
+            fate, why = fates(out)[task.id]
+            assert (code, fate) == (75, "kept")
+            assert "handed to new, which has not confirmed it" in why
+            peer.start()
+            peer.wait_until_ready()
+            started.callback(Started(local.keys, *options, port=node.port).kill)
+            go.touch()
+            assert_counted(task.result(TIMEOUT))
+
+
+def test_killed_while_it_keeps_a_task(
+    tmp_path: Path, start: Callable[..., Started], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the journal had of it before counts."""
+    state, go = str(tmp_path / "state"), tmp_path / "go"
+    monkeypatch.setenv(ONLY_THERE, "1")
+    monkeypatch.setenv("HETMIG_DIE_AT", "image-written*2")  # the first is what was submitted
+    node = start("--state", state)
+    monkeypatch.delenv("HETMIG_DIE_AT")
+    with node.connect() as nodes:
+        task = nodes.submit(refused_elsewhere, str(go))
+        says(task, "counting")
+        node.process.send_signal(signal.SIGTERM)
+        assert node.end()[0] == -signal.SIGKILL
+        go.touch()
+        start("--state", state, port=node.port)
+        _, _, runs = task.result(TIMEOUT)
+        assert runs == 2
+
+
 def test_without_a_journal_what_is_lost_is_named(
     start: Callable[..., Started], refuge: LocalNodes, tmp_path: Path
 ) -> None:
     """Nobody can ask for the result of a task whose home has ended, so it is waited for."""
-    node = start("--state", "none", "--join", refuge[0].endpoint, "--deadline", "8s")
+    node = start("--state", "none", "--join", refuge[0].endpoint, "--deadline", "10m")
     with node.connect() as nodes:
         tasks = [
             nodes.submit(until_moved),
@@ -244,6 +300,9 @@ def test_without_a_journal_what_is_lost_is_named(
             says(task, word)
         node.process.send_signal(signal.SIGTERM)
         assert tasks[0].result(TIMEOUT) == "new"
+        while tasks[2].where() != "new":
+            pass
+        node.process.send_signal(signal.SIGTERM)
         with pytest.raises(hetmig.TaskLost, match="no journal"):
             tasks[1].result(TIMEOUT)
         code, out = node.end()

@@ -146,6 +146,7 @@ def test_actors_and_objects_stay_in_the_journal_as_they_are(tmp_path: Path) -> N
             assert kept.get() == {"some": "data"}
 
 
+@pytest.mark.nightly
 def test_a_drained_home_with_a_journal_comes_back_with_the_results(
     tmp_path: Path, wait_for: WaitFor
 ) -> None:
