@@ -117,7 +117,10 @@ class Soak:
 
     def _submit(self, number: int, chance: random.Random) -> tuple[Task, Ledger] | None:
         ledger = Ledger(self._directory / f"{number}.ledger")
-        rounds, pause = chance.randint(1, 150), chance.choice((0.0, 0.005, 0.02))
+        if chance.random() < 0.7:
+            rounds, pause = chance.randint(1, 50), chance.choice((0.0, 0.001, 0.01))
+        else:  # long enough to be moved and killed several times
+            rounds, pause = chance.randint(100, 500), 0.02
         self._up["home"].wait()
         try:
             task = self._connection.submit(short, str(ledger.path), rounds, pause)

@@ -40,8 +40,9 @@ _DRAIN_SECONDS = 0.1
 """What a process sent before it died can still be on its way when its end is known."""
 
 _BOOT = (
-    "import json, sys; config = json.loads(sys.stdin.buffer.readline()); "
-    "sys.path[:] = config['path']; from hetmig.node import asynchronous; asynchronous.install(); "
+    "import json, sys; line = sys.stdin.buffer.readline() or sys.exit(1); "  # the node has died
+    "config = json.loads(line); sys.path[:] = config['path']; "
+    "from hetmig.node import asynchronous; asynchronous.install(); "
     "from hetmig.node.runner import main; main(config)"
 )
 
