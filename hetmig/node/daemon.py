@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +20,22 @@ from hetmig.errors import (
     HetmigError,
     NotMigratable,
     ProtocolError,
-    TaskLost,
 )
-from hetmig.node import administration, orphans, protocol, remote, rights, sockets, submission
+from hetmig.node import (
+    orphans,
+    protocol,
+    remote,
+    requests,
+    rights,
+    sockets,
+)
 from hetmig.node.caps import Caps
 from hetmig.node.checkpoints import Checkpoints
-from hetmig.node.described import summary
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.draining import Drains
 from hetmig.node.events import happened
 from hetmig.node.handoff import Note
-from hetmig.node.home import Fenced, Home
+from hetmig.node.home import Home
 from hetmig.node.hosted import Hosted
 from hetmig.node.journal import Journal
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
@@ -55,12 +58,8 @@ __all__ = ["Node"]
 
 _log = logging.getLogger("hetmig")
 DOMAIN = "hetmig.nodes"
-_FOLLOW_SECONDS = 5.0
 _REMEMBERED = 10_000
 _NOTES = frozenset(note.value for note in Note)
-
-Handler = Callable[["Node", Message], Awaitable["Reply"]]
-Reply = tuple[dict[str, Any], Sequence[Buffer]]
 
 
 class Node:
@@ -150,9 +149,9 @@ class Node:
         self._gatekeeper = gatekeeper
         self._door = door
         self._sessions: dict[bytes, bytes] = {}
-        self._reservations = Reservations(lambda runner: self.pool.give_back(runner))
+        self.reservations = Reservations(lambda runner: self.pool.give_back(runner))
         self._requests: set[asyncio.Task[None]] = set()
-        self._syncing = Syncing(journal)
+        self.syncing = Syncing(journal)
         self._reader = asyncio.create_task(self._read())
         self.watch = Watch(self)
         self._watching = asyncio.create_task(self.watch.run())
@@ -167,13 +166,13 @@ class Node:
         self._pulse.cancel()
         for task in self._requests:
             task.cancel()
-        self._reservations.close()
+        self.reservations.close()
         await self.pool.close()
         await self.directory.close()
         await sockets.close(self._door, self._reader)
         await self._gatekeeper.close()
         self._context.destroy(linger=500)
-        self._syncing.close()
+        self.syncing.close()
         self.journal.close()
 
     def _recover(self) -> None:
@@ -203,7 +202,7 @@ class Node:
         """A ready runner, the one set aside for this task if there is one."""
         if self.draining:
             raise NotMigratable(f"{self.here['name']} is draining and takes no tasks")
-        return self._reservations.take(task) or await self.pool.take()
+        return self.reservations.take(task) or await self.pool.take()
 
     def shelf(self, manifest: dict[str, Any], nbytes: int) -> Any:
         """Room for an object that arrives."""
@@ -229,7 +228,7 @@ class Node:
                 self.directory.outbox(about["home"]).add(_key(header), header, payload)
         except HetmigError as error:
             _log.error("a report on task %s: %s", about["id"], error)
-        self._syncing.soon()
+        self.syncing.soon()
 
     def keep_report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
@@ -273,7 +272,7 @@ class Node:
                 happened("rejected", reason=type(error).__name__)
                 number = error.data.get("request", 0)
                 header = {"re": number, "error": protocol.describe_error(error)}
-                self._send(frames[0].bytes, protocol.ERROR, header)
+                self.send(frames[0].bytes, protocol.ERROR, header)
             except Exception:
                 _log.exception("a message could not be handled")
 
@@ -290,7 +289,7 @@ class Node:
             raise
         if message.kind in _NOTES:
             route = message.route  # and not the message, whose payload may be large
-            self._note(message, lambda kind, header: self._send(route, kind, header))
+            self._note(message, lambda kind, header: self.send(route, kind, header))
         else:
             task = asyncio.create_task(self._answer(message, number))
             self._requests.add(task)
@@ -298,22 +297,22 @@ class Node:
 
     async def _answer(self, message: Message, number: int) -> None:
         try:
-            handler = _HANDLERS.get(message.kind)
+            handler = requests.HANDLERS.get(message.kind)
             if handler is None:
                 raise ProtocolError(f"{message.kind!r} is no request")
             header, payload = await handler(self, message)
             rights.admit(message, self.keyring)  # the key may have been withdrawn meanwhile
-            self._send(message.route, protocol.REPLY, {**header, "re": number}, payload)
+            self.send(message.route, protocol.REPLY, {**header, "re": number}, payload)
         except HetmigError as error:
             happened("rejected", reason=type(error).__name__, request=message.kind)
             answer = {"re": number, "error": protocol.describe_error(error)}
-            self._send(message.route, protocol.ERROR, answer)
+            self.send(message.route, protocol.ERROR, answer)
         except Exception as error:
             _log.exception("a request %r failed", message.kind)
             answer = {"re": number, "error": protocol.describe_error(error)}
-            self._send(message.route, protocol.ERROR, answer)
+            self.send(message.route, protocol.ERROR, answer)
 
-    def _send(
+    def send(
         self, route: bytes, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()
     ) -> None:
         sockets.post(self._door, [route, *protocol.encode(kind, header, payload)])
@@ -331,9 +330,9 @@ class Node:
             self.directory.outbox({"endpoint": link.endpoint, "key": link.server_key.decode()}) \
                 .acknowledge(key)  # fmt: skip
             self.journal.posted(link.endpoint, key)
-            self._syncing.soon()
+            self.syncing.soon()
         elif message.kind == protocol.FENCE:
-            self._void(message)
+            self.void(message)
         elif message.kind in _NOTES:
             self._note(message, link.post)
 
@@ -353,36 +352,7 @@ class Node:
         """The key with which parcels from this user are sealed, told inside the CURVE channel."""
         return self._sessions.setdefault(user, secrets.token_bytes(32))
 
-    # Requests ---------------------------------------------------------------------------------
-
-    async def _hello(self, message: Message) -> Reply:
-        if want(message.header, "protocol", int) != protocol.VERSION:
-            raise ProtocolError("the other side speaks another version of the protocol")
-        if want(message.header, "role", str) == "node":
-            rights.require_node(message.caller)
-            # Whose key it is was proved; what it claims besides is only where it listens.
-            self.directory.learn({**message.header, "key": message.user.decode()})
-        return {
-            **self.here,
-            "python": this_python(),
-            "pid": os.getpid(),
-            "nodes": list(self.directory.places.values()),
-            "durable": self.journal.is_durable,
-            "session": self.session(message.user).hex(),
-            "caps": asdict(self.caps.message),
-        }, ()
-
-    async def _reserve(self, message: Message) -> Reply:
-        task = want(message.header, "task", str)
-        if (size := want(message.header, "bytes", int, None)) is not None:  # a passive object
-            await self.moves.require_home(want(message.header, "home", dict))
-            self.shelf({}, size).kill()
-        else:
-            await self.moves.require_home(want(message.header, "home", dict))
-            runner = await self.reserved(task)
-            self._reservations.hold(task, runner)
-        session, memory = self.session(message.user).hex(), self.journal.memory
-        return {**self.here, "python": this_python(), "session": session, "memory": memory}, ()
+    # Tasks ------------------------------------------------------------------------------------
 
     def about_task(self, task: str) -> dict[str, Any] | None:
         """The record of a task that is known here, whose owner it names."""
@@ -402,96 +372,11 @@ class Node:
             del self.tasks[task]
         self.journal.forget(oldest)
 
-    async def _follow(self, message: Message) -> Reply:
-        record = self.home.find(want(message.header, "task", str))
-        rights.require_control(message.kind, message.caller, record.about)
-        after, version = want(message.header, "after", int), want(message.header, "version", int)
-        if want(message.header, "owner", bool, False) and message.caller.owns(record.about):
-            self.home.seen(record, after)
-        seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
-        await record.news(after, version, seconds)
-        header, payload = record.told(after, self.session(message.user))
-        # With each answer: the client may not have noticed that this is another process now.
-        header["session"] = self.session(message.user).hex()
-        record.is_told |= header["outcome"] is not None and message.caller.owns(record.about)
-        if message.caller.may_control(record.about):
-            return header, payload
-        return rights.without_result(header, payload)
-
-    async def _list_tasks(self, message: Message) -> Reply:
-        tasks = [
-            record.summary()
-            for record in self.home.records.values()
-            if message.caller.may_see(record.about)
-        ]
-        guests = [
-            summary(hosted, self.here)
-            for hosted in self.tasks.values()
-            if hosted.is_here and hosted.id not in self.home.records
-            if message.caller.may_see(hosted.about)
-        ]
-        return {"tasks": tasks + guests}, ()
-
-    async def _list_nodes(self, message: Message) -> Reply:
-        return {"nodes": await self.moves.survey(), "here": self.here["name"]}, ()
-
-    async def _importable(self, message: Message) -> Reply:
-        return {"found": self.moves.importable(want(message.header, "modules", list))}, ()
-
-    async def _status(self, message: Message) -> Reply:
-        ids = [task for task, hosted in self.tasks.items() if hosted.is_known]
-        busy = sum(hosted.is_running for hosted in self.tasks.values())
-        state = {"tasks": busy, "ids": ids, "draining": self.draining}
-        load = {"runners": self.pool.size, "rss": self.pool.memory()}
-        kept = {"memory": self.journal.memory, "durable": self.journal.is_durable}
-        return {**self.here, "python": this_python(), **state, **kept, **load}, ()
-
-    async def _move(self, message: Message) -> Reply:
-        task, target = want(message.header, "task", str), want(message.header, "to", str)
-        timeout = want(message.header, "timeout", float)
-        by = want(message.header, "by", str, "client")
-        self.require_control(message, task)
-        return {"hop": await self.moves.move(task, target, timeout, by)}, ()
-
-    async def _cancel(self, message: Message) -> Reply:
-        task = want(message.header, "task", str)
-        self.require_control(message, task)
-        await self.moves.cancel(task)
-        return {}, ()
-
-    async def _checkpoint(self, message: Message) -> Reply:
-        self.require_control(message, want(message.header, "task", str))
-        return {"checkpoint": await self.moves.checkpoint(message.header)}, ()
-
-    async def _drain(self, message: Message) -> Reply:
-        report = await self.moves.drain(message.header, message.caller.key)
-        return {"node": self.here["name"], "report": report}, ()
-
-    async def _fence(self, message: Message) -> Reply:
-        self._void(message)
-        return {}, ()
-
-    def _void(self, message: Message) -> None:
+    def void(self, message: Message) -> None:
         """The home node of a task says that our copy of it is void.  No other is believed."""
         hosted = self.tasks.get(want(message.header, "task", str))
         if hosted is not None and hosted.about["home"]["key"].encode() == message.user:
             hosted.fence(want(message.header, "epoch", int))
-
-    async def _report(self, message: Message) -> Reply:
-        key = message.header.get("report")
-        try:
-            self.home.report(message.header, message.payload)
-        except TaskLost as error:
-            _log.info("a late report: %s", error)
-        except Fenced as fenced:
-            void = {"task": message.header["task"], "epoch": fenced.data["epoch"]}
-            self._send(message.route, protocol.FENCE, void)
-        if isinstance(key, str):
-            self.journal.when_synced(
-                lambda: self._send(message.route, protocol.ACK, {"report": key})
-            )
-        self._syncing.soon()
-        return {}, ()
 
 
 def _key(header: dict[str, Any]) -> str:
@@ -505,23 +390,3 @@ def _check(listen: str, advertise: str | None, explicit_keys: bool) -> None:
         raise HetmigError(
             f"to listen on {listen}, choose the keys of those who may connect: --keys DIR"
         )
-
-
-_HANDLERS: dict[str, Handler] = {
-    protocol.HELLO: Node._hello,
-    protocol.RESERVE: Node._reserve,
-    protocol.SUBMIT: submission.submit,
-    protocol.FOLLOW: Node._follow,
-    protocol.TASKS: Node._list_tasks,
-    protocol.NODES: Node._list_nodes,
-    protocol.STATUS: Node._status,
-    protocol.IMPORTABLE: Node._importable,
-    protocol.MOVE: Node._move,
-    protocol.CANCEL: Node._cancel,
-    protocol.CHECKPOINT: Node._checkpoint,
-    protocol.DRAIN: Node._drain,
-    protocol.FENCE: Node._fence,
-    protocol.REPORT: Node._report,
-    **remote.HANDLERS,
-    **administration.HANDLERS,
-}

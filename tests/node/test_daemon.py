@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hetmig.errors import NotMigratable
+from hetmig.node import requests as answers
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
 from hetmig.node.protocol import Message
@@ -61,7 +62,7 @@ def test_a_runner_reserved_twice_is_not_forgotten(tmp_path: Path) -> None:
     async def test(node: Node) -> None:
         pool, node.pool = node.pool, SlowPool()  # type: ignore[assignment]
         slow: Any = node.pool
-        requests = [asyncio.create_task(node._reserve(reserve(node))) for _ in range(2)]
+        requests = [asyncio.create_task(answers.reserve(node, reserve(node))) for _ in range(2)]
         while len(slow.waiting) < 2:
             await asyncio.sleep(0)
         runners = [Spare(), Spare()]
@@ -70,7 +71,7 @@ def test_a_runner_reserved_twice_is_not_forgotten(tmp_path: Path) -> None:
         await asyncio.gather(*requests)
         assert slow.back == runners[:1]
         assert await node.reserved("t") is runners[1]  # type: ignore[comparison-overlap]
-        assert node._reservations.take("t") is None
+        assert node.reservations.take("t") is None
         node.pool = pool
 
     with_a_node(tmp_path, test)
@@ -80,7 +81,7 @@ def test_a_draining_node_refuses_a_task_it_was_reserved_for(tmp_path: Path) -> N
     async def test(node: Node) -> None:
         pool, node.pool = node.pool, SlowPool()  # type: ignore[assignment]
         slow: Any = node.pool
-        request = asyncio.create_task(node._reserve(reserve(node)))
+        request = asyncio.create_task(answers.reserve(node, reserve(node)))
         while not slow.waiting:
             await asyncio.sleep(0)
         slow.waiting[0].set_result(Spare())

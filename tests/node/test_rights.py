@@ -11,7 +11,7 @@ import pytest
 
 from hetmig.client import Nodes, Task
 from hetmig.errors import HetmigError, ProtocolError, Unauthorized
-from hetmig.node import daemon, protocol
+from hetmig.node import protocol, requests
 from hetmig.node.caller import ADMIN, ALL, OBSERVE, RUN, SUBMIT, Caller, parse_rights
 from hetmig.node.handoff import Note
 from hetmig.node.keys import Identity, Keyring
@@ -59,7 +59,7 @@ def root(apart: Apart) -> Iterator[Nodes]:
 
 
 def test_every_kind_that_a_node_takes_has_its_right() -> None:
-    taken = {*daemon._HANDLERS, *(note.value for note in Note), protocol.ACK}
+    taken = {*requests.HANDLERS, *(note.value for note in Note), protocol.ACK}
     assert set(NEEDED) == taken
     for kind, needed in NEEDED.items():
         assert needed, kind

@@ -1,0 +1,172 @@
+"""What others ask of a node: each request, and its answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from hetmig.errors import ProtocolError, TaskLost
+from hetmig.node import administration, protocol, remote, rights, submission
+from hetmig.node.described import summary
+from hetmig.node.home import Fenced
+from hetmig.node.protocol import Buffer, Message, want
+from hetmig.state.manifest import this_python
+
+if TYPE_CHECKING:
+    from hetmig.node.daemon import Node
+
+__all__ = ["HANDLERS"]
+
+_log = logging.getLogger("hetmig")
+_FOLLOW_SECONDS = 5.0
+
+Reply = tuple[dict[str, Any], Sequence[Buffer]]
+Handler = Callable[["Node", Message], Awaitable[Reply]]
+
+
+async def hello(node: Node, message: Message) -> Reply:
+    if want(message.header, "protocol", int) != protocol.VERSION:
+        raise ProtocolError("the other side speaks another version of the protocol")
+    if want(message.header, "role", str) == "node":
+        rights.require_node(message.caller)
+        # Whose key it is was proved; what it claims besides is only where it listens.
+        node.directory.learn({**message.header, "key": message.user.decode()})
+    return {
+        **node.here,
+        "python": this_python(),
+        "pid": os.getpid(),
+        "nodes": list(node.directory.places.values()),
+        "durable": node.journal.is_durable,
+        "session": node.session(message.user).hex(),
+        "caps": asdict(node.caps.message),
+    }, ()
+
+
+async def reserve(node: Node, message: Message) -> Reply:
+    task = want(message.header, "task", str)
+    if (size := want(message.header, "bytes", int, None)) is not None:  # a passive object
+        await node.moves.require_home(want(message.header, "home", dict))
+        node.shelf({}, size).kill()
+    else:
+        await node.moves.require_home(want(message.header, "home", dict))
+        runner = await node.reserved(task)
+        node.reservations.hold(task, runner)
+    session, memory = node.session(message.user).hex(), node.journal.memory
+    return {**node.here, "python": this_python(), "session": session, "memory": memory}, ()
+
+
+async def follow(node: Node, message: Message) -> Reply:
+    record = node.home.find(want(message.header, "task", str))
+    rights.require_control(message.kind, message.caller, record.about)
+    after, version = want(message.header, "after", int), want(message.header, "version", int)
+    if want(message.header, "owner", bool, False) and message.caller.owns(record.about):
+        node.home.seen(record, after)
+    seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
+    await record.news(after, version, seconds)
+    header, payload = record.told(after, node.session(message.user))
+    # With each answer: the client may not have noticed that this is another process now.
+    header["session"] = node.session(message.user).hex()
+    record.is_told |= header["outcome"] is not None and message.caller.owns(record.about)
+    if message.caller.may_control(record.about):
+        return header, payload
+    return rights.without_result(header, payload)
+
+
+async def list_tasks(node: Node, message: Message) -> Reply:
+    tasks = [
+        record.summary()
+        for record in node.home.records.values()
+        if message.caller.may_see(record.about)
+    ]
+    guests = [
+        summary(hosted, node.here)
+        for hosted in node.tasks.values()
+        if hosted.is_here and hosted.id not in node.home.records
+        if message.caller.may_see(hosted.about)
+    ]
+    return {"tasks": tasks + guests}, ()
+
+
+async def list_nodes(node: Node, message: Message) -> Reply:
+    return {"nodes": await node.moves.survey(), "here": node.here["name"]}, ()
+
+
+async def importable(node: Node, message: Message) -> Reply:
+    return {"found": node.moves.importable(want(message.header, "modules", list))}, ()
+
+
+async def status(node: Node, message: Message) -> Reply:
+    ids = [task for task, hosted in node.tasks.items() if hosted.is_known]
+    busy = sum(hosted.is_running for hosted in node.tasks.values())
+    state = {"tasks": busy, "ids": ids, "draining": node.draining}
+    load = {"runners": node.pool.size, "rss": node.pool.memory()}
+    kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
+    return {**node.here, "python": this_python(), **state, **kept, **load}, ()
+
+
+async def move(node: Node, message: Message) -> Reply:
+    task, target = want(message.header, "task", str), want(message.header, "to", str)
+    timeout = want(message.header, "timeout", float)
+    by = want(message.header, "by", str, "client")
+    node.require_control(message, task)
+    return {"hop": await node.moves.move(task, target, timeout, by)}, ()
+
+
+async def cancel(node: Node, message: Message) -> Reply:
+    task = want(message.header, "task", str)
+    node.require_control(message, task)
+    await node.moves.cancel(task)
+    return {}, ()
+
+
+async def checkpoint(node: Node, message: Message) -> Reply:
+    node.require_control(message, want(message.header, "task", str))
+    return {"checkpoint": await node.moves.checkpoint(message.header)}, ()
+
+
+async def drain(node: Node, message: Message) -> Reply:
+    report = await node.moves.drain(message.header, message.caller.key)
+    return {"node": node.here["name"], "report": report}, ()
+
+
+async def fence(node: Node, message: Message) -> Reply:
+    node.void(message)
+    return {}, ()
+
+
+async def report(node: Node, message: Message) -> Reply:
+    key = message.header.get("report")
+    try:
+        node.home.report(message.header, message.payload)
+    except TaskLost as error:
+        _log.info("a late report: %s", error)
+    except Fenced as fenced:
+        void = {"task": message.header["task"], "epoch": fenced.data["epoch"]}
+        node.send(message.route, protocol.FENCE, void)
+    if isinstance(key, str):
+        node.journal.when_synced(lambda: node.send(message.route, protocol.ACK, {"report": key}))
+    node.syncing.soon()
+    return {}, ()
+
+
+HANDLERS: dict[str, Handler] = {
+    protocol.HELLO: hello,
+    protocol.RESERVE: reserve,
+    protocol.SUBMIT: submission.submit,
+    protocol.FOLLOW: follow,
+    protocol.TASKS: list_tasks,
+    protocol.NODES: list_nodes,
+    protocol.STATUS: status,
+    protocol.IMPORTABLE: importable,
+    protocol.MOVE: move,
+    protocol.CANCEL: cancel,
+    protocol.CHECKPOINT: checkpoint,
+    protocol.DRAIN: drain,
+    protocol.FENCE: fence,
+    protocol.REPORT: report,
+    **remote.HANDLERS,
+    **administration.HANDLERS,
+}
