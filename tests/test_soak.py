@@ -26,7 +26,7 @@ def test_nothing_is_lost_and_nothing_runs_twice() -> None:
     [
         (["1 1", "2 2", "1 2"], [0, 1]),  # the first goes on after the second has begun
         (["1 1", "2 3"], [0, 1, 2]),  # a round was left out
-        (["1 1", "1 2", "2 2"], [0]),  # another process's result
+        (["1 1", "1 2", "1 3", "2 3"], [0]),  # another process's result
     ],
 )
 def test_the_ledger_finds_what_ran_doubled(

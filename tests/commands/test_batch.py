@@ -138,7 +138,7 @@ def test_sigterm_makes_a_last_one_and_nothing_is_written_twice(
     first.terminate()
     rest, said = first.communicate(timeout=60)
     assert first.returncode == 75, said
-    assert re.search(r"^hetmig: checkpointed at <module> \(steps.py:\d+\) and stopped$", said, re.M)
+    assert re.search(r"^hetmig: checkpointed at \S+ \(.+:\d+\) and stopped$", said, re.M)
     assert len(saved(tmp_path / "saved")) == 1
     (tmp_path / "gate").touch()
     second = start(*run)
@@ -146,7 +146,7 @@ def test_sigterm_makes_a_last_one_and_nothing_is_written_twice(
     assert second.returncode == 0, said
     assert re.search(
         r"^hetmig: steps.py goes on from checkpoint 1 of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-        r" \(\d+ s ago\), at <module> \(steps.py:\d+\)$",
+        r" \(\d+ s ago\), at \S+ \(.+:\d+\)$",
         said,
         re.M,
     )
