@@ -108,6 +108,7 @@ def test_drain_says_where_everything_went(capsys: pytest.CaptureFixture[str]) ->
     ):
         options = ["--node", local[0].endpoint, "--keys", str(local.keys)]
         tasks = [nodes.submit(until_moved), nodes.submit(held, str(local.keys / "go"))]
+        says(tasks[0], "waiting")
         says(tasks[1], "held")
         with ThreadPoolExecutor() as pool:
             draining = pool.submit(main, ["drain", "old", "--deadline", "10m", *options])

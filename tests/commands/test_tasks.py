@@ -68,6 +68,9 @@ def command(local: LocalNodes, capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture
 def waiting(nodes: Nodes) -> Iterator[Task]:
     task = nodes.submit(until_moved)
+    begun = threading.Event()
+    task.add_progress_callback(lambda *progress: begun.set())
+    assert begun.wait(30)  # and it knows where it has begun
     yield task
     task.cancel()
 
