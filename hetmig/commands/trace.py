@@ -22,6 +22,7 @@ from hetmig.commands.common import (
     print_json,
     size,
 )
+from hetmig.commands.tasks import ALIVE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +99,7 @@ def _draw(file: Path, task: TaskInfo, hops: Sequence[Hop]) -> None:
 
     began = task.submitted if task.submitted is not None else hops[0].start_time
     end = hops[-1].start_time + hops[-1].freeze_s
-    if task.state in ("running", "kept"):
+    if task.state in ALIVE:
         end = max(time.time(), end)
     title = f"{task.name}: {len(hops)} {'move' if len(hops) == 1 else 'moves'}"
     file.write_text(journey_of(title, hops, min(began, hops[0].start_time), end), "utf-8")

@@ -20,6 +20,7 @@ from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.checkpoint_keys import own_secret
 from hetmig.node.directories import state_directory
+from hetmig.node.freezing import manifest_of
 from hetmig.node.protocol import Message, describe_error, want
 from hetmig.state.checkpoint import (
     KEEP,
@@ -30,7 +31,6 @@ from hetmig.state.checkpoint import (
     seal_checkpoint,
     take_out_written,
 )
-from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel
 from hetmig.state.stores import store_at
 
@@ -223,7 +223,7 @@ class Checkpoints:
     ) -> dict[str, Any]:
         entry = self._entry(frozen, name)
         about = {**hosted.about, "events": want(frozen.header, "events", int)}
-        manifest = _manifest(frozen, about)
+        manifest = manifest_of(frozen, about)
         async with self._lock(hosted.id):
             pieces = await self._unseen(about, about["events"])
 
@@ -307,13 +307,6 @@ class Checkpoints:
             for name in free:
                 del self._writing[name]
         return self._writing.setdefault(task, asyncio.Lock())
-
-
-def _manifest(frozen: Message, about: dict[str, Any]) -> dict[str, Any]:
-    header = frozen.header
-    description, kind = want(header, "description", list), want(header, "kind", str)
-    portable = want(header, "portable", bool, False)
-    return make_manifest(kind, description, len(frozen.payload), about, portable=portable)
 
 
 def _stood_at(frames: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hetmig.node.protocol import Message, want
 from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
 
-__all__ = ["Freeze", "checked_record", "describe_hop", "sealed"]
+__all__ = ["Freeze", "checked_record", "describe_hop", "manifest_of", "sealed"]
 
 _KNOCK_SECONDS = 0.03
 """A runner that did not react to the signal of a freeze gets another after this time."""
@@ -101,15 +101,19 @@ def sealed(
     frozen: Message, about: dict[str, Any], epoch: int, key: bytes
 ) -> list[bytes | memoryview]:
     """A frozen task as the parcel of this attempt.  Raises ProtocolError."""
-    header = frozen.header
     about = {**about, "epoch": epoch, "hops": about["hops"] + 1}
-    about["events"] = want(header, "events", int)
+    about["events"] = want(frozen.header, "events", int)
+    return seal(manifest_of(frozen, about), frozen.payload, key)
+
+
+def manifest_of(frozen: Message, about: dict[str, Any]) -> dict[str, Any]:
+    """What a frozen task says of itself, with this record.  Raises ProtocolError."""
+    header = frozen.header
+    if "manifest" in header:  # it was frozen elsewhere, by a Python of its own
+        return {**want(header, "manifest", dict), "task": about}
     description, kind = want(header, "description", list), want(header, "kind", str)
     portable = want(header, "portable", bool, False)
-    manifest = make_manifest(kind, description, len(frozen.payload), about, portable=portable)
-    if "manifest" in header:  # it was frozen elsewhere, by a Python of its own
-        manifest = {**want(header, "manifest", dict), "task": about}
-    return seal(manifest, frozen.payload, key)
+    return make_manifest(kind, description, len(frozen.payload), about, portable=portable)
 
 
 def describe_hop(

@@ -16,7 +16,7 @@ from hetmig.node.arriving import Arriving, Offer
 from hetmig.node.background import spawn
 from hetmig.node.calls import Calls
 from hetmig.node.events import happened
-from hetmig.node.freezing import Freeze
+from hetmig.node.freezing import Freeze, manifest_of
 from hetmig.node.handoff import Act, Effect, Handoff, Note, State
 from hetmig.node.journal import Row
 from hetmig.node.leaving import Leaving, refused
@@ -28,7 +28,7 @@ from hetmig.node.staging import Staging
 from hetmig.node.steps import step
 from hetmig.node.timeline import Timeline, checked, merged
 from hetmig.node.unreported import Report, provisional
-from hetmig.state.manifest import make_manifest, this_python
+from hetmig.state.manifest import this_python
 from hetmig.state.parcel import seal
 
 __all__ = ["Hosted"]
@@ -155,6 +155,12 @@ class Hosted:
             self.runner.kill()
         self.end(error=error)
 
+    async def beginning(self, seconds: float) -> None:
+        """Wait until it has begun, but not for longer: it may have been submitted just now."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.begun.wait()
+
     async def move(
         self, target: str, timeout: float, requested_by: str, patience: float | None = None
     ) -> dict[str, Any]:
@@ -164,9 +170,7 @@ class Hosted:
 
         Raises NotMigratable, MigrationRefused or NodeUnreachable; the task then goes on here.
         """
-        with contextlib.suppress(TimeoutError):  # it may have been submitted just now
-            async with asyncio.timeout(timeout if patience is None else patience):
-                await self.begun.wait()
+        await self.beginning(timeout if patience is None else patience)
         self.saving.give_way()
         async with self.moving:
             try:
@@ -378,11 +382,8 @@ class Hosted:
         """
         inclosed, about = self.calls.enclose(frozen, self.about)
         about = {**about, "events": want(frozen.header, "events", int), "standing": True}
-        description, kind = frozen.header["description"], want(frozen.header, "kind", str)
-        portable = want(frozen.header, "portable", bool, False)
-        payload = inclosed.payload
-        manifest = make_manifest(kind, description, len(payload), about, portable=portable)
-        await self.keep_image(self.handoff.epoch, manifest, payload)
+        manifest = manifest_of(inclosed, about)
+        await self.keep_image(self.handoff.epoch, manifest, inclosed.payload)
         self.record()
         self.node.journal.sync()  # also if nothing but the image is new
 

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from hetmig.errors import JournalError, ParcelError
 from hetmig.node.events import happened
 from hetmig.node.handoff import Saved, State
+from hetmig.node.protocol import nbytes
 from hetmig.node.steps import step
 from hetmig.state import parcel
 from hetmig.state.parcel import Buffer
@@ -213,12 +214,12 @@ class Journal:
 
     def write_file(self, wire: Sequence[Buffer]) -> str | None:
         """Write a parcel to a file, if it is large.  For any thread.  Raises JournalError."""
-        if self.directory is None or sum(map(_nbytes, wire)) <= _SMALL:
+        if self.directory is None or sum(map(nbytes, wire)) <= _SMALL:
             return None
         name = secrets.token_hex(12)
         with self._explained("written"):
             parcel.write_file(self.directory / "files" / name, wire)
-            _sync_directory(self.directory / "files")
+            parcel.sync_directory(self.directory / "files")
         return name
 
     def keep_image(self, task: str, epoch: int, wire: Sequence[Buffer], file: str | None) -> None:
@@ -351,17 +352,3 @@ class Journal:
             )
         present = {path.name for path in (self.directory / "files").iterdir()}
         self._unlink(sorted(present - known))
-
-
-def _nbytes(frame: Buffer) -> int:
-    return frame.nbytes if isinstance(frame, memoryview) else len(frame)
-
-
-def _sync_directory(path: Path) -> None:
-    """Make new names in a directory last; there is no such thing on Windows."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

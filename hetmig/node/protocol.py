@@ -146,12 +146,13 @@ def encode(
 ) -> list[Buffer]:
     """The frames of a message.  Raises ProtocolError for one that no receiver would take."""
     frames: list[Buffer] = [kind.encode("ascii"), json.dumps(header).encode(), *payload]
-    sizes = [len(frame) for frame in frames[:2]] + [_nbytes(frame) for frame in payload]
+    sizes = [len(frame) for frame in frames[:2]] + [nbytes(frame) for frame in payload]
     check_limits(sizes, limits)
     return frames
 
 
-def _nbytes(frame: Buffer) -> int:
+def nbytes(frame: Buffer) -> int:
+    """The size of a frame."""
     return frame.nbytes if isinstance(frame, memoryview) else len(frame)
 
 

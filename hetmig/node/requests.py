@@ -47,11 +47,11 @@ async def hello(node: Node, message: Message) -> Reply:
 
 async def reserve(node: Node, message: Message) -> Reply:
     task = want(message.header, "task", str)
-    if (size := want(message.header, "bytes", int, None)) is not None:  # a passive object
-        await node.moves.require_home(want(message.header, "home", dict))
+    size = want(message.header, "bytes", int, None)
+    await node.moves.require_home(want(message.header, "home", dict))
+    if size is not None:  # a passive object
         node.shelf({}, size).kill()
     else:
-        await node.moves.require_home(want(message.header, "home", dict))
         runner = await node.reserved(task)
         node.reservations.hold(task, runner)
     session, memory = node.session(message.user).hex(), node.journal.memory

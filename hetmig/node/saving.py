@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +42,7 @@ class Saving:
         Raises NotMigratable with what was in the way, and what `write` raises.
         """
         hosted = self._hosted
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await hosted.begun.wait()
+        await hosted.beginning(timeout)
         async with hosted.moving:
             hosted.require(State.RUNNING)
             self._is_freezing = True
@@ -86,9 +82,7 @@ class Saving:
         """
         hosted = self._hosted
         is_task = hosted.about.get("what", "task") == "task"
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await hosted.begun.wait()
+        await hosted.beginning(timeout)
         async with hosted.moving:
             hosted.require(State.RUNNING)
             frozen = await hosted.frozen(timeout, is_task, "stop" if is_task else "")

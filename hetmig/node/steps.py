@@ -1,4 +1,4 @@
-"""The steps of a handoff, by name: tests let the process die at one, benchmarks ask when they were.
+"""The steps of a handoff, by name, so that tests can let the process die at one.
 
 `HETMIG_DIE_AT=STEP[/DETAIL][*N]` in a node's or runner's environment ends that process by SIGKILL
 when it comes to that step (for the N-th time).
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 
-__all__ = ["STEPS", "step", "watch"]
+__all__ = ["STEPS", "step"]
 
 STEPS = (
     "freeze", "frozen", "encoded", "offer", "receive", "verified", "staging", "image-written",
@@ -32,20 +30,12 @@ def _armed() -> tuple[str, str, int] | None:
 
 
 _death = _armed()
-_watchers: list[Callable[[str, str, float], None]] = []
 
 
 def step(name: str, detail: str = "") -> None:
     """This process has come to a step."""
-    for watcher in _watchers:
-        watcher(name, detail, time.monotonic())
     if _death is not None:
         _die(name, detail)
-
-
-def watch(watcher: Callable[[str, str, float], None]) -> None:
-    """Call this with name, detail and monotonic time of every step from now on."""
-    _watchers.append(watcher)
 
 
 def _die(name: str, detail: str) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "seal",
     "seal_bytes",
     "split",
+    "sync_directory",
     "write_file",
 ]
 
@@ -186,6 +187,17 @@ def write_file(path: str | os.PathLike[str], wire: Iterable[Buffer]) -> None:
         with contextlib.suppress(OSError):
             os.unlink(scratch)
         raise
+
+
+def sync_directory(path: str | os.PathLike[str]) -> None:
+    """Have the disk know the names in a directory, too."""
+    if os.name != "posix":  # elsewhere a directory can't be opened
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_file(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:

@@ -16,7 +16,15 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from hetmig.errors import CheckpointFailed, HetmigError, NoCheckpoint, ParcelError, ParcelTooLarge
-from hetmig.state.parcel import DEFAULT_LIMITS, Buffer, join, read_file, split, write_file
+from hetmig.state.parcel import (
+    DEFAULT_LIMITS,
+    Buffer,
+    join,
+    read_file,
+    split,
+    sync_directory,
+    write_file,
+)
 
 __all__ = ["Directory", "Remote", "Store", "is_url", "locate", "locked", "store_at"]
 
@@ -103,7 +111,7 @@ class Directory:
         with _explained(self.url):
             Path(self.url).mkdir(mode=0o700, parents=True, exist_ok=True)
             write_file(self.where(name), wire)
-            _sync_directory(self.url)
+            sync_directory(self.url)
             return os.stat(self.where(name)).st_size
 
     def remove(self, name: str) -> None:
@@ -196,17 +204,6 @@ def _explained(what: str) -> Iterator[None]:
     except Exception as error:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise CheckpointFailed(f"{what}: {reason}") from error
-
-
-def _sync_directory(path: str) -> None:
-    """Have the disk know the names of a directory, too."""
-    if os.name != "posix":  # elsewhere a directory can't be opened
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

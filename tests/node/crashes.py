@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,14 @@ from hetmig.node.embedded import LocalNode, LocalNodes
 
 TIMEOUT = 120
 NAMES = ("home", "source", "destination")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Ask, again and again."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def work(ledger: str, go: str, least: int) -> list[int]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from hetmig.node.embedded import LocalNodes
 from hetmig.node.handoff import Handoff, State
 from hetmig.node.journal import Journal, Row
 from hetmig.state.parcel import open_sealed, seal
-from tests.node.crashes import TIMEOUT, Ledger, work
+from tests.node.crashes import TIMEOUT, Ledger, until, work
 
 ABOUT = {"id": "t", "name": "job"}
 
@@ -77,13 +77,6 @@ def at_a(nodes: LocalNodes) -> Iterator[Nodes]:
 def at_b(nodes: LocalNodes) -> Iterator[Nodes]:
     with connect(nodes[1], keys=nodes.keys, echo=False) as connection:
         yield connection
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_task_that_can_not_be_kept_is_not_taken(

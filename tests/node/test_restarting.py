@@ -14,7 +14,7 @@ import pytest
 from hetmig.client import Nodes, Task, connect
 from hetmig.errors import TaskLost
 from hetmig.node.embedded import LocalNodes
-from tests.node.crashes import TIMEOUT
+from tests.node.crashes import TIMEOUT, until
 
 WaitFor = Callable[[Task, str], str]
 
@@ -22,7 +22,6 @@ WaitFor = Callable[[Task, str], str]
 def counts(go: str) -> tuple[list[int], str]:
     """Say which process it is in, again and again, until the file `go` is there."""
     import os
-    import time
 
     import hetmig
 
@@ -38,14 +37,6 @@ def counts(go: str) -> tuple[list[int], str]:
 
 def written(task: Task) -> str:
     return "".join(piece for _, piece in task._written)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Ask, again and again."""
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def processes(text: str) -> list[int]:
