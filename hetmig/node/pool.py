@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections import deque
@@ -25,6 +23,7 @@ from hetmig.node import protocol, rlimits, sockets
 from hetmig.node.background import spawn
 from hetmig.node.caps import Caps
 from hetmig.node.keys import Identity
+from hetmig.node.processes import Child, Children
 from hetmig.node.protocol import Buffer, Message
 
 __all__ = ["Pool", "Runner"]
@@ -38,13 +37,6 @@ _REPLENISH_SECONDS = 0.1
 
 _DRAIN_SECONDS = 0.1
 """What a process sent before it died can still be on its way when its end is known."""
-
-_BOOT = (
-    "import json, sys; line = sys.stdin.buffer.readline() or sys.exit(1); "  # the node has died
-    "config = json.loads(line); sys.path[:] = config['path']; "
-    "from hetmig.node import asynchronous; asynchronous.install(); "
-    "from hetmig.node.runner import main; main(config)"
-)
 
 
 class Runner:
@@ -68,25 +60,19 @@ class Runner:
         self._is_killed = False
         self.is_leaving = False
         """Whether its task has ended or left, so that it will end as well."""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
 
-    def start(self, command: Sequence[str], config: dict[str, Any]) -> None:
+    def start(self, children: Children, config: dict[str, Any]) -> None:
         """Start the process (blocking, for a thread)."""
-        self._process = subprocess.Popen(
-            [*command, "-P", "-c", _BOOT],
-            stdin=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C at the node's terminal is for the node
-        )
+        self._process = children.start(config)
         self.pid = self._process.pid
-        self._write(json.dumps(config).encode() + b"\n")
 
     def wait(self) -> str:
         """Block until the process has ended; how, in words (for a thread)."""
         assert self._process is not None
         code = self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        if code is None:
+            return "ended, nobody knows how: the process that started it is gone as well"
         if code >= 0:
             return f"exited with code {code}"
         try:
@@ -129,8 +115,6 @@ class Runner:
         self._is_killed = self.is_leaving = True
         if self._process is not None and not self.exited.done():
             self._process.kill()
-            if self._process.stdin is not None:
-                self._process.stdin.close()  # ends it too if the child was only a wrapper
 
     def connected(self, message: Message) -> None:
         """Its READY arrived."""
@@ -141,9 +125,7 @@ class Runner:
 
     def _write(self, data: bytes) -> None:
         assert self._process is not None
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError, ValueError):  # it ended: `exited` reports that
-            self._process.stdin.write(data)
+        self._process.write(data)  # if it has ended, `exited` reports that
 
 
 def _memory_of(pid: int) -> int:
@@ -166,7 +148,8 @@ class Pool:
         about: dict[str, Any],
         caps: Caps | None = None,
     ) -> None:
-        self._command = list(command)
+        self._executable = shutil.which(command[0]) or command[0]
+        self._children = Children(command, bool(about.get("sturdy")))
         self._spare = spare
         self._about = about
         self.caps = Caps() if caps is None else caps
@@ -261,6 +244,7 @@ class Pool:
             runner.kill()
         if runners:
             await asyncio.wait([runner.exited for runner in runners], timeout=5)
+        self._children.close()
         await sockets.close(self._socket, self._reader)
 
     async def _start(self, runner: Runner) -> None:
@@ -270,13 +254,13 @@ class Pool:
             "public": runner.identity.public.decode(),
             "secret": runner.identity.secret.decode(),
             "path": [entry for entry in sys.path if entry],
-            "executable": shutil.which(self._command[0]) or self._command[0],
+            "executable": self._executable,
             "caps": self.caps.of_runner,
             **self._about,
         }
         try:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, runner.start, self._command, config)
+            await loop.run_in_executor(None, runner.start, self._children, config)
         except OSError as error:
             self._ended(runner, f"could not be started: {error}")
             return

@@ -7,13 +7,14 @@ QuotaExceeded in the task; one that goes on all the same is killed.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import hetmig
 from hetmig.errors import QuotaExceeded
@@ -21,6 +22,10 @@ from hetmig.errors import QuotaExceeded
 __all__ = ["explain", "limit_memory", "limit_time", "of_memory"]
 
 _GRACE_SECONDS = 2
+_resource: Any = None
+"""The module `resource`; None on a system that is not POSIX."""
+with contextlib.suppress(ImportError):
+    _resource = importlib.import_module("resource")  # now, and not while a task stands still
 _HOME = os.path.dirname(os.path.abspath(hetmig.__file__)) + os.sep
 _OURS = (_HOME,)
 _LIBRARY = (os.path.dirname(os.__file__) + os.sep, "<frozen")
@@ -96,15 +101,15 @@ def _is_of(frame: FrameType, place: tuple[str, ...]) -> bool:
 
 
 def _limit(name: str, soft: int, hard: int) -> bool:
+    if _resource is None:
+        return False
     try:
-        import resource
-
-        number = getattr(resource, name)
-        most = resource.getrlimit(number)[1]
-        if most != resource.RLIM_INFINITY:
+        number = getattr(_resource, name)
+        most = _resource.getrlimit(number)[1]
+        if most != _resource.RLIM_INFINITY:
             soft, hard = min(soft, most), min(hard, most)
-        resource.setrlimit(number, (soft, hard))
-    except (ImportError, AttributeError, ValueError, OSError, OverflowError):
+        _resource.setrlimit(number, (soft, hard))
+    except (AttributeError, ValueError, OSError, OverflowError):
         return False
     return True
 
@@ -112,7 +117,8 @@ def _limit(name: str, soft: int, hard: int) -> bool:
 def _size() -> int:
     """Bytes of address space that this process has; 0 if the system does not say."""
     with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        with open("/proc/self/statm", "rb") as sizes:
+            pages = int(sizes.read().split()[0])
         return pages * os.sysconf("SC_PAGE_SIZE")
     return 0
 

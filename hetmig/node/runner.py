@@ -21,7 +21,7 @@ from types import CoroutineType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
-from hetmig.interpreter import layout, reentry, safepoint
+from hetmig.interpreter import reentry, safepoint
 from hetmig.interpreter.activation import Activation
 from hetmig.node import asynchronous, orphans, protocol, rlimits, servant, sleeping
 from hetmig.node.channel import Channel
@@ -30,10 +30,10 @@ from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.streams import Outlets
+from hetmig.node.warming import warm_up
 from hetmig.state import files, image
 from hetmig.state.class_source import require_same_class
 from hetmig.state.manifest import check_python, is_portable
-from hetmig.state.modules import OwnModules
 from hetmig.task import move
 
 __all__ = ["main"]
@@ -100,7 +100,7 @@ class Runner:
 
     def run(self) -> None:
         """Announce ourselves, wait for a task, run it, report how it ended."""
-        _warm_up()
+        warm_up()
         with self.channel.lock:
             self.channel.send(protocol.READY, {"pid": os.getpid()})
             staged = self.channel.receive()
@@ -170,16 +170,6 @@ def _leave_fork(error: object) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
-
-
-def _warm_up() -> None:
-    """Prove the layout and fill caches now, and not while a task is frozen."""
-    try:
-        layout.require()
-    except HetmigError:
-        return  # tasks can run here all the same; who wants to move one gets the reason
-    image.thaw(image.freeze_value([1, "a"]))
-    OwnModules()
 
 
 def _build(message: Message, runtime: Runtime) -> Work:

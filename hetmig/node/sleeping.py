@@ -22,7 +22,7 @@ _builtin_sleep = time.sleep
 _monotonic = time.monotonic
 _alarm = _thread.allocate_lock()
 _alarm.acquire()
-_process = os.urandom(16)
+_process = b""
 """Says whether a time on this process's clock means anything."""
 _wanted: Callable[[], bool] = bool
 """Whether somebody wants the task to move."""
@@ -33,7 +33,8 @@ _SLICE = 0.02
 
 def install(wanted: Callable[[], bool]) -> None:
     """Put this `sleep` into `time`; `wanted()` says whether somebody wants the task to move."""
-    global _wanted
+    global _process, _wanted
+    _process = os.urandom(16)
     _wanted = wanted
     time.sleep = MethodType(sleep, time)
 

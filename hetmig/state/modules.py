@@ -75,7 +75,8 @@ def _is_own(name: str, module: object) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(file, str) or not file.endswith(".py") or name in _THE_SITES:
         return False
-    return isinstance(module, ModuleType) and by_reference(name) and not _is_foreign(file)
+    # The libraries' modules are many, and this is asked while a task stands still: they go first.
+    return not _is_foreign(file) and isinstance(module, ModuleType) and by_reference(name)
 
 
 class _Watcher(MetaPathFinder):

@@ -64,25 +64,27 @@ def in_a_c_call(fifo: str) -> str:
     return text
 
 
-class NotAt:
-    """Can't be put back by the runners of the node with this process id."""
+class NotAtFirst:
+    """Can't be put back by the first runner that tries; `marker` is a file which says so."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, marker: str) -> None:
+        self.marker = marker
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuilt, (self.pid,)
+        return _rebuilt, (self.marker,)
 
 
-def _rebuilt(pid: int) -> NotAt:
-    if os.getppid() == pid:
-        raise ValueError(f"not at {pid}")
-    return NotAt(pid)
+def _rebuilt(marker: str) -> NotAtFirst:
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return NotAtFirst(marker)
+    raise ValueError("not at the first node")
 
 
-def until_moved_but_not_to(pid: int) -> str | None:
-    """As `until_moved`, refused by one node."""
-    start, refused = hetmig.here(), NotAt(pid)
+def until_moved_but_not_at_first(marker: str) -> str | None:
+    """As `until_moved`, refused by the node that is asked first."""
+    start, refused = hetmig.here(), NotAtFirst(marker)
     print("waiting", flush=True)
     while hetmig.here() == start:
         assert refused is not None

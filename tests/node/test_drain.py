@@ -58,13 +58,13 @@ def test_a_peer_that_is_drained_itself_is_skipped(old: Nodes, wait_for: WaitFor)
 
 
 def test_the_next_peer_is_asked_if_one_refuses(
-    trio: LocalNodes, old: Nodes, wait_for: WaitFor
+    old: Nodes, wait_for: WaitFor, tmp_path: Path
 ) -> None:
     """`two` is asked first, as it has less to do."""
     busy = old.submit(programs.loop_for_ever)
     wait_for(busy, "pid")
     busy.migrate("one")
-    task = old.submit(drained.until_moved_but_not_to, trio[2].pid)
+    task = old.submit(drained.until_moved_but_not_at_first, str(tmp_path / "refused"))
     wait_for(task, "waiting")
     assert fates(old.drain(timeout=TIMEOUT)) == {task.id: ("moved", "one")}
     assert task.result(TIMEOUT) == "one"
