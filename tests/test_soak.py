@@ -35,7 +35,7 @@ def test_the_ledger_finds_what_ran_doubled(
     class Ended:
         id = "x"
 
-        def result(self) -> list[int]:
+        def result(self, timeout: float) -> list[int]:
             return result
 
     ledger = Ledger(tmp_path / "ledger")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -119,6 +120,17 @@ class Directory:
         return self._outboxes[endpoint]
 
     @property
+    def reported(self) -> set[str]:
+        """The tasks of whom home nodes have not confirmed everything yet."""
+        return {task for outbox in self._outboxes.values() for task in outbox.tasks}
+
+    def heard_of(self, key: bytes) -> None:
+        """The node with this key has just asked us something: it is there again."""
+        for outbox in self._outboxes.values():
+            if outbox.key == key:
+                outbox.wake()
+
+    @property
     def unacknowledged(self) -> int:
         """Reports that home nodes have not confirmed yet."""
         return sum(outbox.size for outbox in self._outboxes.values())
@@ -176,7 +188,23 @@ class Outbox:
         self._link = link
         self._open: dict[str, tuple[float, dict[str, Any], Sequence[Buffer]]] = {}
         self._answers = True
+        self._awake = asyncio.Event()
         self._repeater: asyncio.Task[None] | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The home node's."""
+        return self._link.server_key
+
+    @property
+    def tasks(self) -> set[str]:
+        """Of whom there are reports which are not acknowledged yet."""
+        return {header["task"] for _, header, _ in self._open.values()}
+
+    def wake(self) -> None:
+        """The home node is there: what waits for it need not wait longer."""
+        if not self._answers:
+            self._awake.set()
 
     @property
     def size(self) -> int:
@@ -214,7 +242,9 @@ class Outbox:
     async def _repeat(self) -> None:
         pause = self.INTERVAL
         while self._open:
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), pause)
+            self._awake.clear()
             late = time.monotonic() - self.INTERVAL
             if all(sent > late for sent, *_ in self._open.values()):
                 continue

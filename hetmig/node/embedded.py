@@ -46,15 +46,21 @@ class LocalNode:
         patience: float | None = None,
         sturdy: bool = False,
         inherit: Sequence[int] = (),
+        within: Sequence[str] = (),
+        listen: str = "tcp://127.0.0.1:0",
+        spare: int = 1,
     ) -> None:
-        """`sturdy`: SIGTERM is for the parent only; `inherit`: descriptors it holds open."""
+        """`sturdy`: SIGTERM is for the parent only; `inherit`: descriptors it holds open;
+        `within`: the beginning of a command that executes the rest of it elsewhere.
+        """
         self.name = name
         self.place: dict[str, Any] = {}
-        self._command = list(command)
+        self._command = [*within, *command]
         self._inherit = inherit
         self._settings = {
             "name": name,
-            "listen": "tcp://127.0.0.1:0",
+            "listen": listen,
+            "spare": spare,
             "keys": str(keys),
             "python": list(command),
             "path": path,
@@ -72,7 +78,7 @@ class LocalNode:
 
         `environment` is added to that of this process.
         """
-        listen = self.place.get("endpoint", "tcp://127.0.0.1:0")
+        listen = self.place.get("endpoint", self._settings["listen"])
         self._process = subprocess.Popen(
             [*self._command, "-P", "-c", _BOOT],
             stdin=subprocess.PIPE,

@@ -416,7 +416,11 @@ class Home:
     def _apply_move(self, record: Record, epoch: int, header: dict[str, Any]) -> None:
         match header["what"]:
             case "hop":
-                record.hop(want(header, "hop", dict))
+                hop = want(header, "hop", dict)
+                record.hop(hop)
+                if (place := want(hop, "place", dict, None)) is not None:
+                    # Its destination says so too; but that may be cut off from here just now.
+                    record.arrived(want(hop, "epoch", int), place)
             case "arrived":
                 record.arrived(epoch, want(header, "place", dict), want(header, "hop", dict, None))
             case "restarted":

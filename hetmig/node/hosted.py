@@ -92,7 +92,7 @@ class Hosted:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is anything of it here, on its way in or out included, or reports open."""
+        """Whether there is anything of it here, on its way in or out included."""
         return self.is_here or self.handoff.state in (State.STAGING, State.STAGED)
 
     @property

@@ -99,9 +99,11 @@ async def importable(node: Node, message: Message) -> Reply:
 
 
 async def status(node: Node, message: Message) -> Reply:
-    ids = [task for task, hosted in node.tasks.items() if hosted.is_known]
+    node.directory.heard_of(message.user)
+    ids = {task for task, hosted in node.tasks.items() if hosted.is_known}
+    ids |= node.directory.reported  # what became of it here is still on its way
     busy = sum(hosted.is_running for hosted in node.tasks.values())
-    state = {"tasks": busy, "ids": ids, "draining": node.draining}
+    state = {"tasks": busy, "ids": sorted(ids), "draining": node.draining}
     load = {"runners": node.pool.size, "rss": node.pool.memory()}
     kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
     return {**node.here, "python": this_python(), **state, **kept, **load}, ()

@@ -40,6 +40,8 @@ BOTH = [
 OFTEN = {"record/committed", "commit", "depart", "staged", "run", "owned"}
 """Around the points of decision: looked at in each run."""
 
+KILLS = int(os.environ.get("HETMIG_KILLS", "3"))
+
 
 def cases() -> list[object]:
     found = []
@@ -142,13 +144,13 @@ def random_kills(scene: Stage, chance: random.Random, kills: int) -> None:
         commuting.join()
 
 
+@pytest.mark.timeout(300 + 20 * KILLS)
 def test_random_kills(tmp_path: Path) -> None:
-    kills = int(os.environ.get("HETMIG_KILLS", "3"))
     seed = int(os.environ.get("HETMIG_KILLS_SEED", "1"))
-    print(f"HETMIG_KILLS={kills} HETMIG_KILLS_SEED={seed}")
+    print(f"HETMIG_KILLS={KILLS} HETMIG_KILLS_SEED={seed}")
     with stage(tmp_path) as scene:
         scene.begin()
-        random_kills(scene, random.Random(seed), kills)
+        random_kills(scene, random.Random(seed), KILLS)
         scene.end()
 
 

@@ -73,6 +73,16 @@ def test_the_end_waits_for_the_hops(record: Record) -> None:
     assert record.outcome.ok
 
 
+def test_who_hears_of_a_hop_knows_where_the_task_is() -> None:
+    """Its destination may be cut off from home, while its source is not and says it has gone."""
+    node = Home(Journal())
+    record = node.add(about(), HERE)
+    hop = {"epoch": 2, "place": THERE}
+    node.report({"task": "t", "epoch": 2, "what": "hop", "hop": hop}, [])
+    assert record.place == THERE
+    assert record.epoch == 2
+
+
 def test_an_end_whose_hop_died_with_its_node_is_still_the_end(record: Record) -> None:
     record.arrived(2, THERE)
     record.event(*end(1, hops=1))

@@ -1,0 +1,36 @@
+"""Reports on their way to a home node that can't be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import zmq.asyncio
+
+from hetmig.node.directory import Directory
+from hetmig.node.keys import Keyring
+from tests.node.test_hosted import in_a_loop
+
+
+def directory(context: zmq.asyncio.Context, keyring: Keyring) -> Directory:
+    key = keyring.identity.public.decode()
+    here = {"name": "here", "endpoint": "tcp://127.0.0.1:2", "key": key}
+    return Directory(context, keyring, here, lambda message, link: None)
+
+
+@in_a_loop
+async def test_what_is_not_confirmed_is_known(tmp_path: Path) -> None:
+    """A home node that asks after a task must not take it for lost while its end is on its way."""
+    keyring, context = Keyring.create(tmp_path / "keys"), zmq.asyncio.Context()
+    known = directory(context, keyring)
+    home = {"name": "home", "endpoint": "tcp://127.0.0.1:1", "key": known.here["key"]}
+    report: dict[str, Any] = {"task": "t", "what": "end", "n": 1}
+    outbox = known.outbox(home)
+    try:
+        outbox.add("t/end/1", report, [])
+        assert known.reported == {"t"}
+        outbox.acknowledge("t/end/1")
+        assert known.reported == set()
+    finally:
+        await known.close()
+        context.destroy(linger=0)
