@@ -34,7 +34,7 @@ def test_the_row_is_true(row):
     try:
         # raises for any outcome that differs; all safe points are tried by another test
         # hot, as the code of a program that is worth moving is
-        at_most = 4 * SAMPLE if row.refused else SAMPLE  # which may come about at some only
+        at_most = 2 * SAMPLE if row.refused else SAMPLE  # which may come about at some only
         report = torture(row.function, at_most=at_most, seed=1, warm_up=20)
     finally:
         cloudpickle.unregister_pickle_by_value(module)
