@@ -37,8 +37,8 @@ __all__ = [
     "progress",
 ]
 
-ALIVE = ("running", "kept")
-"""States of what is there."""
+ALIVE = ("running", "kept", "unreachable", "unresponsive")
+"""States of what is there, as far as is known."""
 
 PS = "the tasks, actors and objects of a node, and where each of them is, or the nodes it knows."
 PS_EXAMPLES = """

@@ -19,10 +19,9 @@ from hetmig.errors import (
 from hetmig.node import protocol
 from hetmig.node.administration import end_soon
 from hetmig.node.caller import owner_of
-from hetmig.node.described import needs
+from hetmig.node.described import load, needs
 from hetmig.node.keys import is_loopback
 from hetmig.node.link import Link
-from hetmig.state.manifest import this_python
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -151,10 +150,7 @@ class Moves:
     async def _status(self, place: dict[str, Any]) -> dict[str, Any]:
         node = self._node
         if place["name"] == node.here["name"]:
-            busy = sum(hosted.is_running for hosted in node.tasks.values())
-            state = {"python": this_python(), "tasks": busy, "draining": node.draining}
-            load = {"runners": node.pool.size, "memory": node.pool.memory()}
-            return {**place, **state, **load, "reachable": True, "latency_s": 0.0}
+            return {**place, **load(node), "reachable": True, "latency_s": 0.0}
         try:
             async with asyncio.timeout(_STATUS_SECONDS):
                 link = await node.directory.reach(place["name"], node.about())
@@ -164,8 +160,8 @@ class Moves:
         except (HetmigError, TimeoutError):
             return {**place, "python": None, "tasks": None, "draining": None, "reachable": False}
         state = {item: answer.header[item] for item in ("python", "tasks", "draining")}
-        load = {"runners": answer.header.get("runners"), "memory": answer.header.get("rss")}
-        return {**place, **state, **load, "reachable": True, "latency_s": latency}
+        told = {"runners": answer.header.get("runners"), "memory": answer.header.get("rss")}
+        return {**place, **state, **told, "reachable": True, "latency_s": latency}
 
     def importable(self, modules: list[Any]) -> list[str]:
         """Which of these top-level modules can be imported here, without importing them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import ProtocolError, TaskLost
 from hetmig.node import administration, protocol, remote, rights, submission
-from hetmig.node.described import summary
+from hetmig.node.described import load, summary
 from hetmig.node.home import Fenced
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.state.manifest import this_python
@@ -100,11 +100,10 @@ async def importable(node: Node, message: Message) -> Reply:
 
 async def status(node: Node, message: Message) -> Reply:
     ids = [task for task, hosted in node.tasks.items() if hosted.is_known]
-    busy = sum(hosted.is_running for hosted in node.tasks.values())
-    state = {"tasks": busy, "ids": ids, "draining": node.draining}
-    load = {"runners": node.pool.size, "rss": node.pool.memory()}
+    state = load(node)
+    state["rss"] = state.pop("memory")  # that word stands for the journal's here
     kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
-    return {**node.here, "python": this_python(), **state, **kept, **load}, ()
+    return {**node.here, "ids": ids, **state, **kept}, ()
 
 
 async def move(node: Node, message: Message) -> Reply:

@@ -49,6 +49,8 @@ class Watch:
         self.patience: float | None = None
         """Seconds; None for the usual ones."""
         self._restarting = Restarting(node)
+        self._fencing: set[str] = set()
+        """Tasks of which some node is being told just now that its copy is void."""
         self._misses: dict[tuple[str, int], int] = {}
         self._seen: dict[str, _Seen] = {}
 
@@ -58,13 +60,20 @@ class Watch:
             await asyncio.sleep(INTERVAL)
             away: dict[str, list[Record]] = {}
             for record in self._node.home.records.values():
-                if record.given_up:
-                    spawn(self._restarting.fence(record))
+                if record.given_up and record.id not in self._fencing:
+                    self._fencing.add(record.id)
+                    spawn(self._fence(record))
                 if record.outcome is None and record.place != self._node.here:
                     away.setdefault(record.place["endpoint"], []).append(record)
             for endpoint in self._seen.keys() - away.keys():
                 del self._seen[endpoint]
             await asyncio.gather(*(self._look(records) for records in away.values()))
+
+    async def _fence(self, record: Record) -> None:
+        try:
+            await self._restarting.fence(record)
+        finally:
+            self._fencing.discard(record.id)
 
     async def _look(self, records: list[Record]) -> None:
         """At the tasks which are all at one place."""
