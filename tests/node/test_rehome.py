@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hetmig.client import Task, connect
-from hetmig.errors import HetmigError, MigrationRefused
+from hetmig.errors import HetmigError
 from hetmig.node.embedded import LocalNodes
 from hetmig.node.steps import HOME_STEPS
 from tests.node.crashes import TIMEOUT, until
