@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
 import os
 import secrets
@@ -19,11 +21,13 @@ from hetmig.calling import Caller
 from hetmig.errors import (
     ForgedParcel,
     HetmigError,
+    HomeMoved,
     InMotion,
     NodeUnreachable,
     ProtocolError,
     TaskLost,
 )
+from hetmig.homes import Homes
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
@@ -91,14 +95,17 @@ class Connection:
     def __init__(self, keyring: Keyring, certificate: Certificate) -> None:
         self._context = zmq.asyncio.Context()
         self.link = Link(self._context, keyring.identity, certificate)
+        connect = functools.partial(Link, self._context, keyring.identity)
+        self.homes = Homes(self.link, connect, _introduction())
         self._following: set[asyncio.Task[None]] = set()
         self._importable: dict[str, bool] = {}
         self._callers: dict[str, Caller] = {}
 
     async def open(self, timeout: float) -> dict[str, Any]:
         """Introduce ourselves.  Raises NodeUnreachable or Unauthorized."""
-        about = {"role": "client", "python": this_python()}
-        return await self.link.hello(about, timeout=timeout)
+        welcome = await self.link.hello(_introduction(), timeout=timeout)
+        self.homes.learn(welcome.get("nodes", []))
+        return welcome
 
     @property
     def is_foreign(self) -> bool:
@@ -112,7 +119,7 @@ class Connection:
         await asyncio.gather(*self._following, return_exceptions=True)
         for caller in self._callers.values():
             await caller.close(HetmigError("the connection was closed"))
-        await self.link.close()
+        await self.homes.close()
         self._context.term()
 
     async def request(
@@ -120,6 +127,21 @@ class Connection:
     ) -> dict[str, Any]:
         """A request without payload; the header of the answer."""
         return (await self.link.request(kind, header, timeout=timeout)).header
+
+    async def _of_task(
+        self, kind: str, header: dict[str, Any], timeout: float = _REQUEST_SECONDS
+    ) -> dict[str, Any]:
+        """A request about a task, for its home, wherever that is by now."""
+        task = header["task"]
+        while True:
+            try:
+                link = self.homes.link(task)
+                return (await link.request(kind, header, timeout=timeout)).header
+            except HomeMoved as moved:
+                await self.homes.moved(task, moved)
+            except NodeUnreachable:
+                if not await self.homes.seek(task):
+                    raise
 
     async def missing(self, module: str) -> bool:
         """Whether the node cannot import this top-level module."""
@@ -147,29 +169,37 @@ class Connection:
         self, kind: str, header: dict[str, Any], parcel: Parcel | None, timeout: float
     ) -> Message:
         """A request with a parcel, sealed for the node as it is now: it may be another process."""
+        link = self.homes.link(header.get("task"))
         if parcel is None:
-            return await self.link.request(kind, header, timeout=timeout)
+            return await link.request(kind, header, timeout=timeout)
         for _ in range(_HELLOS):
-            session = bytes.fromhex(self.link.peer["session"])
+            session = bytes.fromhex(link.peer["session"])
             wire = seal(parcel.manifest, parcel.frames, session)
             try:
-                return await self.link.request(kind, header, wire, timeout=timeout)
+                return await link.request(kind, header, wire, timeout=timeout)
             except ForgedParcel:
-                await self.open(timeout)
+                await link.hello(_introduction(), timeout=timeout)
         raise ProtocolError("the node does not take what is sealed with the key that it gave us")
 
     async def ask(
         self, kind: str, header: dict[str, Any], parcel: Parcel | None, timeout: float
     ) -> tuple[dict[str, Any], Parcel | None]:
         """A request about an object or actor, wherever it is; the answer, with what it brings."""
-        answer = await self._request(kind, header, parcel, timeout)
+        task = header["task"]
+        try:
+            answer = await self._request(kind, header, parcel, timeout)
+        except NodeUnreachable:
+            if not await self.homes.seek(task):
+                raise
+            return await self.ask(kind, header, parcel, timeout)
         if not answer.payload:
             return answer.header, None
+        link = self.homes.link(task)
         try:
-            session = bytes.fromhex(self.link.peer["session"])
+            session = bytes.fromhex(link.peer["session"])
             return answer.header, open_sealed(answer.payload, session)
         except ForgedParcel:  # the node was restarted since
-            await self.open(timeout)
+            await link.hello(_introduction(), timeout=timeout)
             return await self.ask(kind, header, parcel, timeout)
 
     async def get(self, task: str, home: dict[str, Any], timeout: float) -> End:
@@ -215,7 +245,7 @@ class Connection:
         deadline = time.monotonic() + patience
         while True:
             try:
-                return await self.request(kind, header, timeout=seconds)
+                return await self._of_task(kind, header, seconds)
             except InMotion:
                 if time.monotonic() > deadline:
                     raise
@@ -231,8 +261,15 @@ class Connection:
     async def summary(self, task: str) -> dict[str, Any]:
         """The task's record, as of now."""
         header = {"task": task, "after": 1 << 62, "version": -1}
-        summary: dict[str, Any] = (await self.request(protocol.FOLLOW, header))["task"]
+        summary: dict[str, Any] = (await self._of_task(protocol.FOLLOW, header))["task"]
         return summary
+
+    async def rehome(self, task: str, to: str, timeout: float) -> dict[str, Any]:
+        """Let the record of a task move to the node `to`; its `home` then, and who was `told`."""
+        header = {"task": task, "to": to, "timeout": timeout}
+        told = await self._of_task(protocol.REHOME, header, timeout + _GRACE_SECONDS)
+        await self.homes.moved(task, told["home"])
+        return told
 
     def follow(self, task: str, follower: Follower, *, owner: bool) -> None:
         """Tell the follower everything about a task, from its beginning to its end."""
@@ -245,10 +282,19 @@ class Connection:
         patience = _PATIENCE_WITH_JOURNAL if self.link.peer.get("durable") else _PATIENCE
         while True:
             header = {"task": task, "after": after, "version": version, "owner": owner}
+            header["peers"] = len(self.homes.peers)
+            link = self.homes.link(task)
             try:
-                news = await self.link.request(protocol.FOLLOW, header, timeout=2 * _POLL_SECONDS)
+                news = await link.request(protocol.FOLLOW, header, timeout=2 * _POLL_SECONDS)
                 heard = time.monotonic()
+                self.homes.learn(news.header.get("peers", self.homes.peers))
+            except HomeMoved as moved:
+                with contextlib.suppress(NodeUnreachable):
+                    await self.homes.moved(task, moved)
+                continue
             except NodeUnreachable as error:
+                if await self.homes.seek(task):
+                    continue
                 if time.monotonic() - heard > patience:
                     lost = TaskLost(f"the home node does not answer any more: {error}")
                     return follower.ended(End(ok=False, error=lost))
@@ -280,6 +326,10 @@ class Connection:
         except HetmigError as error:
             end.error = error
         return end
+
+
+def _introduction() -> dict[str, Any]:
+    return {"role": "client", "python": this_python()}
 
 
 def describe_call(function: Callable[..., Any]) -> dict[str, Any]:

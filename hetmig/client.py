@@ -6,10 +6,11 @@
         task.result(), task.journey()                          # the value, list[Hop]
 
 Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
-        tasks(), task(id), nodes(), drain(node=None, timeout=30), close();
+        tasks(), task(id), nodes(), rehome(task, to), drain(node=None, timeout=30), close();
         attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
-        migrate(to, timeout=10), where(), journey(), progress() -> (done, total, note) or None,
+        migrate(to, timeout=10), rehome(to), where(), journey(),
+        progress() -> (done, total, note) or None,
         checkpoint(to=None), last_checkpoint(), add_checkpoint_callback(f(checkpoint, reason)),
         add_progress_callback(f(done, total, note)), add_output_callback(f(stream, text)).
 
@@ -302,6 +303,17 @@ class Nodes:
         if isinstance(task, Reference):
             return self.bind(task)._moved(to, timeout)
         return Hop.from_json(self._call(self._connection.move(task, to, timeout)))
+
+    def rehome(self, task: str | Reference, to: str, timeout: float = 10.0) -> bool:
+        """Let the node `to` be the home of a task, an object or an actor, wherever that is.
+
+        Its record moves: where it is, what it wrote, its result, its checkpoints.  This connection
+        follows.  True if the node that has the task has confirmed it: then the old home may be
+        killed for good.  Raises MigrationRefused or NodeUnreachable with the reason; the home is
+        then where it was.
+        """
+        id = task.id if isinstance(task, Reference) else task
+        return bool(self._call(self._connection.rehome(id, to, timeout))["told"])
 
     def drain(
         self, node: str | None = None, timeout: float = 30.0, *, shutdown: bool = False

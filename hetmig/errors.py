@@ -16,6 +16,7 @@ __all__ = [
     "ForgedParcel",
     "FrameAddress",
     "HetmigError",
+    "HomeMoved",
     "InMotion",
     "JournalError",
     "MailboxFull",
@@ -217,6 +218,10 @@ class QuotaExceeded(HetmigError):
 
 class TaskLost(HetmigError):
     """The process that ran the task is gone and no other holds it.  Submit the task again."""
+
+
+class HomeMoved(HetmigError):
+    """The task's home is another node now: ask there.  `data` has `name`, `endpoint` and `key`."""
 
 
 class ActorLost(TaskLost):

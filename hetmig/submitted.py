@@ -109,6 +109,10 @@ class Task(Future[Any]):
                 return journey[-1]
             raise
 
+    def rehome(self, to: str, timeout: float = 10.0) -> bool:
+        """Let the node `to` be the task's home; see `Nodes.rehome`."""
+        return self._nodes.rehome(self.id, to, timeout)
+
     def checkpoint(
         self,
         to: str | os.PathLike[str] | None = None,

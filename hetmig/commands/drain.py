@@ -38,7 +38,7 @@ hetmig drain laptop --undo
 DEADLINE = 25.0
 """Seconds: Kubernetes kills after 30."""
 _SAFE = ("kept", "checkpointed")
-_GONE = ("moved", "ended")
+_GONE = ("moved", "ended", "rehomed")
 
 
 def add_parser(commands: Any) -> None:

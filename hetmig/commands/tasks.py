@@ -31,14 +31,15 @@ __all__ = [
     "ALIVE",
     "add_parser",
     "duration",
+    "find_any",
     "find_task",
     "node_name",
     "node_state",
     "progress",
 ]
 
-ALIVE = ("running", "kept")
-"""States of what is there."""
+ALIVE = ("running", "kept", "unreachable", "unresponsive")
+"""States of what is there, as far as is known."""
 
 PS = "the tasks, actors and objects of a node, and where each of them is, or the nodes it knows."
 PS_EXAMPLES = """
@@ -190,6 +191,18 @@ def find_task(nodes: Nodes, wanted: str) -> TaskInfo:
         raise UsageError(f"task {wanted!r} could be {listed}")
     known = ", ".join(f"{task.id} ({task.name})" for task in running) or "none"
     raise UsageError(f"no task {wanted!r} runs here; there is: {known}")
+
+
+def find_any(nodes: Nodes, wanted: str) -> TaskInfo:
+    """The task meant, one that has ended too; of several of a name, the newest."""
+    tasks = nodes.tasks()
+    if named := [task for task in tasks if task.name == wanted]:
+        return max(named, key=lambda task: task.submitted or 0.0)
+    known = {task.id: task for task in tasks}
+    fitting = [task.id for task in tasks if task.name.startswith(wanted)]
+    if len(fitting) == 1 and not any(id.startswith(wanted) for id in known):
+        return known[fitting[0]]
+    return pick(wanted, known, "task")
 
 
 def node_name(nodes: Nodes, wanted: str, keys: str | None) -> str:

@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _frame(nodes: Nodes) -> RenderableType:
     from rich.console import Group
 
-    living = [task for task in nodes.tasks() if task.state in (*ALIVE, "unreachable")]
+    living = [task for task in nodes.tasks() if task.state in ALIVE]
     last = list(reversed(nodes.moves(_MOVES)))
     return Group(_nodes(nodes.nodes()), "", _tasks(living), "", _moves(last, nodes.tasks()))
 

@@ -17,17 +17,16 @@ from hetmig.commands.common import (
     console,
     milliseconds,
     open_nodes,
-    pick,
     plain,
     print_json,
     size,
 )
-from hetmig.commands.tasks import ALIVE
+from hetmig.commands.tasks import ALIVE, find_any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hetmig.client import Nodes, TaskInfo
+    from hetmig.client import TaskInfo
     from hetmig.journey import Hop
 
 __all__ = ["add_parser"]
@@ -52,7 +51,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the journey, and draw it."""
     with open_nodes(arguments, echo=False) as nodes:
-        task = _find(nodes, arguments.task)
+        task = find_any(nodes, arguments.task)
         hops = [hop for hop in nodes.moves() if hop.task == task.id]
     if arguments.plot is not None:
         if not hops:
@@ -68,18 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
     for number, hop in enumerate(hops, 1):
         _print_hop(out, number, hop)
     return EXIT_OK
-
-
-def _find(nodes: Nodes, wanted: str) -> TaskInfo:
-    """The task meant, one that has ended too; of several of a name, the newest."""
-    tasks = nodes.tasks()
-    if named := [task for task in tasks if task.name == wanted]:
-        return max(named, key=lambda task: task.submitted or 0.0)
-    known = {task.id: task for task in tasks}
-    fitting = [task.id for task in tasks if task.name.startswith(wanted)]
-    if len(fitting) == 1 and not any(id.startswith(wanted) for id in known):
-        return known[fitting[0]]
-    return pick(wanted, known, "task")
 
 
 def _print_hop(out: Console, number: int, hop: Hop) -> None:

@@ -20,6 +20,7 @@ from hetmig.errors import (
     HetmigError,
     NotMigratable,
     ProtocolError,
+    Unauthorized,
 )
 from hetmig.node import (
     orphans,
@@ -29,6 +30,7 @@ from hetmig.node import (
     rights,
     sockets,
 )
+from hetmig.node.background import spawn
 from hetmig.node.caps import Caps
 from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.directory import Directory, certificate_of
@@ -45,6 +47,9 @@ from hetmig.node.partners import Partners
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.pulse import Pulse
+from hetmig.node.rehoming import residents
+from hetmig.node.rehoming.deeds import Claim
+from hetmig.node.rehoming.records import Rehoming
 from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
@@ -142,6 +147,7 @@ class Node:
         self.tasks: dict[str, Hosted] = {}
         self.shelves = Shelves()
         self.moves = Moves(self)
+        self.rehoming = Rehoming(self)
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
         self._context = context
@@ -156,6 +162,7 @@ class Node:
         self.watch = Watch(self)
         self._watching = asyncio.create_task(self.watch.run())
         self._pulse = asyncio.create_task(Pulse(self).run())
+        self._seeking = asyncio.create_task(self.rehoming.run())
 
     async def close(self) -> None:
         """Kill the runners and close everything.  What the journal holds goes on with the next."""
@@ -164,6 +171,7 @@ class Node:
                 hosted.detach()
         self._watching.cancel()
         self._pulse.cancel()
+        self._seeking.cancel()
         for task in self._requests:
             task.cancel()
         self.reservations.close()
@@ -177,12 +185,14 @@ class Node:
 
     def _recover(self) -> None:
         """Take up everything where the last process with this journal left it."""
-        self.home.recover()
+        self.rehoming.recover()
         for place, kept in self.journal.outbox():
-            self.directory.outbox(place).add(kept.key, kept.header, kept.payload)
+            if not self.rehoming.take_up(place, kept):
+                self.directory.outbox(place).add(kept.key, kept.header, kept.payload)
         for task, row in self.journal.rows().items():
             self.tasks[task] = Hosted(self, task)
             self.tasks[task].recover(row)
+        self.rehoming.settle()
 
     def about(self) -> dict[str, Any]:
         """How this node introduces itself to another."""
@@ -219,9 +229,14 @@ class Node:
     ) -> None:
         """Tell the task's home node, which may be this one."""
         try:
+            passing = header["what"] in ("progress", "pulse")
             if about["home"] == self.here:
-                self.home.report(header, payload)
-            elif header["what"] in ("progress", "pulse"):
+                if not self.rehoming.is_closed(about["id"]):
+                    self.home.report(header, payload)
+                elif not passing:
+                    self.keep_report(about, header, payload)
+                    self.rehoming.hold(_key(header), header, payload)
+            elif passing:
                 self.directory.outbox(about["home"]).post(header)
             else:
                 self.keep_report(about, header, payload)
@@ -234,7 +249,7 @@ class Node:
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
     ) -> None:
         """Keep a report with the journal's next `sync`, until the home node has it."""
-        if about["home"] == self.here:
+        if about["home"] == self.here and not self.rehoming.is_closed(about["id"]):
             self.home.keep(header, payload)
         else:
             self.journal.post(about["home"], _key(header), header, payload)
@@ -333,6 +348,8 @@ class Node:
             self.syncing.soon()
         elif message.kind == protocol.FENCE:
             self.void(message)
+        elif message.kind == protocol.REHOMED:
+            spawn(residents.heard(self, message))
         elif message.kind in _NOTES:
             self._note(message, link.post)
 
@@ -357,7 +374,9 @@ class Node:
     def about_task(self, task: str) -> dict[str, Any] | None:
         """The record of a task that is known here, whose owner it names."""
         hosted, record = self.tasks.get(task), self.home.records.get(task)
-        return record.about if record is not None else (hosted and hosted.about) or None
+        if record is not None:
+            return record.about
+        return (hosted and hosted.about) or self.rehoming.about(task)
 
     def require_control(self, message: Message, task: str) -> None:
         """Raise Unauthorized if a task is known here, and not the sender's to control."""
@@ -373,10 +392,20 @@ class Node:
         self.journal.forget(oldest)
 
     def void(self, message: Message) -> None:
-        """The home node of a task says that our copy of it is void.  No other is believed."""
+        """The home node of a task says that our copy of it is void.  No other is believed.
+
+        Raises Unauthorized for another, JournalError.
+        """
         hosted = self.tasks.get(want(message.header, "task", str))
-        if hosted is not None and hosted.about["home"]["key"].encode() == message.user:
-            hosted.fence(want(message.header, "epoch", int))
+        if hosted is None or not hosted.about:
+            return
+        if "claim" in message.header:
+            claim = Claim.of(want(message.header, "claim", dict))
+            residents.require(hosted.about, claim, message.user)
+            residents.hear(self, claim)
+        if hosted.about["home"]["key"].encode() != message.user:
+            raise Unauthorized(f"the home of task {hosted.id} is {hosted.about['home']['name']}")
+        hosted.fence(want(message.header, "epoch", int))
 
 
 def _key(header: dict[str, Any]) -> str:

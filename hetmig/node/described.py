@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hetmig.node.hosted import Hosted
 from hetmig.node.shelf import Shelf
 from hetmig.state.manifest import this_python
 
-__all__ = ["needs", "summary"]
+if TYPE_CHECKING:
+    from hetmig.node.daemon import Node
+
+__all__ = ["load", "needs", "summary"]
 
 
 def summary(hosted: Hosted, here: dict[str, Any]) -> dict[str, Any]:
@@ -34,3 +37,14 @@ def needs(hosted: Hosted) -> dict[str, Any]:
         return {"python": this_python()}
     size = {} if hosted.is_running else {"bytes": shelf.nbytes}
     return {"python": shelf.manifest["python"], **size}
+
+
+def load(node: Node) -> dict[str, Any]:
+    """What a node has to do, and whether it would take more."""
+    return {
+        "python": this_python(),
+        "tasks": sum(hosted.is_running for hosted in node.tasks.values()),
+        "draining": node.draining,
+        "runners": node.pool.size,
+        "memory": node.pool.memory(),
+    }

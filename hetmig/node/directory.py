@@ -119,6 +119,21 @@ class Directory:
             self._outboxes[endpoint] = Outbox(self.link(Certificate(key, endpoint=endpoint)))
         return self._outboxes[endpoint]
 
+    def take_out(
+        self, task: str, home: dict[str, Any]
+    ) -> list[tuple[str, str, dict[str, Any], Sequence[Buffer]]]:
+        """What homes other than this one have not acknowledged of a task; it is not sent there."""
+        return [
+            (endpoint, *report)
+            for endpoint, outbox in self._outboxes.items()
+            if endpoint != home["endpoint"]
+            for report in outbox.take_out(task)
+        ]
+
+    def unheard(self) -> set[str]:
+        """Tasks of which something was reported to homes that do not answer."""
+        return {task for outbox in self._outboxes.values() for task in outbox.unheard()}
+
     @property
     def reported(self) -> set[str]:
         """The tasks of whom home nodes have not confirmed everything yet."""
@@ -234,6 +249,16 @@ class Outbox:
         reports = [(header, payload) for _, header, payload in self._open.values()]
         return [report for report in reports if report[0]["task"] == task]
 
+    def take_out(self, task: str) -> list[tuple[str, dict[str, Any], Sequence[Buffer]]]:
+        """Its reports, as (key, header, payload); they are not sent from here any more."""
+        keys = [key for key, (_, header, _) in self._open.items() if header["task"] == task]
+        taken = [(key, *self._open.pop(key)[1:]) for key in keys]
+        return [(key, without(header, "report"), payload) for key, header, payload in taken]
+
+    def unheard(self) -> set[str]:
+        """The tasks of its reports, if the home node does not answer."""
+        return set() if self._answers else {h["task"] for _, h, _ in self._open.values()}
+
     def close(self) -> None:
         """Give up."""
         if self._repeater is not None:
@@ -261,6 +286,11 @@ class Outbox:
         except HetmigError:
             return False
         return True
+
+
+def without(header: dict[str, Any], item: str) -> dict[str, Any]:
+    """The header, but for one item."""
+    return {name: value for name, value in header.items() if name != item}
 
 
 def certificate_of(place: dict[str, Any]) -> Certificate:

@@ -27,6 +27,7 @@ from hetmig.node.handoff import State
 from hetmig.node.hosted import Hosted
 from hetmig.node.leftovers import homeless, what_remains
 from hetmig.node.protocol import describe_error
+from hetmig.node.rehoming.handing_over import hand_over, needs_home
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -68,9 +69,12 @@ class Drain:
         """Empty the node; for each task `task`, `name`, `fate` and what belongs to that."""
         await self._move_all()
         if not self._stopped:
+            await self._rehome_all()
             await self._keep_all()
         for hosted in self._left():
             self._add(hosted, **what_remains(self._node, hosted, self._why(hosted), self._ends))
+        if not self._stopped:
+            await self._rehome_all()
         if self._ends and not self._node.journal.is_durable:
             self._give_up_the_lost()
             await self._last_words()
@@ -243,6 +247,24 @@ class Drain:
         else:
             reason = f"{self._why(hosted)}; `hetmig resume {where}` starts it again"
             self._add(hosted, fate="checkpointed", reason=reason, checkpoint=where)
+
+    # The node as a home -----------------------------------------------------------------------
+
+    async def _rehome_all(self) -> None:
+        """Let others be the home of what has left, and of results that nobody has fetched yet."""
+        records = [r for r in self._node.home.records.values() if needs_home(self._node, r)]
+        if not records or not (peers := await self._peers()):
+            return
+        homes = await hand_over(self._node, peers, lambda: self._until)
+        for record in records:
+            if (home := homes.get(record.id)) is None:
+                continue
+            entry = {"task": record.id, "name": record.about["name"], "what": record.what}
+            entry |= {"to": home, "fate": "rehomed", "checkpoint": None}
+            entry["reason"] = f"it is on {record.place['name']}, and at home on {home} now"
+            if record.outcome is not None:
+                entry["reason"] = f"its result is kept on {home} now"
+            self._report.setdefault(record.id, entry)["home"] = home
 
     # The end ----------------------------------------------------------------------------------
 

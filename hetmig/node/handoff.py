@@ -127,9 +127,9 @@ class Handoff:
     def recovered(cls, saved: Saved) -> tuple[Handoff, list[Effect]]:
         """The machine after a crash, from its newest record, and what is to be done first."""
         machine = cls.restored(saved)
-        machine.newest += LEAP  # of the attempts since, nothing is known
         match machine.state:
             case State.RUNNING | State.FROZEN:
+                machine.newest += LEAP  # of its own attempts since, nothing is known
                 machine.state, machine.epoch = State.RUNNING, machine.newest
                 machine.owned = machine.epoch
                 return machine, [Effect(do, machine.epoch) for do in (Act.RECORD, Act.RESTART)]

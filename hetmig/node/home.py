@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,11 @@ from hetmig.errors import HetmigError, NoSuchObject, TaskLost
 from hetmig.node.handoff import GENERATION
 from hetmig.node.journal import Journal
 from hetmig.node.protocol import Buffer, describe_error, want
+from hetmig.node.rehoming.deeds import digest, new_deed
 from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import seal
 
-__all__ = ["Fenced", "Home", "Outcome", "Record"]
+__all__ = ["Closed", "Fenced", "Home", "Outcome", "Record"]
 
 _KEEP_BYTES = 1 << 20
 """Of output which the submitter has seen, this much is kept for others who look later."""
@@ -60,6 +61,7 @@ class Record:
         place: dict[str, Any],
         submitted: float | None = None,
         seen: int = 0,
+        deeds: Sequence[str] = (),
     ) -> None:
         """`seen`: events up to this number were seen by the submitter, and are not kept."""
         self.id: str = about["id"]
@@ -87,13 +89,17 @@ class Record:
         """Epochs below this are of copies that are void: it was restarted from a checkpoint."""
         self.given_up: list[dict[str, Any]] = []
         """Places that may still have such a copy."""
+        self.deeds = list(deeds)
+        """Secrets of the homes that it has had; the last one is ours.  See `rehoming.deeds`."""
+        self.is_closed = False
+        """Whether it is on its way to another home: until that is decided, it does not change."""
         self.version = 0
         """Counts changes other than output, so that a follower can say what it has seen."""
         self.output: deque[tuple[int, str, bytes]] = deque()
         self._output_bytes = 0
         self._dropped = (0, 0)
         """(number of the last piece dropped unseen, bytes dropped unseen)"""
-        self._seen = seen
+        self._seen = self.forgotten = seen
         self._last_seen = float("-inf")
         self.next_event = seen + 1
         self._early: dict[int, tuple[dict[str, Any], list[bytes]]] = {}
@@ -325,6 +331,10 @@ class Record:
         self.touch()
 
 
+class Closed(HetmigError):
+    """A report for a record that is on its way to another home: it has to be sent again."""
+
+
 class Fenced(HetmigError):
     """A report of a copy of a task that was restarted from a checkpoint since."""
 
@@ -336,18 +346,27 @@ class Home:
         self.records: dict[str, Record] = {}
         self._journal = journal
 
-    def recover(self) -> None:
-        """Everything as it was before this node was killed.  Raises JournalError."""
+    def recover(self, taken: Mapping[str, Record]) -> None:
+        """Everything as it was before this node was killed.  Raises JournalError.
+
+        `taken` are records as they came from other nodes, to which the reports since are added.
+        """
         for row in self._journal.records():
             task = row["about"]["id"]
-            self.records[task] = Record(**row)
+            record = self.records[task] = Record(**row)
+            if (before := taken.get(task)) is not None:
+                before.about, before.deeds = record.about, record.deeds
+                before.forgotten = record.forgotten
+                before.next_event = max(before.next_event, record.next_event)
+                record = self.records[task] = before
             for kept in self._journal.reports(task):
                 with contextlib.suppress(Fenced):
                     self._apply(kept.header, kept.payload)
 
     def add(self, about: dict[str, Any], place: dict[str, Any]) -> Record:
         """A task was submitted here.  The oldest ended ones are forgotten beyond a number."""
-        ended = [record for record in self.records.values() if record.outcome is not None]
+        known = [record for record in self.records.values() if not record.is_closed]
+        ended = [record for record in known if record.outcome is not None]
         sizes = [sum(map(len, record.outcome.frames)) for record in ended if record.outcome]
         excess, results = len(ended) - _KEEP_ENDED, sum(sizes)
         for index, (record, size) in enumerate(zip(ended[:-1], sizes, strict=False)):
@@ -355,14 +374,22 @@ class Home:
                 break
             results -= size
             self.drop(record.id)
-        record = self.records[about["id"]] = Record(about, place)
-        self._journal.keep_record(record.id, _row(record))
+        deed = new_deed()
+        about.update(term=1, deed=digest(deed))
+        record = Record(about, place, deeds=[deed])
+        self.adopt(record)
         return record
+
+    def adopt(self, record: Record) -> None:
+        """This node is the home of a task from now on, with the journal's next `sync`."""
+        self.records[record.id] = record
+        self._journal.keep_record(record.id, _row(record))
 
     def drop(self, task: str) -> None:
         """Forget a task."""
         del self.records[task]
         self._journal.forget_record(task)
+        self._journal.drop_taken(task)
 
     def find(self, task: str) -> Record:
         """The record of a task.  Raises TaskLost if there is none."""
@@ -387,10 +414,13 @@ class Home:
         """A submitter has everything up to number `after`: old output need not be kept."""
         if gone := record.seen(after):
             self._journal.drop_reports(record.id, [f"output/{number}" for number in gone])
-            self._journal.keep_record(record.id, {**_row(record), "seen": gone[-1]})
+            record.forgotten = gone[-1]
+            self._journal.keep_record(record.id, _row(record))
 
     def _apply(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
         record = self.find(want(header, "task", str))
+        if record.is_closed:
+            raise Closed(f"the record of task {record.id} is on its way to another node")
         epoch = want(header, "epoch", int)
         if epoch < record.fence:
             raise Fenced("this copy of the task is void", epoch=record.fence)
@@ -431,7 +461,13 @@ class Home:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    return {"about": record.about, "place": record.place, "submitted": record.submitted}
+    return {
+        "about": record.about,
+        "place": record.place,
+        "submitted": record.submitted,
+        "seen": record.forgotten,
+        "deeds": record.deeds,
+    }
 
 
 def _age(checkpoint: dict[str, Any]) -> tuple[int, int]:

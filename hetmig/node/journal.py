@@ -4,6 +4,7 @@
     images     what a task is restarted from: the parcel it came in, or its newest checkpoint
     records    the tasks whose home this node is, and what was reported of them
     outbox     what other home nodes have not acknowledged yet
+    homes      what this node is to records that have moved, and those as they came here
 
 Changes gather until `sync`, which writes all of them in one transaction; when it returns they are
 on the disk (SQLite's WAL with synchronous=FULL, https://sqlite.org/wal.html).  If that fails, they
@@ -48,6 +49,7 @@ CREATE TABLE IF NOT EXISTS reports (task TEXT, key TEXT, header TEXT, data BLOB,
                                     PRIMARY KEY (task, key));
 CREATE TABLE IF NOT EXISTS outbox (endpoint TEXT, key TEXT, home TEXT, header TEXT, data BLOB,
                                    file TEXT, PRIMARY KEY (endpoint, key));
+CREATE TABLE IF NOT EXISTS homes (task TEXT PRIMARY KEY, row TEXT, data BLOB, file TEXT);
 """
 _Statement = tuple[str, tuple[Any, ...]]
 
@@ -177,29 +179,39 @@ class Journal:
         text = json.dumps([row.saved.state.value, *row.saved[1:], *row[1:]])
         if self._rows.get(task) == text:
             return  # the other side asked again
-        before = len(self._gathered)
-        if also is not None:
-            also()
-        self._gather("INSERT OR REPLACE INTO tasks VALUES (?, ?)", task, text)
-        self.drop_images(task, row.image)
-        step("record", row.saved.state.value)
-        try:
-            self.sync()
-        except JournalError:
-            del self._gathered[before:]
-            raise
+        with self._all_or_nothing():
+            if also is not None:
+                also()
+            self._gather("INSERT OR REPLACE INTO tasks VALUES (?, ?)", task, text)
+            self.drop_images(task, row.image)
+            step("record", row.saved.state.value)
         step("recorded", row.saved.state.value)
         self._rows[task] = text
 
+    @contextlib.contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Write what is gathered within, now; if that can't be, it has not been gathered."""
+        gathered, afterwards = len(self._gathered), len(self._afterwards)
+        yield
+        try:
+            self.sync()
+        except JournalError:
+            del self._gathered[gathered:], self._afterwards[afterwards:]
+            raise
+
     def forget(self, tasks: Sequence[str]) -> None:
         """Drop these rows for good: from now on not all is known that was."""
+        for task in tasks:
+            self._rows.pop(task, None)
+        self._forget_some("tasks", "id", tasks)
+
+    def _forget_some(self, table: str, column: str, tasks: Sequence[str]) -> None:
         if not tasks:
             return
         self.memory = secrets.token_hex(8)
         self._gather("UPDATE meta SET value = ? WHERE name = 'memory'", self.memory)
         for task in tasks:
-            self._rows.pop(task, None)
-            self._gather("DELETE FROM tasks WHERE id = ?", task)
+            self._gather(f"DELETE FROM {table} WHERE {column} = ?", task)
 
     def rows(self) -> dict[str, Row]:
         """All tasks, as they were last recorded."""
@@ -316,6 +328,40 @@ class Journal:
         )
         return [(json.loads(home), self._kept(*values)) for home, *values in found.fetchall()]
 
+    # Records that move ------------------------------------------------------------------------
+
+    def record_home(self, task: str, row: dict[str, Any], also: Callable[[], None]) -> None:
+        """Put on the disk, now, what this node is to a record, and what `also` gathers.
+
+        Raises JournalError: then nothing of it has happened.
+        """
+        with self._all_or_nothing():
+            also()
+            text = "INSERT INTO homes VALUES (?, ?, NULL, NULL) ON CONFLICT (task) DO UPDATE SET "
+            self._gather(text + "row = excluded.row", task, json.dumps(row))
+
+    def keep_taken(self, task: str, payload: Sequence[Buffer]) -> None:
+        """Keep a record as it came, with the next `record_home`."""
+        self.drop_taken(task)
+        text = "INSERT INTO homes VALUES (?, '{}', ?, ?) ON CONFLICT (task) DO UPDATE SET "
+        text += "data = excluded.data, file = excluded.file"
+        self._gather(text, task, *self._packed(payload))
+
+    def drop_taken(self, task: str) -> None:
+        """Drop it, with the next `sync`."""
+        found = self._database.execute("SELECT file FROM homes WHERE task = ?", (task,))
+        self._unlink_later(found.fetchall())
+        self._gather("UPDATE homes SET data = NULL, file = NULL WHERE task = ?", task)
+
+    def forget_homes(self, tasks: Sequence[str]) -> None:
+        """Drop for good what this node was to these records."""
+        self._forget_some("homes", "task", tasks)
+
+    def homes(self) -> list[Kept]:
+        """What this node is to records that have moved, each with the record as it came."""
+        found = self._database.execute("SELECT task, row, data, file FROM homes ORDER BY rowid")
+        return [self._kept(*values) for values in found.fetchall()]
+
     # Payloads ---------------------------------------------------------------------------------
 
     def _packed(self, payload: Sequence[Buffer]) -> tuple[bytes | None, str | None]:
@@ -346,7 +392,7 @@ class Journal:
     def _drop_unknown_files(self) -> None:
         assert self.directory is not None
         known: set[str] = set()
-        for table in ("images", "reports", "outbox"):
+        for table in ("images", "reports", "outbox", "homes"):
             known.update(
                 name for (name,) in self._database.execute(f"SELECT file FROM {table}") if name
             )

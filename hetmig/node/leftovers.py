@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.node.handoff import State
 from hetmig.node.hosted import Hosted
+from hetmig.node.rehoming.handing_over import needs_home
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -39,13 +40,13 @@ def homeless(node: Node) -> list[dict[str, Any]]:
     """
     found = []
     for record in node.home.records.values():
-        if record.outcome is None and record.place != node.here:
+        if not needs_home(node, record):
+            continue
+        if record.outcome is None:
             reason = f"it runs on {record.place['name']}, and its home ends: its result is lost"
             waits = record.is_followed
-        elif record.state in ("done", "failed") and not record.is_told:
-            reason, waits = "nobody has fetched its result", record.is_followed
         else:
-            continue
+            reason, waits = "nobody has fetched its result", record.is_followed
         entry = {"task": record.id, "name": record.about["name"], "what": record.what}
         entry |= {"fate": "homeless", "to": None, "checkpoint": None, "reason": reason}
         found.append({**entry, "waits": waits})

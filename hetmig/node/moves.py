@@ -19,10 +19,10 @@ from hetmig.errors import (
 from hetmig.node import protocol
 from hetmig.node.administration import end_soon
 from hetmig.node.caller import owner_of
-from hetmig.node.described import needs
+from hetmig.node.described import load, needs
+from hetmig.node.directory import certificate_of
 from hetmig.node.keys import is_loopback
 from hetmig.node.link import Link
-from hetmig.state.manifest import this_python
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -123,6 +123,22 @@ class Moves:
             stop=protocol.want(header, "stop", bool, False),
         )
 
+    async def rehome(self, task: str, target: str, timeout: float) -> dict[str, Any]:
+        """Let the record of a task move, wherever its home is; where that is then."""
+        node = self._node
+        if task in node.home.records:
+            return await node.rehoming.rehome(task, target, timeout)
+        about, claim = node.about_task(task), node.rehoming.forward(task)
+        if about is None or (claim is None and about["home"] == node.here):
+            raise TaskLost(f"this node knows no task {task}")
+        place = about["home"] if claim is None else claim.home
+        await node.directory.acquaint(place, node.about(), _HOME_SECONDS)
+        link = node.directory.link(certificate_of(place))
+        header = {"task": task, "to": target, "timeout": timeout, "as": owner_of(about) or ""}
+        seconds = timeout + _GRACE_SECONDS
+        told = (await link.request(protocol.REHOME, header, timeout=seconds)).header
+        return {item: told[item] for item in ("task", "home", "told")}
+
     async def drain(self, header: dict[str, Any], user: str = "") -> list[dict[str, Any]]:
         """Empty this node or another, or let it take tasks again; what became of its tasks."""
         node = protocol.want(header, "node", str, self._node.here["name"])
@@ -151,10 +167,7 @@ class Moves:
     async def _status(self, place: dict[str, Any]) -> dict[str, Any]:
         node = self._node
         if place["name"] == node.here["name"]:
-            busy = sum(hosted.is_running for hosted in node.tasks.values())
-            state = {"python": this_python(), "tasks": busy, "draining": node.draining}
-            load = {"runners": node.pool.size, "memory": node.pool.memory()}
-            return {**place, **state, **load, "reachable": True, "latency_s": 0.0}
+            return {**place, **load(node), "reachable": True, "latency_s": 0.0}
         try:
             async with asyncio.timeout(_STATUS_SECONDS):
                 link = await node.directory.reach(place["name"], node.about())
@@ -164,8 +177,8 @@ class Moves:
         except (HetmigError, TimeoutError):
             return {**place, "python": None, "tasks": None, "draining": None, "reachable": False}
         state = {item: answer.header[item] for item in ("python", "tasks", "draining")}
-        load = {"runners": answer.header.get("runners"), "memory": answer.header.get("rss")}
-        return {**place, **state, **load, "reachable": True, "latency_s": latency}
+        told = {"runners": answer.header.get("runners"), "memory": answer.header.get("rss")}
+        return {**place, **state, **told, "reachable": True, "latency_s": latency}
 
     def importable(self, modules: list[Any]) -> list[str]:
         """Which of these top-level modules can be imported here, without importing them."""
@@ -202,6 +215,9 @@ class Moves:
         if hosted is not None:
             # Without a forward address it is just arriving: nowhere else, and not yet here.
             places.append((hosted.handoff.newest, hosted.forward or self._node.here))
+        claim = self._node.rehoming.forward(task)
+        if claim is not None and not (hosted is not None and hosted.is_known):
+            return claim.home  # which knows better
         if not places:
             raise TaskLost(f"this node knows no task {task}")
         return max(places, key=lambda known: known[0])[1]

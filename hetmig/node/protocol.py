@@ -60,6 +60,15 @@ ACK = "ack"
 FENCE = "fence"
 """The home node tells a node that its copy of a task is void."""
 
+REHOME = "rehome"
+"""Let the record of a task move to another node."""
+RECORD = "record"
+"""A note of the hand-over of a record between two nodes; answered by the other side's."""
+REHOMED = "rehomed"
+"""A node tells another that it is the home of a task now; as a note: that a third one is."""
+HOME = "home"
+"""Where the home of a task is, for all that the asked node knows."""
+
 # About an object or an actor, wherever it is
 GET = "get"
 CALL = "call"

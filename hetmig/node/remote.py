@@ -290,13 +290,19 @@ async def _by_others(
     """
     task, home = want(header, "task", str), want(header, "home", dict, None)
     forward = None if hosted is None else hosted.forward
+    if (about := node.about_task(task)) is not None:
+        claim = node.rehoming.forward(task)
+        home = about["home"] if claim is None else claim.home
     was_sent = forward is not None and header["ways"] > 1
     if home is not None and home != node.here and not was_sent:
         try:
             return await _forward(node, home, kind, header, parcel)
         except NodeUnreachable:
             if forward is None:
-                raise
+                found = await node.rehoming.seek(task)
+                if found is None or found == home:
+                    raise
+                return await _forward(node, found, kind, header, parcel)
     if forward is not None:
         return await _forward(node, forward, kind, header, parcel)
     if hosted is not None and hosted.is_known:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import ProtocolError, TaskLost
 from hetmig.node import administration, protocol, remote, rights, submission
-from hetmig.node.described import summary
+from hetmig.node.described import load, summary
 from hetmig.node.home import Fenced
 from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.rehoming import residents
 from hetmig.state.manifest import this_python
 
 if TYPE_CHECKING:
@@ -59,16 +60,21 @@ async def reserve(node: Node, message: Message) -> Reply:
 
 
 async def follow(node: Node, message: Message) -> Reply:
-    record = node.home.find(want(message.header, "task", str))
+    record = node.rehoming.find(want(message.header, "task", str))
     rights.require_control(message.kind, message.caller, record.about)
     after, version = want(message.header, "after", int), want(message.header, "version", int)
     if want(message.header, "owner", bool, False) and message.caller.owns(record.about):
         node.home.seen(record, after)
     seconds = min(want(message.header, "seconds", float, _FOLLOW_SECONDS), _FOLLOW_SECONDS)
     await record.news(after, version, seconds)
+    if node.rehoming.forward(record.id) is not None:
+        node.rehoming.find(record.id)  # says where it is
     header, payload = record.told(after, node.session(message.user))
     # With each answer: the client may not have noticed that this is another process now.
     header["session"] = node.session(message.user).hex()
+    known = list(node.directory.places.values())
+    if want(message.header, "peers", int, len(known)) != len(known):
+        header["peers"] = known
     record.is_told |= header["outcome"] is not None and message.caller.owns(record.about)
     if message.caller.may_control(record.about):
         return header, payload
@@ -102,11 +108,10 @@ async def status(node: Node, message: Message) -> Reply:
     node.directory.heard_of(message.user)
     ids = {task for task, hosted in node.tasks.items() if hosted.is_known}
     ids |= node.directory.reported  # what became of it here is still on its way
-    busy = sum(hosted.is_running for hosted in node.tasks.values())
-    state = {"tasks": busy, "ids": sorted(ids), "draining": node.draining}
-    load = {"runners": node.pool.size, "rss": node.pool.memory()}
+    state = load(node)
+    state["rss"] = state.pop("memory")  # that word stands for the journal's here
     kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
-    return {**node.here, "python": this_python(), **state, **kept, **load}, ()
+    return {**node.here, "ids": sorted(ids), **state, **kept}, ()
 
 
 async def move(node: Node, message: Message) -> Reply:
@@ -139,8 +144,32 @@ async def fence(node: Node, message: Message) -> Reply:
     return {}, ()
 
 
+async def rehome(node: Node, message: Message) -> Reply:
+    task, to = want(message.header, "task", str), want(message.header, "to", str)
+    timeout = want(message.header, "timeout", float)
+    node.require_control(message, task)
+    return await node.moves.rehome(task, to, timeout), ()
+
+
+async def record(node: Node, message: Message) -> Reply:
+    return await node.rehoming.note(message), ()
+
+
+async def rehomed(node: Node, message: Message) -> Reply:
+    return await residents.heard(node, message), ()
+
+
+async def home(node: Node, message: Message) -> Reply:
+    return await node.rehoming.where(message), ()
+
+
 async def report(node: Node, message: Message) -> Reply:
-    key = message.header.get("report")
+    key, task = message.header.get("report"), want(message.header, "task", str)
+    if (claim := node.rehoming.forward(task)) is not None:
+        node.send(message.route, protocol.REHOMED, claim.header())
+        return {}, ()
+    if node.rehoming.is_closed(task):
+        return {}, ()  # without an ACK it comes again
     try:
         node.home.report(message.header, message.payload)
     except TaskLost as error:
@@ -168,6 +197,10 @@ HANDLERS: dict[str, Handler] = {
     protocol.CHECKPOINT: checkpoint,
     protocol.DRAIN: drain,
     protocol.FENCE: fence,
+    protocol.REHOME: rehome,
+    protocol.RECORD: record,
+    protocol.REHOMED: rehomed,
+    protocol.HOME: home,
     protocol.REPORT: report,
     **remote.HANDLERS,
     **administration.HANDLERS,

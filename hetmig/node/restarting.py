@@ -19,6 +19,7 @@ from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import GENERATION
 from hetmig.node.home import Record
 from hetmig.node.hosted import Hosted
+from hetmig.node.rehoming.deeds import Claim, at_home
 from hetmig.state.checkpoint import load, take_out_written
 from hetmig.state.manifest import check_python
 from hetmig.state.parcel import Parcel
@@ -41,16 +42,22 @@ class Restarting:
 
     def give_up(self, record: Record, reason: str) -> None:
         """The task's node is lost: restart the task if it has a checkpoint, else it is lost too."""
+        if record.is_closed:
+            return  # the one whose it will be finds the same
         if record.checkpoint is None:
             record.fail("lost", TaskLost(reason))
         elif record.id not in self._under_way:
             self._under_way.add(record.id)
-            spawn(self._restart(record, record.epoch, reason))
+            spawn(self._restarting(record, record.epoch, reason))
+
+    def is_under_way(self, task: str) -> bool:
+        """Whether a task is about to go on here."""
+        return task in self._under_way
 
     async def fence(self, record: Record) -> None:
         """Tell the nodes that were given up, if they are back, that their copies are void."""
         for place in list(record.given_up):
-            header = {"task": record.id, "epoch": record.fence}
+            header = {"task": record.id, "epoch": record.fence, "claim": Claim.by(record).header()}
             try:
                 link = self._node.directory.link(certificate_of(place))
                 await link.request(protocol.FENCE, header, timeout=_ANSWER_SECONDS)
@@ -58,6 +65,12 @@ class Restarting:
                 continue
             header = {"task": record.id, "what": "fenced", "epoch": record.fence, "place": place}
             self._node.report(record.about, header)
+
+    async def _restarting(self, record: Record, epoch: int, reason: str) -> None:
+        try:
+            await self._restart(record, epoch, reason)
+        finally:
+            self._under_way.discard(record.id)
 
     async def _restart(self, record: Record, epoch: int, reason: str) -> None:
         try:
@@ -69,8 +82,6 @@ class Restarting:
             where = (record.checkpoint or {}).get("where")
             record.fail("lost", TaskLost(f"{reason}; its checkpoint {where} is no help: {error}"))
             return
-        finally:
-            self._under_way.discard(record.id)
         if record.outcome is not None or record.epoch != epoch:
             return  # it was heard of meanwhile
         await self._begin(record, parcel)
@@ -78,7 +89,7 @@ class Restarting:
     async def _begin(self, record: Record, parcel: Parcel) -> None:
         node, epoch = self._node, (record.epoch // GENERATION + 1) * GENERATION
         kept = parcel.manifest["task"]
-        about = {**kept, "home": node.here, "epoch": epoch}
+        about = at_home({**kept, "epoch": epoch}, record.about)
         if (old := node.tasks.get(record.id)) is not None:
             old.fence(epoch)
         hosted = node.tasks[record.id] = Hosted(node, record.id)
@@ -92,6 +103,7 @@ class Restarting:
             return
         node.home.report(restarted, ())
         _log.warning("task %s goes on here from %s", record.id, (record.checkpoint or {})["where"])
+        self._under_way.discard(record.id)
         await hosted.start(about, parcel.manifest, parcel.frames)
 
 

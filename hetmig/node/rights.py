@@ -36,6 +36,7 @@ _ABOUT_ONE = (
     protocol.MOVE,
     protocol.CANCEL,
     protocol.CHECKPOINT,
+    protocol.REHOME,
     protocol.GET,
     protocol.CALL,
     protocol.ANSWERS,
@@ -61,6 +62,9 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.REPORT: frozenset({RUN}),
     protocol.ACK: frozenset({RUN}),
     protocol.FENCE: frozenset({RUN}),
+    protocol.RECORD: frozenset({RUN}),
+    protocol.REHOMED: frozenset({RUN}),
+    protocol.HOME: ALL,
     **{note.value: frozenset({RUN}) for note in Note},
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""

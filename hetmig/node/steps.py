@@ -1,4 +1,4 @@
-"""The steps of a handoff, by name, so that tests can let the process die at one.
+"""The steps of a handoff, of a task or its record, so that tests can let the process die at one.
 
 `HETMIG_DIE_AT=STEP[/DETAIL][*N]` in a node's or runner's environment ends that process by SIGKILL
 when it comes to that step (for the N-th time).
@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["STEPS", "step"]
+__all__ = ["HOME_STEPS", "STEPS", "step"]
 
 STEPS = (
     "freeze", "frozen", "encoded", "offer", "receive", "verified", "staging", "image-written",
     "record", "recorded", "staged", "commit", "run", "owned", "depart", "gone",
 )  # fmt: skip
-"""All there are."""
+"""All there are of a task's handoff."""
+HOME_STEPS = (
+    "home-begin", "home-offer", "home-received", "home-record", "home-recorded", "home-answer",
+    "home-heard", "home-gone",
+)  # fmt: skip
+"""Those of the hand-over of its record."""
 
 
 def _armed() -> tuple[str, str, int] | None:
@@ -24,7 +29,7 @@ def _armed() -> tuple[str, str, int] | None:
         return None
     place, _, times = wish.partition("*")
     name, _, detail = place.partition("/")
-    if name not in STEPS:
+    if name not in STEPS + HOME_STEPS:
         raise ValueError(f"HETMIG_DIE_AT={wish}: no step is called {name!r}")
     return name, detail, int(times or 1)
 

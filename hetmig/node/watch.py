@@ -49,22 +49,36 @@ class Watch:
         self.patience: float | None = None
         """Seconds; None for the usual ones."""
         self._restarting = Restarting(node)
+        self._fencing: set[str] = set()
+        """Tasks of which some node is being told just now that its copy is void."""
         self._misses: dict[tuple[str, int], int] = {}
         self._seen: dict[str, _Seen] = {}
+
+    def is_restarting(self, task: str) -> bool:
+        """Whether a task is about to go on here, as its node was lost."""
+        return self._restarting.is_under_way(task)
 
     async def run(self) -> None:
         """Look, again and again."""
         while True:
             await asyncio.sleep(INTERVAL)
-            away: dict[str, list[Record]] = {}
+            places: dict[str, list[Record]] = {}
             for record in self._node.home.records.values():
-                if record.given_up:
-                    spawn(self._restarting.fence(record))
-                if record.outcome is None and record.place != self._node.here:
-                    away.setdefault(record.place["endpoint"], []).append(record)
-            for endpoint in self._seen.keys() - away.keys():
+                if record.given_up and record.id not in self._fencing:
+                    self._fencing.add(record.id)
+                    spawn(self._fence(record))
+                away = record.place != self._node.here and not record.is_closed
+                if record.outcome is None and away:
+                    places.setdefault(record.place["endpoint"], []).append(record)
+            for endpoint in self._seen.keys() - places.keys():
                 del self._seen[endpoint]
-            await asyncio.gather(*(self._look(records) for records in away.values()))
+            await asyncio.gather(*(self._look(records) for records in places.values()))
+
+    async def _fence(self, record: Record) -> None:
+        try:
+            await self._restarting.fence(record)
+        finally:
+            self._fencing.discard(record.id)
 
     async def _look(self, records: list[Record]) -> None:
         """At the tasks which are all at one place."""

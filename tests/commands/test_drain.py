@@ -289,7 +289,7 @@ def test_killed_while_it_keeps_a_task(
 def test_without_a_journal_what_is_lost_is_named(
     start: Callable[..., Started], refuge: LocalNodes, tmp_path: Path
 ) -> None:
-    """Nobody can ask for the result of a task whose home has ended, so it is waited for."""
+    """What has moved has another home before this one ends, and who waits for it follows."""
     node = start("--state", "none", "--join", refuge[0].endpoint, "--deadline", "10m")
     with node.connect() as nodes:
         tasks = [
@@ -307,16 +307,19 @@ def test_without_a_journal_what_is_lost_is_named(
         with pytest.raises(hetmig.TaskLost, match="no journal"):
             tasks[1].result(TIMEOUT)
         code, out = node.end()
+        (tmp_path / "go").touch()
+        rounds, total = tasks[2].result(TIMEOUT)
+        assert total == rounds * (rounds + 1) // 2
     told = fates(out)
     assert code == 1
-    assert [told[task.id][0] for task in tasks] == ["moved", "lost", "homeless"]
+    assert [told[task.id][0] for task in tasks] == ["moved", "lost", "moved"]
 
 
 @pytest.mark.parametrize(
     ("told", "code"),
     [
         ([], 0),
-        (["moved", "ended"], 0),
+        (["moved", "ended", "rehomed"], 0),
         (["moved", "kept"], 75),
         (["checkpointed"], 75),
         (["kept", "stays"], 1),

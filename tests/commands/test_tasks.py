@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import hetmig
 from hetmig.cli import main
-from hetmig.client import Nodes, Task
-from hetmig.commands.tasks import duration
+from hetmig.client import Nodes, Task, TaskInfo
+from hetmig.commands.tasks import duration, find_task
 from hetmig.node.embedded import LocalNodes
 from hetmig.node.keys import Keyring
 
@@ -376,3 +377,10 @@ def test_a_node_whose_name_no_one_knows_is_exit_code_3(
     assert main(["keys", "add", public, "--name", "far", "--endpoint", endpoint, *options]) == 0
     assert main(["ps", "--node", "far", *options]) == 3
     assert capsys.readouterr().err.startswith(f"hetmig: {endpoint}: ")
+
+
+@pytest.mark.parametrize("state", ["running", "unreachable", "unresponsive"])
+def test_what_does_not_answer_just_now_is_still_there(state: str) -> None:
+    info = TaskInfo("3f2a", "job", "task", state, "b", "tcp://b:1", "a", 0.0, None, 0)
+    nodes: Any = SimpleNamespace(tasks=lambda: [info])
+    assert find_task(nodes, "3f") is info

@@ -44,6 +44,17 @@ def until_away_from(name: str) -> str | None:
     return hetmig.here()
 
 
+def held_away_from(name: str, go: str) -> None:
+    """Moves once, and then can't be captured until that file is there."""
+    print("waiting", flush=True)
+    while hetmig.here() == name:
+        pass
+    flags = sys.flags
+    print("held", flush=True)
+    while not os.path.exists(go):
+        assert flags is not None
+
+
 def moves_to(name: str) -> str | None:
     """Moves by itself; if somebody else moves it just then, again."""
     while hetmig.here() != name:

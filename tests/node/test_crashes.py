@@ -85,6 +85,15 @@ def test_the_home_node_is_killed_and_still_knows_everything(tmp_path: Path) -> N
         assert scene.task.journey() == before
 
 
+def test_a_node_that_is_back_takes_back_what_it_has_had(tmp_path: Path) -> None:
+    with stage(tmp_path) as scene:
+        scene.begin()
+        scene.node("home").kill()
+        scene.restart("home")
+        assert scene.task.migrate("home", timeout=30).destination == "home"
+        assert scene.end() == 0
+
+
 def test_a_result_outlives_its_home_node(tmp_path: Path) -> None:
     with stage(tmp_path) as scene:
         scene.begin()

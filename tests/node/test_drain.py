@@ -66,8 +66,25 @@ def test_the_next_peer_is_asked_if_one_refuses(
     busy.migrate("one")
     task = old.submit(drained.until_moved_but_not_at_first, str(tmp_path / "refused"))
     wait_for(task, "waiting")
-    assert fates(old.drain(timeout=TIMEOUT)) == {task.id: ("moved", "one")}
+    assert fates(old.drain(timeout=TIMEOUT)) == {
+        task.id: ("moved", "one"),
+        busy.id: ("rehomed", "one"),
+    }
     assert task.result(TIMEOUT) == "one"
+    assert busy.cancel()
+
+
+def test_without_a_peer_what_is_elsewhere_is_homeless(wait_for: WaitFor, tmp_path: Path) -> None:
+    """The other node is being emptied itself, but a task there can't be captured."""
+    with LocalNodes(2, names=["old", "new"], path=[ROOT]) as nodes:
+        with connect(nodes[0], keys=nodes.keys, echo=False) as old:
+            task = old.submit(drained.held_away_from, "old", str(tmp_path / "go"))
+            wait_for(task, "waiting")
+            task.migrate("new", timeout=TIMEOUT)
+            wait_for(task, "held")
+            assert fates(old.drain("new", 1.0)) == {task.id: ("stays", None)}
+            found = fates(old.drain(timeout=1.0, shutdown=True))
+            assert found == {task.id: ("homeless", None)}
 
 
 def test_a_task_that_moves_by_itself_meanwhile(old: Nodes) -> None:

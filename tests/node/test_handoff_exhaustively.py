@@ -240,9 +240,10 @@ def without_leap(step: Step) -> Step:
     """After a crash it counts on from what was recorded."""
 
     def recovered(saved: Saved) -> Any:
-        machine, effects = step(saved._replace(newest=saved.newest - handoff.LEAP))
+        machine, effects = step(saved)
         if effects and effects[-1].do is Act.RESTART:
             machine.epoch = machine.owned = saved.epoch
+            machine.newest = saved.newest
         return machine, effects
 
     return staticmethod(recovered)  # type: ignore[return-value]
