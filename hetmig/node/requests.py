@@ -12,6 +12,7 @@ from hetmig.errors import ProtocolError, TaskLost
 from hetmig.node import administration, protocol, remote, rights, submission
 from hetmig.node.described import summary
 from hetmig.node.home import Fenced
+from hetmig.node.messages import finding, names
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.state.manifest import this_python
 
@@ -167,6 +168,8 @@ HANDLERS: dict[str, Handler] = {
     protocol.DRAIN: drain,
     protocol.FENCE: fence,
     protocol.REPORT: report,
+    protocol.FIND: names.find,
+    protocol.LOCATE: finding.locate,
     **remote.HANDLERS,
     **administration.HANDLERS,
 }
