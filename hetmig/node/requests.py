@@ -104,6 +104,7 @@ async def status(node: Node, message: Message) -> Reply:
     busy = sum(hosted.is_running for hosted in node.tasks.values())
     state = {"tasks": busy, "ids": ids, "draining": node.draining}
     load = {"runners": node.pool.size, "rss": node.pool.memory()}
+    load["detours"] = node.finding.detours
     kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
     return {**node.here, "python": this_python(), **state, **kept, **load}, ()
 

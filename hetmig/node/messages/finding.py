@@ -51,7 +51,7 @@ class Finding:
         self.policy: LocationPolicy = policy_named("home")
         """Of tasks that were submitted without one."""
         self.detours = 0
-        """Requests which did not find the task where it was looked for first."""
+        """Messages which did not find their task where it was looked for first."""
         self._node = node
         self._forward = forward
 
@@ -97,7 +97,7 @@ class Finding:
             else:
                 told = self._learnt(task, told)
                 told[0]["detour"] = len(tried) > 1 or want(told[0], "ways", int, 1) > 1
-                self.detours += told[0]["detour"]
+                self.detours += told[0]["detour"] and request[0] == protocol.SEND
                 return told
         if not tried:
             raise NoSuchTask(f"nothing is known here of the task {task}", task=task)

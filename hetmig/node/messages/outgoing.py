@@ -87,13 +87,11 @@ class Outgoing:
 
     def settled(self, number: int) -> Outcome | None:
         """What is known to have become of a message which is no open request, without asking."""
-        if number <= self.taken:
-            return Outcome()
         if any(first <= number < end for first, end in self.lost):
             about = {"task": self.task, "name": self.name}
             text = f"{self._who} restarted from before it received the message"
             return Outcome(NotReceived(text, **about))
-        return None
+        return Outcome() if number <= self.taken else None
 
     def hear(self, told: dict[str, Any], frames: Sequence[Buffer]) -> dict[int, Outcome]:
         """News came; what has become of messages that were open."""
