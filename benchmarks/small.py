@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["clocked_task", "counted_task", "patient_task", "small_task"]
+__all__ = [
+    "clocked_task",
+    "collecting_task",
+    "counted_task",
+    "listening_task",
+    "patient_task",
+    "small_task",
+]
 
 
 def small_task(rounds: int) -> int:
@@ -78,3 +85,18 @@ def counted_task(enough: str) -> tuple[int, int, int]:
             process, processes = os.getpid(), processes + 1
         time.sleep(0.0005)
     return done, total, processes
+
+
+def collecting_task(count: int) -> list[object]:
+    """Receive so many messages."""
+    import hetmig
+
+    return [hetmig.receive() for _ in range(count)]
+
+
+def listening_task() -> None:
+    """Receive messages until one is None."""
+    import hetmig
+
+    while hetmig.receive() is not None:
+        pass

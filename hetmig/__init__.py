@@ -6,12 +6,15 @@
     hetmig.progress(done, total, note)  in a task: how far it is
     hetmig.ignorable(thread)            in a task: that thread may stay behind
     hetmig.here()                       in a task: the name of the node it is on
+    hetmig.receive(), receive_message()     in a task: the next message that was sent to it
+    hetmig.send(task, x), request(task, x)  in a task: to another one, by its handle or name
     with hetmig.pinned(reason):         in a task: it does not move while it is in this block
     hetmig.open(path, mode)             a file that is opened again where the task goes
     hetmig.register(Type, freeze=, thaw=)       how objects of a type travel
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
-        .submit(function, *args)        a Task: result, migrate, where, checkpoint, progress ...
+        .submit(function, *args)        a Task: result, migrate, send, request, checkpoint ...
+        .with_options(name=).submit(f)  a Task with a name; .find(name) takes it up
         .resume(checkpoint)             the Task again, from a file, directory or URL
         .put(obj, at=node)              an ObjectRef: get, move, where, delete
         .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
@@ -43,6 +46,15 @@ from hetmig.task import checkpoint, here, ignorable, migratable, migrate, progre
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
     from hetmig.journey import Checkpoint, Hop
+    from hetmig.messages import (
+        Message,
+        TaskRef,
+        find,
+        receive,
+        receive_message,
+        request,
+        send,
+    )
     from hetmig.remote import Actor, ObjectRef, put, spawn
     from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
@@ -53,6 +65,7 @@ __all__ = [
     "Checkpoint",
     "HetmigError",
     "Hop",
+    "Message",
     "MigrationRefused",
     "NodeUnreachable",
     "Nodes",
@@ -60,12 +73,14 @@ __all__ = [
     "ObjectRef",
     "Task",
     "TaskLost",
+    "TaskRef",
     "Unauthorized",
     "VersionMismatch",
     "__version__",
     "checkpoint",
     "connect",
     "dumps",
+    "find",
     "here",
     "ignorable",
     "loads",
@@ -75,7 +90,11 @@ __all__ = [
     "pinned",
     "progress",
     "put",
+    "receive",
+    "receive_message",
     "register",
+    "request",
+    "send",
     "spawn",
 ]
 
@@ -86,15 +105,22 @@ _LAZY = {
     "Actor": "hetmig.remote",
     "Checkpoint": "hetmig.journey",
     "Hop": "hetmig.journey",
+    "Message": "hetmig.messages",
     "Nodes": "hetmig.client",
     "ObjectRef": "hetmig.remote",
     "Task": "hetmig.client",
+    "TaskRef": "hetmig.messages",
     "connect": "hetmig.client",
     "dumps": "hetmig.state.pickling",
+    "find": "hetmig.messages",
     "loads": "hetmig.state.pickling",
     "open": "hetmig.state.files",
     "put": "hetmig.remote",
+    "receive": "hetmig.messages",
+    "receive_message": "hetmig.messages",
     "register": "hetmig.state.registry",
+    "request": "hetmig.messages",
+    "send": "hetmig.messages",
     "spawn": "hetmig.remote",
 }
 

@@ -32,6 +32,7 @@ from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
 from hetmig.node.protocol import Buffer, Message
+from hetmig.sending import Posted, Sender
 from hetmig.state import image
 from hetmig.state.manifest import check_python, same_minor, this_python
 from hetmig.state.parcel import Parcel, open_sealed, seal
@@ -100,6 +101,7 @@ class Connection:
         self._following: set[asyncio.Task[None]] = set()
         self._importable: dict[str, bool] = {}
         self._callers: dict[str, Caller] = {}
+        self._senders: dict[str, Sender] = {}
 
     async def open(self, timeout: float) -> dict[str, Any]:
         """Introduce ourselves.  Raises NodeUnreachable or Unauthorized."""
@@ -117,8 +119,11 @@ class Connection:
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
+        closed = HetmigError("the connection was closed")
         for caller in self._callers.values():
-            await caller.close(HetmigError("the connection was closed"))
+            await caller.close(closed)
+        for sender in self._senders.values():
+            await sender.close(closed)
         await self.homes.close()
         self._context.term()
 
@@ -217,6 +222,29 @@ class Connection:
         if task not in self._callers:
             self._callers[task] = Caller(self, task, home)
         return self._callers[task].call(method, frozen)
+
+    async def send(
+        self,
+        task: str,
+        home: dict[str, Any],
+        frozen: image.Image,
+        timeout: float | None = None,
+        *,
+        name: str = "",
+        request: bool = False,
+    ) -> Posted:
+        """Send a message or a request to a task; returns when its mailbox has accepted it.
+
+        What becomes of it is `Posted.outcome`.  Raises MailboxFull if there was no room for it
+        within `timeout` s, NotReceived if the task has ended, NodeUnreachable.
+        """
+        if task not in self._senders:
+            self._senders[task] = Sender(self, task, name, home)
+        return await self._senders[task].send(frozen, timeout, request=request)
+
+    def forget(self, task: str, posted: Posted) -> None:
+        """Nobody waits for what becomes of a message any more."""
+        self._senders[task].forget(posted)
 
     async def move(self, task: str, to: str, timeout: float) -> dict[str, Any]:
         """Move a task; the completed hop."""

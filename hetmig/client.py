@@ -36,14 +36,17 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from hetmig import aio
-from hetmig.errors import HetmigError, NoSuchObject, NotMigratable, TaskLost
+from hetmig.errors import HetmigError, NotMigratable, TaskLost
 from hetmig.journey import Hop
+from hetmig.messages import TaskRef
 from hetmig.node import protocol
 from hetmig.node.checkpoint_keys import finder
 from hetmig.node.keys import Certificate, Keyring
 from hetmig.node.methods import NOTHING, freeze_method
 from hetmig.node.sockets import new_event_loop
+from hetmig.options import Options
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
+from hetmig.sending import Messages
 from hetmig.state.checkpoint import KEEP, Loaded, digest_of, load, resumed
 from hetmig.state.class_source import describe_class
 from hetmig.state.image import Image, freeze_call, freeze_for_any, freeze_value
@@ -126,6 +129,7 @@ class Nodes:
         ]
         for thread in self._threads:
             thread.start()
+        self._messages = Messages(self)
         self._connection = self._call(self._connect(keyring, certificate))
         try:
             peer = self._call(self._connection.open(timeout))
@@ -140,13 +144,23 @@ class Nodes:
 
         Functions the node can import travel by reference, all others by value with the globals
         they use.  Raises NotMigratable, naming the argument, for what cannot travel.
+        `with_options` has what can be said of the task besides.
         """
+        return self._submit(function, args, kwargs, {})
+
+    def _submit(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        more: dict[str, Any],
+    ) -> Task:
         module = aio.home_module(function)
         if module is not None and not self._call(self._connection.missing(module)):
             module = None
         with by_value(module):
             frozen = freeze_call(function, args, kwargs, portable=self._connection.is_foreign)
-        manifest = frozen.manifest(aio.describe_call(function))
+        manifest = frozen.manifest({**aio.describe_call(function), **more})
         return self._submitted(manifest, frozen.frames)
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
@@ -218,14 +232,22 @@ class Nodes:
         """End an object or an actor, at once."""
         self.bind(reference).delete()
 
-    def find(self, id: str) -> ObjectRef | Actor:
-        """The object or actor of this id, whose home this node is.  Raises NoSuchObject."""
-        header = {"task": id, "home": self._home}
-        summary = self._ask(protocol.WHERE, header, 20.0)[0]["task"]
-        if summary["what"] == "task":
-            raise NoSuchObject(f"{id} is a task: take it up with nodes.task({id!r})")
-        kind = Actor if summary["what"] == "actor" else ObjectRef
-        return kind(id, summary["name"], self._home, self)
+    def with_options(self, *, name: str | None = None, location: str | None = None) -> Options:
+        """Options for the next submission: `nodes.with_options(name="collector").submit(f)`.
+
+        `name` is the task's alone among the living tasks of its home node, and finds it:
+        `nodes.find(name)`.  `location` is how nodes look for it once it has moved: "home", "chain"
+        or "search" (default: as each node was told).
+        """
+        return Options(self, name, location)
+
+    def find(self, name: str) -> Task | TaskRef | ObjectRef | Actor:
+        """The living task of this name or id, on any node that is known here.
+
+        A Task if this node is its home, else a TaskRef, which has everything but its result.  Or
+        the object or actor of this id, whose home this node is.  Raises NoSuchTask, NoSuchObject.
+        """
+        return self._messages.find(name)
 
     def run_script(
         self,
@@ -236,6 +258,7 @@ class Nodes:
         checkpoint: str | os.PathLike[str] | None = None,
         every: float = 30.0,
         keep: int = KEEP,
+        more: dict[str, Any] | None = None,
     ) -> Task:
         """Run a script as `__main__` on the node; its module-level frame can move, too.
 
@@ -244,7 +267,7 @@ class Nodes:
         """
         path = os.fspath(file)
         text = Path(path).read_text(encoding="utf-8") if source is None else source
-        about = aio.describe_script(path, argv)
+        about = {**aio.describe_script(path, argv), **(more or {})}
         if checkpoint is not None:
             settings = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
             about["checkpoint"] = {**settings, "of": digest_of(text, argv)}

@@ -22,12 +22,17 @@ __all__ = [
     "MailboxFull",
     "MessageTooLarge",
     "MigrationRefused",
+    "NameTaken",
     "NoCheckpoint",
+    "NoReply",
     "NoSuchObject",
+    "NoSuchTask",
     "NodeUnreachable",
     "NotConnected",
+    "NotHere",
     "NotInTask",
     "NotMigratable",
+    "NotReceived",
     "ParcelError",
     "ParcelTooLarge",
     "ProtocolError",
@@ -137,6 +142,13 @@ class InMotion(NotMigratable):
     """
 
 
+class NotHere(InMotion):
+    """A node was asked about a task that is not on it, and does not know where it is.
+
+    Nodes look further by themselves; who sees this asks again.
+    """
+
+
 class UnsupportedInterpreter(HetmigError):
     """The self-check could not prove where this interpreter keeps a frame's parts.
 
@@ -235,8 +247,36 @@ class NoSuchObject(TaskLost):
     """No node has the object: it was deleted, or lost with its node.  Put it again."""
 
 
+class NoSuchTask(NoSuchObject):
+    """No living task has that name, on any node asked.  `hetmig ps` lists those there are."""
+
+
+class NotReceived(TaskLost):
+    """A message was sent to a task that ended, or was lost, before it received it.
+
+    Nothing was done with the message.  `data` has the `task`, and its `name`.
+    """
+
+
+class NoReply(TaskLost):
+    """A task received a request and ended, or was lost, without a reply to it.
+
+    It may have done what was asked.  `data` has the `task`, and its `name`.
+    """
+
+
+class NameTaken(HetmigError):
+    """A living task of that home node has the name already.
+
+    Choose another one, or take up that task: `nodes.find(name)`.
+    """
+
+
 class MailboxFull(HetmigError):
-    """More calls wait for the actor than it keeps.  Wait for answers before calling on."""
+    """More calls or messages wait for the actor or task than are kept for it.
+
+    Wait for answers before calling on; send again later, or without a timeout.
+    """
 
 
 class NotConnected(HetmigError):

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from hetmig import aio
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
 from hetmig.journey import Checkpoint, Hop
+from hetmig.messages import TaskRef
 from hetmig.remote import bound_to
+from hetmig.sending import SentMessage
 from hetmig.state.stores import is_url
 
 if TYPE_CHECKING:
@@ -112,6 +114,29 @@ class Task(Future[Any]):
     def rehome(self, to: str, timeout: float = 10.0) -> bool:
         """Let the node `to` be the task's home; see `Nodes.rehome`."""
         return self._nodes.rehome(self.id, to, timeout)
+
+    def send(self, value: object, timeout: float | None = None) -> SentMessage:
+        """Send the task a message, wherever it is; returns when its mailbox has accepted it.
+
+        It gets what the value is now, with `hetmig.receive()`.  Messages of one connection arrive
+        in order, each once.  A full mailbox is waited for, at most `timeout` s (MailboxFull).
+        Raises NotReceived if the task has ended, NotMigratable for what can't travel.
+        """
+        return self._nodes._messages.send(*self._address, value, timeout)
+
+    def request(self, value: object, timeout: float | None = None) -> Any:
+        """Send the task a request and wait for its reply, at most `timeout` s (TimeoutError).
+
+        Raises NotReceived or NoReply if the task ends before.
+        """
+        return self._nodes._messages.request(*self._address, value, timeout)
+
+    @property
+    def _address(self) -> tuple[str, str, dict[str, Any]]:
+        return self.id, self.name, self._nodes._home
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TaskRef(*self._address, None).__reduce__()
 
     def checkpoint(
         self,

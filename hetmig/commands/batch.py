@@ -175,7 +175,7 @@ class _Batch:
 
     def _begin(self, nodes: Nodes) -> Task:
         arguments = self._arguments
-        return nodes.run_script(
+        return nodes.with_options(name=arguments.name).run_script(
             self._script,
             arguments.arguments,
             checkpoint=self._place,

@@ -115,6 +115,13 @@ def add_parser(commands: Any) -> None:
         "(default: in this user's directory for such data; none if the port is 0)",
     )
     parser.add_argument(
+        "--location",
+        choices=("home", "chain", "search"),
+        default="home",
+        help="how messages find a task that has moved: ask its home node, follow the forwarding "
+        "addresses, or search (default: home)",
+    )
+    parser.add_argument(
         "--patience",
         metavar="SECONDS",
         type=seconds,
@@ -208,6 +215,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         keep_parcels=arguments.keep_parcels,
         state=_state(arguments.state, arguments.name, arguments.listen),
         patience=arguments.patience,
+        location=arguments.location,
         checkpoints=arguments.checkpoints and place_of(arguments.checkpoints),
         caps=Caps(**{name: value for name, value in chosen.items() if value is not None}),
     )

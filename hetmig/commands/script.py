@@ -46,6 +46,9 @@ def add_parser(commands: Any) -> None:
     otherwise = f"{DEFAULT_NODE}, with --checkpoint one of its own"
     add_node_options(parser, "--on", "--node", otherwise=otherwise)
     batch.add_options(parser)
+    parser.add_argument(
+        "--name", metavar="NAME", help="by which messages find it (default: that of the file)"
+    )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
     parser.add_argument(
         "arguments", metavar="...", nargs=argparse.REMAINDER, help="arguments for the script"
@@ -60,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     batch.check_unused(arguments)
     arguments.node = arguments.node or DEFAULT_NODE
     with open_nodes(arguments) as nodes:
-        task = nodes.run_script(arguments.script, arguments.arguments)
+        named = nodes.with_options(name=arguments.name)
+        task = named.run_script(arguments.script, arguments.arguments)
         try:
             return wait(task)
         except KeyboardInterrupt:

@@ -222,7 +222,8 @@ class Checkpoints:
         begun: float,
     ) -> dict[str, Any]:
         entry = self._entry(frozen, name)
-        about = {**hosted.about, "events": want(frozen.header, "events", int)}
+        frozen, about = hosted.calls.copied(frozen, hosted.about)
+        about = {**about, "events": want(frozen.header, "events", int)}
         manifest = manifest_of(frozen, about)
         async with self._lock(hosted.id):
             pieces = await self._unseen(about, about["events"])

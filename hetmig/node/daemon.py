@@ -42,6 +42,7 @@ from hetmig.node.hosted import Hosted
 from hetmig.node.journal import Journal
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
 from hetmig.node.link import Link
+from hetmig.node.messages.finding import Finding
 from hetmig.node.moves import Moves
 from hetmig.node.partners import Partners
 from hetmig.node.pool import Pool, Runner
@@ -148,6 +149,7 @@ class Node:
         self.shelves = Shelves()
         self.moves = Moves(self)
         self.rehoming = Rehoming(self)
+        self.finding = Finding(self, remote.forward)
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
         self._context = context

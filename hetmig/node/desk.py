@@ -14,6 +14,7 @@ from typing import Any
 
 from hetmig.errors import HetmigError, MailboxFull
 from hetmig.node import protocol
+from hetmig.node.messages.mail import Mail
 from hetmig.node.protocol import Buffer, Message
 from hetmig.state.parcel import Parcel
 
@@ -50,6 +51,7 @@ class Desk:
         self._open: dict[int, tuple[dict[str, Any], list[Buffer]]] = {}
         self._answers: dict[int, tuple[dict[str, Any], list[bytes]]] = {}
         self._called: dict[str, _Called] = {}
+        self.mail = Mail()
 
     def ask(self, kind: str, header: dict[str, Any], parcel: Parcel | None = None) -> int:
         """Ask; the number of the question.  Raises ProtocolError for what is too large."""
@@ -188,6 +190,7 @@ class Desk:
             "open": dict(self._open),
             "answers": dict(self._answers),
             "called": {task: asdict(called) for task, called in self._called.items()},
+            "mail": self.mail.state(),
         }
 
     def arrive(self, state: Mapping[str, Any]) -> None:
@@ -195,6 +198,8 @@ class Desk:
         self._last = state["last"]
         self._open, self._answers = dict(state["open"]), dict(state["answers"])
         self._called = {task: _Called(**called) for task, called in state["called"].items()}
+        if "mail" in state:  # else it was frozen before there were messages
+            self.mail.arrive(state["mail"])
 
     def ask_again(self) -> None:
         """The task goes on here: this node knows nothing of what it has asked elsewhere."""

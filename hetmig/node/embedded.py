@@ -44,6 +44,7 @@ class LocalNode:
         *,
         caps: Mapping[str, int] | None = None,
         patience: float | None = None,
+        location: str = "home",
         sturdy: bool = False,
         inherit: Sequence[int] = (),
         within: Sequence[str] = (),
@@ -70,6 +71,7 @@ class LocalNode:
             "sturdy": sturdy,
             "caps": dict(caps or {}),
             "patience": patience,
+            "location": location,
         }
         self.start()
 
@@ -173,7 +175,7 @@ class LocalNodes:
     `checkpoints` is where they keep their checkpoints; if not given, a directory of theirs which
     goes with them.  `state` is a directory for the nodes' journals: then a node that was killed
     goes on after `nodes[i].start()`.  `patience` is for how long (s) one may be silent before the
-    others give it up.
+    others give it up.  `location` is how they look for tasks that have moved.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
 
@@ -189,7 +191,9 @@ class LocalNodes:
         state: str | os.PathLike[str] | None = None,
         caps: Mapping[str, int] | None = None,
         patience: float | None = None,
+        location: str = "home",
     ) -> None:
+        self._location = location
         self._checkpoints = checkpoints
         self._state = None if state is None else os.path.abspath(state)
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
@@ -266,6 +270,7 @@ class LocalNodes:
                 state,
                 caps=self._caps,
                 patience=self._patience,
+                location=self._location,
             )
             self.nodes.append(node)
         for node in self.nodes:

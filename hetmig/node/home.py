@@ -76,6 +76,8 @@ class Record:
         self._told_by_destination: dict[int, dict[str, Any]] = {}
         """Moves whose source may have died before it could tell of them."""
         self.outcome: Outcome | None = None
+        self.unreceived: dict[str, list[int]] | None = None
+        """Which messages it had accepted and not received at its end; None: nobody can say."""
         self.checkpoint: dict[str, Any] | None = None
         """The newest one: where it is, and of which epoch."""
         self.checkpoint_key: bytes | None = None
@@ -424,6 +426,8 @@ class Home:
         epoch = want(header, "epoch", int)
         if epoch < record.fence:
             raise Fenced("this copy of the task is void", epoch=record.fence)
+        if "unreceived" in header:
+            record.unreceived = want(header, "unreceived", dict)
         match want(header, "what", str):
             case "arrived" | "hop" | "restarted" | "fenced":
                 self._apply_move(record, epoch, header)

@@ -484,6 +484,7 @@ class Hosted:
 
     def _from_runner(self, runner: Runner, message: Message) -> None:
         header = message.header
+        self.calls.hear(message, self.about)
         match message.kind:
             case protocol.OUTPUT:
                 self.report("output", message.payload, n=header["n"], stream=header["stream"])
@@ -493,8 +494,6 @@ class Hosted:
                 # The word of an earlier attempt's runner, killed meanwhile, is not this one's.
                 if self._staging is not None and self._staging.runner is runner:
                     self._staging.hear(message)
-            case protocol.ANSWER:
-                self.calls.answered(message)
             case protocol.ASK:
                 spawn(self.node.asked(runner, message))
             case protocol.DONE:
@@ -536,7 +535,7 @@ class Hosted:
         """The task ends here: first that is on the disk, together with how, then others hear it."""
         if self.handoff.state is not State.RUNNING:
             return
-        self.calls.end()
+        header = {**self.calls.end(self.about), **header}
         report = self._about_us(what, header)
         keep = functools.partial(self.node.keep_report, self.about, report, payload)
         if not self.take(self.handoff.end, also=keep):

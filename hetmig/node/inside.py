@@ -19,7 +19,7 @@ from hetmig.state.image import Image, thaw
 from hetmig.state.manifest import check_python
 from hetmig.state.parcel import Parcel
 
-__all__ = ["Reply", "ask", "call", "fetch"]
+__all__ = ["Reply", "ask", "call", "fetch", "rest", "wait"]
 
 _LOOK_SECONDS = 0.25
 """Who waits looks so often for what has arrived, should nobody have woken him."""
@@ -139,7 +139,7 @@ def _outcome(answer: dict[str, Any], frames: list[bytes]) -> tuple[bool, Any]:
 
 
 def _require(number: int, timeout: float) -> None:
-    if not _wait(number, timeout):
+    if not wait(number, timeout):
         _desk().drop(number)
         raise TimeoutError(f"the node did not answer within {timeout:g} s")
 
@@ -152,7 +152,7 @@ def _await_answer(
     while not _desk().has_answer(task, call):
         before, seconds = time.monotonic(), max(0.0, min(_POLL_SECONDS, remaining))
         number = _desk().poll(task, home, seconds)
-        if not _wait(number, None if timeout is None else remaining):
+        if not wait(number, None if timeout is None else remaining):
             _desk().drop(number)
             return False
         _desk().told(task, number)
@@ -162,7 +162,8 @@ def _await_answer(
     return True
 
 
-def _wait(number: int, timeout: float | None) -> bool:
+def wait(number: int, timeout: float | None) -> bool:
+    """Wait for the answer to a question; False if there is none in time."""
     remaining = float("inf") if timeout is None else timeout
     while not _desk().is_answered(number):
         if remaining <= 0:
@@ -170,13 +171,14 @@ def _wait(number: int, timeout: float | None) -> bool:
         before = time.monotonic()
         _desk().listen()
         if not _desk().is_answered(number):
-            _rest(min(remaining, _LOOK_SECONDS))
+            rest(min(remaining, _LOOK_SECONDS))
         # a move in between counts for little: clocks of two machines have nothing in common
         remaining -= min(max(time.monotonic() - before, 0.0), _LOOK_SECONDS)
     return True
 
 
-def _rest(seconds: float) -> None:
+def rest(seconds: float) -> None:
+    """Do nothing for so long, or until something may have arrived."""
     if threading.current_thread() is threading.main_thread():
         sleeping.rest(seconds)
     else:

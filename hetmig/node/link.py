@@ -26,6 +26,7 @@ _FAILURES = (
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | (zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 )
+_EVENTS = _FAILURES | zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
 class Link:
@@ -41,6 +42,8 @@ class Link:
         self.endpoint = certificate.endpoint
         self.server_key = certificate.public
         self.name = certificate.name
+        self.is_broken = False
+        """Whether the connection was lost and is not back."""
         self.peer: dict[str, Any] = {}
         """What the node said of itself in its WELCOME; empty before."""
         self._limits = protocol.LIMITS
@@ -50,7 +53,7 @@ class Link:
         socket = sockets.make_link(context, identity, certificate.public, self.endpoint)
         assert isinstance(socket, zmq.asyncio.Socket)
         self._socket = socket
-        self._monitor = self._socket.get_monitor_socket(_FAILURES)
+        self._monitor = self._socket.get_monitor_socket(_EVENTS)
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
@@ -131,6 +134,9 @@ class Link:
         """Tell a key that was turned away, and a node that is gone, from one that is silent."""
         while True:
             event = parse_monitor_message(await self._monitor.recv_multipart())
+            self.is_broken = event["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED
+            if not self.is_broken:
+                continue
             if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self._fail(Unauthorized(f"{self.endpoint} does not authorize our key"))
             elif event["event"] == zmq.EVENT_DISCONNECTED:

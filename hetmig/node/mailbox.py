@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from hetmig.errors import MailboxFull, ParcelTooLarge, ProtocolError
 from hetmig.node.protocol import Buffer, describe_error, want
 
 __all__ = ["Answer", "Call", "Mailbox"]
+
+Box = TypeVar("Box", bound="Mailbox")
+_MOST_GAPS = 100
 
 
 @dataclass
@@ -48,6 +51,10 @@ class _Sender:
     heard: float
     early: dict[int, Call] = field(default_factory=dict)
     answers: dict[int, Answer] = field(default_factory=dict)
+    taken: int = 0
+    """Its messages up to this number were received, of a task."""
+    lost: list[list[int]] = field(default_factory=list)
+    """Ranges [first, end) that were accepted by a copy of the task which is gone, or given up."""
 
 
 class Mailbox:
@@ -66,6 +73,7 @@ class Mailbox:
         self.waiting: deque[Call] = deque()
         self.current: Call | None = None
         self._bytes = 0
+        self._early_bytes = 0
         self._senders: OrderedDict[str, _Sender] = OrderedDict()
 
     @property
@@ -80,18 +88,36 @@ class Mailbox:
         Raises MailboxFull: then the sender comes again.
         """
         sender = self._sender(call.sender, base, now)
+        self._skip_to(sender, base)
         if call.number < sender.next or call.number in sender.early:
             return
         if call.number > sender.next:
-            if len(sender.early) >= self.MOST_EARLY:
+            held = self._bytes + self._early_bytes
+            if len(sender.early) >= self.MOST_EARLY or held >= self.MOST_BYTES:
                 raise MailboxFull("too many calls of this sender came before their turn")
         elif len(self.waiting) >= self.MOST_CALLS or self._bytes >= self.MOST_BYTES:
-            raise MailboxFull(f"{len(self.waiting)} calls wait for the actor, {self._bytes} bytes")
+            raise MailboxFull(f"{len(self.waiting)} wait already, with {self._bytes} bytes")
         sender.early[call.number] = call
+        self._early_bytes += call.nbytes
         while sender.next in sender.early:
-            self._enqueue(sender, sender.early.pop(sender.next))
+            self._enqueue(sender)
 
-    def _enqueue(self, sender: _Sender, call: Call) -> None:
+    def _skip_to(self, sender: _Sender, base: int) -> None:
+        """What is missing below `base` will not come: the sender believes it is here, or gave up.
+
+        It was accepted by a copy of the task that is gone, and with which it has gone.
+        """
+        while sender.next < base:
+            missing = sender.next
+            sender.next = min((n for n in sender.early if n < base), default=base)
+            if missing < sender.next:
+                sender.lost = [*sender.lost[-_MOST_GAPS:], [missing, sender.next]]
+            while sender.next in sender.early:
+                self._enqueue(sender)
+
+    def _enqueue(self, sender: _Sender) -> None:
+        call = sender.early.pop(sender.next)
+        self._early_bytes -= call.nbytes
         sender.next += 1
         if call.nbytes > self.MOST_BYTES:
             text = f"a call with {call.nbytes} bytes; an actor takes {self.MOST_BYTES} at most"
@@ -164,6 +190,7 @@ class Mailbox:
                 continue
             if silent or held > self.MOST_BYTES or not (sender.early or sender.answers):
                 held -= sum(_nbytes(answer.frames) for answer in sender.answers.values())
+                self._early_bytes -= sum(call.nbytes for call in sender.early.values())
                 del self._senders[name]
                 excess -= 1
 
@@ -183,11 +210,12 @@ class Mailbox:
         for name, sender in self._senders.items():
             early = [[n, c.header, keep(c.frames)] for n, c in sender.early.items()]
             answers = [[n, a.header, keep(a.frames)] for n, a in sender.answers.items()]
-            senders.append([name, sender.next, now - sender.heard, early, answers])
+            age, more = now - sender.heard, [sender.taken, sender.lost]
+            senders.append([name, sender.next, age, early, answers, *more])
         return {"calls": calls, "senders": senders}, b"".join(pieces)
 
     @classmethod
-    def unpacked(cls, described: dict[str, Any], data: Buffer, now: float) -> Mailbox:
+    def unpacked(cls: type[Box], described: dict[str, Any], data: Buffer, now: float) -> Box:
         """The mailbox that `packed` described.  Raises ProtocolError."""
         box, view, position = cls(), memoryview(data).cast("B"), 0
 
@@ -204,17 +232,22 @@ class Mailbox:
         try:
             for sender, number, header, lengths in want(described, "calls", list):
                 box.waiting.append(Call(str(sender), int(number), dict(header), cut(lengths)))
-            for name, following, age, early, answers in want(described, "senders", list):
+            for name, following, age, early, answers, *more in want(described, "senders", list):
                 known = box._senders[str(name)] = _Sender(int(following), now - float(age))
                 for n, header, lengths in early:
                     known.early[int(n)] = Call(str(name), int(n), dict(header), cut(lengths))
                 for n, header, lengths in answers:
                     known.answers[int(n)] = Answer(dict(header), cut(lengths))
+                if more:
+                    known.taken = int(more[0])
+                    known.lost = [[int(first), int(end)] for first, end in more[1]]
         except (TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(f"the actor's mailbox is not readable: {error}") from None
         if position != view.nbytes:
             raise ProtocolError("the actor's mailbox does not have the bytes it states")
         box._bytes = sum(call.nbytes for call in box.waiting)
+        early_calls = (c for known in box._senders.values() for c in known.early.values())
+        box._early_bytes = sum(call.nbytes for call in early_calls)
         return box
 
 

@@ -24,24 +24,25 @@ from hetmig.errors import (
     ProtocolError,
 )
 from hetmig.node import protocol
+from hetmig.node.answers import Told, told_answers
 from hetmig.node.caller import Caller, owner_of
 from hetmig.node.described import summary
 from hetmig.node.directory import certificate_of
 from hetmig.node.hosted import Hosted
 from hetmig.node.link import Link
-from hetmig.node.mailbox import Answer, Call
+from hetmig.node.mailbox import Call
+from hetmig.node.messages import names, posting, receiving
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.rights import require_control
 from hetmig.node.shelf import Shelf
 from hetmig.node.submission import take_in
-from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel, open_sealed, seal
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
 
-__all__ = ["HANDLERS", "asked"]
+__all__ = ["HANDLERS", "asked", "forward"]
 
 _PATIENCE = 15.0
 """Seconds for which a request waits for an object that is between two nodes."""
@@ -55,10 +56,7 @@ _ANSWER_SECONDS = 20.0
 _HELLO_SECONDS = 5.0
 _MOST_WAYS = 16
 """Nodes that a request may pass; more of them would be a circle."""
-_MOST_BYTES = 256 << 20
-"""Of answers told at once; the others are told when these have been received."""
 
-Told = tuple[dict[str, Any], Parcel | None]
 Operation = Callable[["Node", Hosted, dict[str, Any], Parcel | None], Awaitable[Told]]
 
 
@@ -66,7 +64,8 @@ async def handle(node: Node, message: Message) -> tuple[dict[str, Any], Sequence
     """A request from a client or another node, its payload sealed, if it has one."""
     key = node.session(message.user)
     parcel = open_sealed(message.payload, key) if message.payload else None
-    header, told = await _reach(node, message.kind, message.header, parcel, message.caller)
+    request = receiving.vouched(message.header, message.caller.peer is not None)
+    header, told = await _reach(node, message.kind, request, parcel, message.caller)
     return header, () if told is None else seal(told.manifest, told.frames, key)
 
 
@@ -83,10 +82,21 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     answer: dict[str, Any] = {"re": number}
     told: Parcel | None = None
     try:
-        caller = _whose(node, runner)
-        if kind == protocol.SUBMIT and parcel is not None:
+        hosted = receiving.of_runner(node.tasks, runner)
+        # A task asks with the rights of its owner to what is the owner's, and with no others.
+        caller = Caller(owner_of(hosted.about) or "")
+        if kind == protocol.RECEIVE:
+            received = await receiving.receive(hosted, runner, header)
+            if received is None:
+                return  # it asks again where it is now
+            answer["header"], told = received
+        elif kind == protocol.FIND:
+            answer["header"] = await names.found(node, want(header, "name", str), caller)
+        elif kind == protocol.SUBMIT and parcel is not None:
             answer["header"] = await take_in(node, header, parcel, caller)
         elif kind in HANDLERS:
+            if kind == protocol.SEND:
+                header = {**header, "from": receiving.sender_of(hosted)}
             answer["header"], told = await _insist(node, kind, header, parcel, caller)
         else:
             raise HetmigError(f"a task cannot ask for {kind!r}")
@@ -97,26 +107,21 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     runner.ask()
 
 
-def _whose(node: Node, runner: Runner) -> Caller:
-    """A task asks with the rights of its owner to what is the owner's, and with no others."""
-    for hosted in node.tasks.values():
-        if hosted.runner is runner:
-            return Caller(owner_of(hosted.about) or "")
-    raise HetmigError("the task that asks is not on this node any more")
-
-
 async def _insist(
     node: Node, kind: str, header: dict[str, Any], parcel: Parcel | None, caller: Caller
 ) -> Told:
     """Ask until there is an answer: a task that asks does not look after its questions."""
     until = time.monotonic() + _INSISTENCE
+    patience = want(header, "patience", float, None)
+    full_until = float("inf") if patience is None else time.monotonic() + patience
     while True:
         try:
             return await _reach(node, kind, header, parcel, caller)
-        except MailboxFull:
-            pass  # it must be delivered before the next one
+        except MailboxFull:  # it must be delivered before the next one
+            if time.monotonic() >= full_until:
+                raise
         except (InMotion, NodeUnreachable):
-            if kind not in (protocol.CALL, protocol.ANSWERS) or time.monotonic() > until:
+            if kind not in _INSISTENT or time.monotonic() > until:
                 raise
         await asyncio.sleep(_PAUSE)
 
@@ -136,6 +141,8 @@ async def _reach(
             hosted = node.tasks.get(task)
             if hosted is not None and hosted.is_here:
                 return await _OPERATIONS[kind](node, hosted, header, parcel)
+            if kind == protocol.REPLIES and hosted is not None and posting.has_ended(hosted):
+                return posting.left_over(hosted, header)
             if kind == protocol.ANSWERS and hosted is not None:
                 left = await _left_over(hosted, header)
                 if left[0]["answers"] or want(header, "last", bool, False):
@@ -186,28 +193,14 @@ async def _answers(
     found = await hosted.calls.collect(sender, low, got, seconds)
     if not found and not hosted.calls.is_open and hosted.has_begun:
         raise InMotion("the actor is between two nodes just now")
-    return _told(found)
+    return told_answers(found)
 
 
 async def _left_over(hosted: Hosted, header: dict[str, Any]) -> Told:
     """What an actor that has ended here has answered before."""
     got = [number for number in want(header, "got", list) if type(number) is int]
     sender, low = want(header, "sender", str), want(header, "low", int)
-    return _told(await hosted.calls.collect(sender, low, got, 0.0))
-
-
-def _told(found: dict[int, Answer]) -> Told:
-    answers: list[dict[str, Any]] = []
-    frames: list[Any] = []
-    size = 0
-    for number, answer in found.items():
-        size += sum(memoryview(frame).nbytes for frame in answer.frames)
-        if answers and (size > _MOST_BYTES or len(frames) + len(answer.frames) > 2000):
-            break
-        answers.append({**answer.header, "n": number, "frames": len(answer.frames)})
-        frames += [memoryview(frame) for frame in answer.frames]
-    manifest = make_manifest("value", [], len(frames))
-    return {"answers": answers}, Parcel(manifest, frames, True) if frames else None
+    return told_answers(await hosted.calls.collect(sender, low, got, 0.0))
 
 
 async def _where(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None) -> Told:
@@ -236,7 +229,12 @@ _OPERATIONS: dict[str, Operation] = {
     protocol.WHERE: _where,
     protocol.MOVE_OBJECT: _move,
     protocol.DELETE: _delete,
+    protocol.SEND: posting.send,
+    protocol.REPLIES: posting.replies,
 }
+_INSISTENT = (protocol.CALL, protocol.ANSWERS, protocol.SEND, protocol.REPLIES)
+_BY_POLICY = (protocol.SEND, protocol.REPLIES)
+"""What finds its task by that task's location policy."""
 HANDLERS = dict.fromkeys(_OPERATIONS, handle)
 """By the kind of a request, what answers it."""
 
@@ -256,12 +254,14 @@ async def _elsewhere(node: Node, kind: str, header: dict[str, Any], parcel: Parc
             return {"task": record.summary()}, None
         if record.outcome is not None:
             return await _after_its_end(node, record, kind, header)
-        forward = _forward(node, _latest(record, hosted), kind, header, parcel)
-        told = await _while_it_lives(record, forward)
+        work = forward(node, _latest(record, hosted), kind, header, parcel)
+        told = await _while_it_lives(record, work)
         if kind == protocol.MOVE_OBJECT:
             record.hop(told[0]["hop"])
             record.arrived(told[0]["hop"]["epoch"], told[0]["hop"]["place"])
         return told
+    if kind in _BY_POLICY:
+        return await node.finding.told(hosted, kind, header, parcel)
     return await _by_others(node, hosted, kind, header, parcel)
 
 
@@ -289,22 +289,22 @@ async def _by_others(
     Who is sent here by another node is sent on: the home node has not heard of that move yet.
     """
     task, home = want(header, "task", str), want(header, "home", dict, None)
-    forward = None if hosted is None else hosted.forward
+    onward = None if hosted is None else hosted.forward
     if (about := node.about_task(task)) is not None:
         claim = node.rehoming.forward(task)
         home = about["home"] if claim is None else claim.home
-    was_sent = forward is not None and header["ways"] > 1
+    was_sent = onward is not None and header["ways"] > 1
     if home is not None and home != node.here and not was_sent:
         try:
-            return await _forward(node, home, kind, header, parcel)
+            return await forward(node, home, kind, header, parcel)
         except NodeUnreachable:
-            if forward is None:
+            if onward is None:
                 found = await node.rehoming.seek(task)
                 if found is None or found == home:
                     raise
-                return await _forward(node, found, kind, header, parcel)
-    if forward is not None:
-        return await _forward(node, forward, kind, header, parcel)
+                return await forward(node, found, kind, header, parcel)
+    if onward is not None:
+        return await forward(node, onward, kind, header, parcel)
     if hosted is not None and hosted.is_known:
         raise InMotion("it is just arriving")
     raise NoSuchObject(f"nothing is known here of {task}: it was deleted, or lost with its node")
@@ -312,11 +312,14 @@ async def _by_others(
 
 async def _after_its_end(node: Node, record: Any, kind: str, header: dict[str, Any]) -> Told:
     """What it has answered before is still to be had.  Raises ActorLost or NoSuchObject."""
-    if kind == protocol.ANSWERS and record.place != node.here:
+    is_there = record.place != node.here and not node.finding.is_gone(record.place)
+    if kind in (protocol.ANSWERS, protocol.REPLIES) and is_there:
         with contextlib.suppress(HetmigError):
-            told = await _forward(node, record.place, kind, {**header, "last": True}, None)
+            told = await forward(node, record.place, kind, {**header, "last": True}, None)
             if told[0]["answers"]:
                 return told
+    if kind in _BY_POLICY:
+        return posting.after_its_end(record, kind, header)
     raise _ended(record.id, record)
 
 
@@ -339,9 +342,10 @@ def _ended(task: str, record: Any) -> HetmigError:
     return kind(f"{record.about['name']} ({task}) is no more: {why}")
 
 
-async def _forward(
+async def forward(
     node: Node, place: dict[str, Any], kind: str, header: dict[str, Any], parcel: Parcel | None
 ) -> Told:
+    """Ask another node.  Raises what it answers, NodeUnreachable, InMotion if it is this one."""
     if place == node.here:
         raise InMotion("it is between two nodes just now")
     await node.directory.acquaint(place, node.about(), _HELLO_SECONDS)

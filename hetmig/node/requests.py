@@ -12,6 +12,7 @@ from hetmig.errors import ProtocolError, TaskLost
 from hetmig.node import administration, protocol, remote, rights, submission
 from hetmig.node.described import load, summary
 from hetmig.node.home import Fenced
+from hetmig.node.messages import finding, names
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.rehoming import residents
 from hetmig.state.manifest import this_python
@@ -110,6 +111,7 @@ async def status(node: Node, message: Message) -> Reply:
     ids |= node.directory.reported  # what became of it here is still on its way
     state = load(node)
     state["rss"] = state.pop("memory")  # that word stands for the journal's here
+    state["detours"] = node.finding.detours
     kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
     return {**node.here, "ids": sorted(ids), **state, **kept}, ()
 
@@ -202,6 +204,8 @@ HANDLERS: dict[str, Handler] = {
     protocol.REHOMED: rehomed,
     protocol.HOME: home,
     protocol.REPORT: report,
+    protocol.FIND: names.find,
+    protocol.LOCATE: finding.locate,
     **remote.HANDLERS,
     **administration.HANDLERS,
 }

@@ -90,6 +90,7 @@ class Restarting:
         node, epoch = self._node, (record.epoch // GENERATION + 1) * GENERATION
         kept = parcel.manifest["task"]
         about = at_home({**kept, "epoch": epoch}, record.about)
+        about.pop("mailbox", None)
         if (old := node.tasks.get(record.id)) is not None:
             old.fence(epoch)
         hosted = node.tasks[record.id] = Hosted(node, record.id)
@@ -101,10 +102,11 @@ class Restarting:
         except HetmigError as error:
             record.fail("lost", TaskLost(f"it can't be restarted: {error}"))
             return
+        frames = hosted.calls.disclose(dict(kept), list(parcel.frames))
         node.home.report(restarted, ())
         _log.warning("task %s goes on here from %s", record.id, (record.checkpoint or {})["where"])
         self._under_way.discard(record.id)
-        await hosted.start(about, parcel.manifest, parcel.frames)
+        await hosted.start(about, parcel.manifest, frames)
 
 
 def _newest(record: Record) -> Parcel:

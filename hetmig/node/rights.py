@@ -42,6 +42,8 @@ _ABOUT_ONE = (
     protocol.ANSWERS,
     protocol.MOVE_OBJECT,
     protocol.DELETE,
+    protocol.SEND,
+    protocol.REPLIES,
 )
 
 NEEDED: dict[str, frozenset[str]] = {
@@ -54,6 +56,8 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.STATUS: frozenset({RUN, OBSERVE, ADMIN}),
     **dict.fromkeys(_ABOUT_ONE, _OWN),
     protocol.WHERE: _OWN | {OBSERVE},
+    protocol.FIND: _OWN | {OBSERVE},
+    protocol.LOCATE: frozenset({RUN}),
     protocol.DRAIN: frozenset({ADMIN}),
     protocol.SHUTDOWN: frozenset({ADMIN}),
     protocol.AUTHORIZE: frozenset({ADMIN}),
@@ -69,7 +73,7 @@ NEEDED: dict[str, frozenset[str]] = {
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""
 
-_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.DRAIN})
+_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.FIND, protocol.DRAIN})
 """What a node may bring for somebody else."""
 _SEEING = frozenset({protocol.WHERE, protocol.FOLLOW})
 

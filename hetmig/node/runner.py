@@ -111,6 +111,7 @@ class Runner:
         header, payload = self._outcome(work)
         with self.channel.lock:
             header["n"] = self.runtime.number()
+            header["received"] = self.runtime.desk.mail.received
             try:
                 self.channel.send(protocol.DONE, header, payload)
             except ProtocolError as error:  # nothing was sent

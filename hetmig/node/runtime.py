@@ -32,6 +32,8 @@ __all__ = ["Runtime", "current", "is_task"]
 _OURS = frozenset(
     {
         "hetmig.node.desk",
+        "hetmig.node.messages.mail",
+        "hetmig.node.messages.outgoing",
         "hetmig.node.runner",
         "hetmig.node.runtime",
         "hetmig.node.streams",

@@ -20,6 +20,7 @@ from hetmig.node.background import spawn
 from hetmig.node.caps import Caps
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
+from hetmig.node.location import policy_named
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.sockets import new_event_loop
 
@@ -56,6 +57,8 @@ class Settings:
     """Directory for a copy of each parcel that departs."""
     state: str | Path | None = None
     """Directory of the journal; None for a node that forgets everything when it ends."""
+    location: str = "home"
+    """How it looks for tasks that have moved: "home", "chain" or "search"."""
     patience: float | None = None
     """Seconds for which another node may be silent before it is given up; None for the usual."""
     deadline: float = 25.0
@@ -143,6 +146,7 @@ async def _start(settings: Settings) -> Node:
     )
     node.checkpoints.place = settings.checkpoints
     node.watch.patience = settings.patience
+    node.finding.policy = policy_named(settings.location)
     if settings.keep_parcels is not None:
         node.keep_parcels = Path(settings.keep_parcels)
     return node

@@ -12,6 +12,7 @@ from hetmig.node.caller import Caller
 from hetmig.node.checkpoints import admitted, settings_of
 from hetmig.node.events import happened
 from hetmig.node.hosted import Hosted
+from hetmig.node.messages import names
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.rights import require_control
 from hetmig.state.manifest import check_python
@@ -56,6 +57,7 @@ async def take_in(
             node.caps.require_task(caller.key, (a for a in living if a.get("what") != "object"))
         node.shelves.require(nbytes if about["what"] == "object" else 0)
         node.forget_old_tasks()
+        names.require_free(node, about)
         hosted = Hosted(node, about["id"])
         node.home.add(about, node.here)
         node.tasks[about["id"]] = hosted
@@ -67,6 +69,7 @@ async def take_in(
             node.home.drop(about["id"])
             raise
         happened("submitted", about["id"], about["epoch"])
+        parcel = hosted.calls.opened(parcel)
         begin = _begin(node, hosted, about, parcel, at)
         if about["what"] == "object":
             await begin
@@ -94,6 +97,7 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
     }
     if (settings := want(wanted, "checkpoint", dict, None)) is not None:
         about["checkpoint"] = settings_of(settings)
+    names.settings_of(wanted, about)
     if about["what"] not in _KINDS:
         raise HetmigError(f"this node does not know what to do with {about['what']!r}")
     return about
