@@ -5,6 +5,8 @@
     hetmig.checkpoint()                 in a task: keep a copy of it, to be started again from
     hetmig.progress(done, total, note)  in a task: how far it is
     hetmig.ignorable(thread)            in a task: that thread may stay behind
+    for x in hetmig.divisible(items, merge={...}):      a loop that can be divided while it runs
+    hetmig.divide(parts)                in a task: hand part of its iterations to other nodes
     hetmig.here()                       in a task: the name of the node it is on
     with hetmig.pinned(reason):         in a task: it does not move while it is in this block
     hetmig.open(path, mode)             a file that is opened again where the task goes
@@ -42,6 +44,7 @@ from hetmig.task import checkpoint, here, ignorable, migratable, migrate, progre
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
+    from hetmig.division.loop import divide, divisible
     from hetmig.journey import Checkpoint, Hop
     from hetmig.remote import Actor, ObjectRef, put, spawn
     from hetmig.state.files import open
@@ -65,6 +68,8 @@ __all__ = [
     "__version__",
     "checkpoint",
     "connect",
+    "divide",
+    "divisible",
     "dumps",
     "here",
     "ignorable",
@@ -90,6 +95,8 @@ _LAZY = {
     "ObjectRef": "hetmig.remote",
     "Task": "hetmig.client",
     "connect": "hetmig.client",
+    "divide": "hetmig.division.loop",
+    "divisible": "hetmig.division.loop",
     "dumps": "hetmig.state.pickling",
     "loads": "hetmig.state.pickling",
     "open": "hetmig.state.files",

@@ -241,6 +241,14 @@ class NotConnected(HetmigError):
     """
 
 
+class DivisionRefused(HetmigError):
+    """A loop can't be divided, for the reason named; it goes on undivided.
+
+    Declare what the loop carries from one iteration to the next (`merge={"name": (function,
+    identity)}`), or change what the message names.
+    """
+
+
 class TargetUnavailable(HetmigError):
     """A foreign interpreter could not be made here, or does not run.
 
