@@ -57,6 +57,14 @@ pending: deque[Request] = deque()
 _crews: list[Crew] = []
 
 
+def ask(header: dict[str, Any]) -> None:
+    """Somebody outside wants a loop divided; or not any more: then into no parts."""
+    for request in [known for known in pending if known.number == header["number"]]:
+        pending.remove(request)
+    if header["parts"]:
+        pending.append(Request(header["parts"], header["to"], header["number"]))
+
+
 def set_crew(crew: Crew | None) -> None:
     """Parts of this process's loops are run by this crew from now on."""
     _crews[:] = [] if crew is None else [crew]

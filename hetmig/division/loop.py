@@ -217,6 +217,8 @@ class Division:
             self.give_up()
             return
         assign(frame, values)
+        for stream, text in given.output:
+            getattr(sys, stream).write(text)
         deque(itertools.islice(self.truth, count), maxlen=0)
         del self.ahead[0]
 

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import CellType, FrameType
 from typing import Any
 
@@ -39,6 +39,8 @@ class Done:
     """Accumulators, and whether each is still the object with which the part began."""
     last: dict[str, Any]
     """Other variables that the loop gives values, as the part's last iterations left them."""
+    output: list[tuple[str, str]] = field(default_factory=list)
+    """What the part wrote: "stdout" or "stderr", and the text."""
 
 
 class Standing:

@@ -23,6 +23,7 @@ from hetmig.errors import (
 )
 from hetmig.node import (
     orphans,
+    parts,
     protocol,
     remote,
     requests,
@@ -183,6 +184,7 @@ class Node:
         for task, row in self.journal.rows().items():
             self.tasks[task] = Hosted(self, task)
             self.tasks[task].recover(row)
+        parts.watch_all(self)
 
     def about(self) -> dict[str, Any]:
         """How this node introduces itself to another."""
@@ -209,6 +211,14 @@ class Node:
         if self.draining:
             raise NotMigratable(f"{self.here['name']} is draining and takes no objects")
         return self.shelves.make(manifest, nbytes)
+
+    def divided(self, message: Message) -> None:
+        """A loop was divided that somebody had asked to divide, or was not."""
+        parts.divided(message)
+
+    def took_in(self, about: dict[str, Any]) -> None:
+        """Something has its home here from now on."""
+        parts.watch(self, about)
 
     async def asked(self, runner: Runner, message: Message) -> None:
         """Carry out a request of a task that runs here."""

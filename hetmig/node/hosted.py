@@ -495,6 +495,8 @@ class Hosted:
                     self._staging.hear(message)
             case protocol.ANSWER:
                 self.calls.answered(message)
+            case protocol.DIVIDED:
+                self.node.divided(message)
             case protocol.ASK:
                 spawn(self.node.asked(runner, message))
             case protocol.DONE:

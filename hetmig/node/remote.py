@@ -41,7 +41,7 @@ from hetmig.state.parcel import Parcel, open_sealed, seal
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
 
-__all__ = ["HANDLERS", "asked"]
+__all__ = ["HANDLERS", "OF_TASKS", "asked", "forward"]
 
 _PATIENCE = 15.0
 """Seconds for which a request waits for an object that is between two nodes."""
@@ -88,6 +88,8 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
             answer["header"] = await take_in(node, header, parcel, caller)
         elif kind in HANDLERS:
             answer["header"], told = await _insist(node, kind, header, parcel, caller)
+        elif kind in OF_TASKS:
+            answer["header"], told = await OF_TASKS[kind](node, header, caller)
         else:
             raise HetmigError(f"a task cannot ask for {kind!r}")
     except Exception as error:  # whatever it is, the task waits for an answer
@@ -95,6 +97,10 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     answer["manifest"] = None if told is None else told.manifest
     runner.send(protocol.REPLY, answer, () if told is None else told.frames)
     runner.ask()
+
+
+OF_TASKS: dict[str, Callable[["Node", dict[str, Any], Caller], Awaitable[Told]]] = {}
+"""What else tasks ask for, and what answers it; other modules add theirs."""
 
 
 def _whose(node: Node, runner: Runner) -> Caller:
@@ -345,6 +351,11 @@ async def _forward(
     except ForgedParcel:  # that node was started anew since we met, and has other session keys
         await link.hello(node.about(), timeout=_HELLO_SECONDS)
         return await _request(link, kind, header, parcel)
+
+
+async def forward(node: Node, place: dict[str, Any], kind: str, header: dict[str, Any]) -> Told:
+    """The answer of the node at that place."""
+    return await _forward(node, place, kind, header, None)
 
 
 async def _request(link: Link, kind: str, header: dict[str, Any], parcel: Parcel | None) -> Told:

@@ -36,6 +36,8 @@ _ABOUT_ONE = (
     protocol.MOVE,
     protocol.CANCEL,
     protocol.CHECKPOINT,
+    protocol.DIVIDE,
+    protocol.OUTCOME,
     protocol.GET,
     protocol.CALL,
     protocol.ANSWERS,

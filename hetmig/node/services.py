@@ -38,6 +38,9 @@ class Services(Protocol):
     async def asked(self, runner: Runner, message: Message) -> None:
         """Carry out a request of a task that runs here."""
 
+    def divided(self, message: Message) -> None:
+        """A loop was divided that somebody had asked to divide, or was not."""
+
     def report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()
     ) -> None:

@@ -67,6 +67,7 @@ async def take_in(
             node.home.drop(about["id"])
             raise
         happened("submitted", about["id"], about["epoch"])
+        node.took_in(about)
         begin = _begin(node, hosted, about, parcel, at)
         if about["what"] == "object":
             await begin
@@ -92,6 +93,8 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
         "events": 0,
         "hops": 0,
     }
+    if (part := want(wanted, "part", dict, None)) is not None:
+        about["part"] = {"of": want(part, "of", str), "home": want(part, "home", dict)}
     if (settings := want(wanted, "checkpoint", dict, None)) is not None:
         about["checkpoint"] = settings_of(settings)
     if about["what"] not in _KINDS:
