@@ -65,6 +65,12 @@ def ask(header: dict[str, Any]) -> None:
         pending.append(Request(header["parts"], header["to"], header["number"]))
 
 
+def forget_own() -> None:
+    """The loop has ended that the program itself wanted divided."""
+    for request in [known for known in pending if known.number is None]:
+        pending.remove(request)
+
+
 def set_crew(crew: Crew | None) -> None:
     """Parts of this process's loops are run by this crew from now on."""
     _crews[:] = [] if crew is None else [crew]

@@ -87,8 +87,8 @@ class Division:
         """What is to be done next, in order: how many iterations, and who does them (None: we)."""
         self.items: list[Sequence[Any]] = []
         """What of the iterations that are handed out must not change."""
-        self.before = ""
-        """The digest of all else that must not."""
+        self.before: dict[str, str] = {}
+        """The digests of all else that must not, by name."""
         self.begun: dict[str, Any] | None = None
         """Of a part: the accumulators as it began."""
         self.started = False
@@ -107,11 +107,13 @@ class Division:
         _active.append(weakref.ref(self))
         if self.begun is not None:
             standing = Standing(frame, iterator, self.merge)
-            self.before = standing.digest(self.items, crew.surroundings())
+            self.before = standing.digests(self.items, crew.surroundings())
 
     def leave(self) -> None:
         """The loop has ended, or was left: nobody needs what is still being done for it."""
         _active[:] = [known for known in _active if known() not in (None, self)]
+        if not _active:
+            crew.forget_own()
         self.give_up()
 
     def give_up(self) -> None:
@@ -164,9 +166,9 @@ class Division:
         if parts < 2:
             raise DivisionRefused(f"nothing is left to hand out: {count} iterations remain here")
         items = self.items if self.items and (self.ahead or self.begun is not None) else [rest]
-        now = standing.digest(items, team.surroundings())
-        if (self.ahead or self.begun is not None) and now != self.before:
-            raise DivisionRefused("the loop changes more than it declares: nothing can be handed on")
+        now = standing.digests(items, team.surroundings())
+        if self.ahead or self.begun is not None:
+            _require_same(self.before, now)
         bounds = [count * index // parts for index in range(parts + 1)]
         frozen: list[Any] = []
         for start, stop in itertools.pairwise(bounds[1:]):
@@ -209,8 +211,7 @@ class Division:
             return
         try:
             standing = Standing(frame, iterator, self.merge)
-            if standing.digest(self.items, crew.surroundings()) != self.before:
-                raise DivisionRefused("it changes more than it declares")
+            _require_same(self.before, standing.digests(self.items, crew.surroundings()))
             values = standing.merged(given)
         except HetmigError as error:
             crew.note(f"hetmig: the loop goes on undivided: {error}\n")
@@ -225,8 +226,7 @@ class Division:
     def finish(self, frame: FrameType, iterator: FrameType) -> None:
         """Raises PartEnd with what this part gives back."""
         standing = Standing(frame, iterator, self.merge)
-        if standing.digest(self.items, crew.surroundings()) != self.before:
-            raise DivisionRefused("a part of the loop changes more than it declares")
+        _require_same(self.before, standing.digests(self.items, crew.surroundings()))
         assert self.begun is not None
         raise PartEnd(standing.done(self.begun))
 
@@ -240,10 +240,20 @@ class _Plan:
         frozen: list[Any],
         bounds: list[int],
         items: list[Sequence[Any]],
-        before: str,
+        before: dict[str, str],
     ) -> None:
         self.request, self.frozen, self.bounds = request, frozen, bounds
         self.items, self.before = items, before
+
+
+def _require_same(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise DivisionRefused, naming what has changed."""
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if changed:
+        raise DivisionRefused(
+            f"its iterations change {', '.join(changed)}: what is not declared in merge= must stay "
+            "as it is while parts are out"
+        )
 
 
 def is_part(value: object) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import CellType, FrameType
 from typing import Any
@@ -16,7 +16,7 @@ from hetmig.errors import DivisionRefused, NotMigratable
 from hetmig.interpreter.activation import UNBOUND, Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.loops import Loop, loop_at
-from hetmig.state.image import freeze
+from hetmig.state.image import Image, freeze, freeze_value
 
 __all__ = ["UNTOUCHED", "Done", "Standing", "Untouched"]
 
@@ -148,23 +148,25 @@ class Standing:
             return value
         return CellType() if cell else UNBOUND
 
-    def digest(self, items: Sequence[Any], surroundings: Mapping[str, Any]) -> str:
-        """Of all that an iteration may look at, but for accumulators.
+    def digests(self, items: Sequence[Any], surroundings: Mapping[str, Any]) -> dict[str, str]:
+        """Of all that an iteration may look at, but for accumulators, by name.
 
-        As long as it stays the same, iterations have had no other effect on one another.
+        As long as they stay the same, iterations have had no other effect on one another.
         """
-        nothing = dict.fromkeys(self.merge)
-        extra = {"items": items, **surroundings}
-        with self.part(nothing, None) as activation:
-            try:
-                frames = freeze([activation], extra).frames
-            except NotMigratable as error:
-                raise DivisionRefused(f"{error}") from error
-        found = hashlib.sha256()
-        for frame in frames:
-            found.update(frame)
-            found.update(b"%d" % memoryview(frame).nbytes)
-        return found.hexdigest()
+        found = {}
+        with self.part(dict.fromkeys(self.merge), None) as part:
+            for name, value in zip(self.names, part.slots, strict=True):
+                if name in self.loop.read and name not in self.merge:
+                    found[name] = _digest(name, value)
+            bare = replace(part, slots=[_bare(slot) for slot in part.slots])
+            found["the program's global variables"] = _digest_of(
+                lambda portable: freeze([bare], {}, portable=portable)
+            )
+        found["what is iterated"] = _digest("items", items)
+        for kind, state in surroundings.items():
+            for name, value in _pieces(kind, state):
+                found[name] = _digest(name, value)
+        return found
 
     def done(self, begun: Mapping[str, Any]) -> Done:
         """What a part gives back, which has come to its end here."""
@@ -193,6 +195,41 @@ class Standing:
                 raise self._refused(f"a part has deleted {name!r}")
             values[name] = how.merge(name, self.value(name), found, in_place)
         return values
+
+
+def _digest(name: str, value: object) -> str:
+    return _digest_of(lambda portable: freeze_value(value, name=name, portable=portable))
+
+
+def _digest_of(frozen: Callable[[bool], Image]) -> str:
+    found = hashlib.sha256()
+    try:
+        try:
+            frames = frozen(True).frames  # code as text: as bytecode it is not the same each time
+        except NotMigratable:
+            frames = frozen(False).frames
+    except NotMigratable as error:
+        raise DivisionRefused(f"the loop can't be divided: {error}") from error
+    for frame in frames:
+        found.update(frame)
+        found.update(b"%d" % memoryview(frame).nbytes)
+    return found.hexdigest()
+
+
+def _bare(slot: object) -> object:
+    return CellType() if isinstance(slot, CellType) else None
+
+
+def _pieces(kind: str, state: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(state, Mapping):
+        yield kind, state
+        return
+    for name, value in state.items():
+        inner = isinstance(value, Mapping) and kind == "modules"
+        if inner:
+            yield from ((f"{name}.{variable}", what) for variable, what in value.items())
+        else:
+            yield name, value
 
 
 def _content(cell: Any) -> Any:

@@ -22,6 +22,7 @@ class Here:
         self.divided: list[int] = []
         self.refused: list[str] = []
         self.notes: list[str] = []
+        self.done = 0
         self.failed: list[BaseException] = []
         self.again: dict[int, int] = {}
 
@@ -49,10 +50,12 @@ class Here:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 done = running.result_of(lambda: run(None))
-            return thaw(freeze_value(done))
+            given = thaw(freeze_value(done))
         except BaseException as error:
             self.failed.append(error)
             return None
+        self.done += 1
+        return given
 
     def cancel(self, handles: Sequence[int]) -> None:
         self.cancelled += handles

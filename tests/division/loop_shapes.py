@@ -439,11 +439,11 @@ DIVIDED = [
     a_sum, lists_in_order, rebound_list, text, counted, extremes, zipped, views, arrays,
     strings_and_bytes, generated, temporaries, breaks, returns, returns_from_finally, with_else,
     raises, handles, nested, in_a_call, in_a_loop, comprehensions, nonlocal_accumulator, methods,
-    in_a_handler, folded, products, while_inside,
+    folded, products, while_inside,
 ]  # fmt: skip
 """Parts of these are merged."""
 
 TAKEN_BACK = [
-    late_lambdas, mutated_item, undeclared_set, grows, shrinks, memory_of_one, deleted,
+    late_lambdas, in_a_handler, mutated_item, undeclared_set, grows, shrinks, memory_of_one, deleted,
 ]  # fmt: skip
 """Of these some divisions are not possible, and the loop does the work itself."""

@@ -1,4 +1,4 @@
-"""Loops that are divided among nodes; each waits at a gate, which the test opens by a file."""
+"""Loops that are divided among nodes; they wait until they are asked, and for a gate (a file)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import time
 from pathlib import Path
 
 import hetmig
+from hetmig.division import crew
+
+
+def wait_until_asked() -> None:
+    """Say so, and stay here until somebody wants the loop divided."""
+    print("in the loop", flush=True)
+    while not crew.pending:
+        time.sleep(0.01)
 
 
 def wait_for(gate: str) -> None:
@@ -16,14 +24,12 @@ def wait_for(gate: str) -> None:
 
 
 def listed(count: int, gate: str) -> tuple[list[int], int, str]:
-    """The first iterations are quick; the loop says so, and then waits at each for the gate."""
     out: list[int] = []
     acc = 0
-    merge = {"out": operator.add, "acc": operator.add}
-    for x in hetmig.divisible(range(count), merge=merge):
+    for x in hetmig.divisible(range(count), merge={"out": operator.add, "acc": operator.add}):
         if x == 3:
-            print("in the loop", flush=True)
-        if x >= 3:
+            wait_until_asked()
+        elif x > 3:
             wait_for(gate)
         print(f"did {x}", flush=True)
         out.append(x)
@@ -32,13 +38,25 @@ def listed(count: int, gate: str) -> tuple[list[int], int, str]:
 
 
 def divides_itself(count: int, parts: int) -> tuple[list[tuple[int, str]], int]:
-    """Asks from the inside; tells where each iteration was executed."""
+    """Asks from the inside, and once more in the last part; tells where each was executed."""
     out: list[tuple[int, str]] = []
     for x in hetmig.divisible(range(count), merge={"out": operator.add}):
-        if x == 2:
+        if x in (2, count - 6):
             hetmig.divide(parts)
-        out.append((x, hetmig.here() or ""))
+        out.append((x, f"{hetmig.here()}"))
     return out, x
+
+
+def moves(count: int, to: str) -> list[tuple[int, str]]:
+    """Each part goes to another node in its middle; so does the loop itself."""
+    out: list[tuple[int, str]] = []
+    for x in hetmig.divisible(range(count), merge={"out": operator.add}):
+        if x == 0:
+            hetmig.divide(3)
+        if x % 4 == 1:
+            hetmig.migrate(to)
+        out.append((x, f"{hetmig.here()}"))
+    return out
 
 
 def fails(count: int, gate: str) -> tuple[list[int], str]:
@@ -46,8 +64,7 @@ def fails(count: int, gate: str) -> tuple[list[int], str]:
     try:
         for x in hetmig.divisible(range(count), merge={"out": operator.add}):
             if x == 3:
-                print("in the loop", flush=True)
-            wait_for(gate)
+                wait_until_asked()
             if x == count - 2:
                 raise ValueError(f"at {x}")
             out.append(x)
@@ -57,13 +74,15 @@ def fails(count: int, gate: str) -> tuple[list[int], str]:
 
 
 def undeclared(gate: str) -> int:
-    seen: set[int] = set()
     total = 0
     for x in hetmig.divisible(range(8)):
         if x == 3:
-            print("in the loop", flush=True)
-        if x >= 3:
-            wait_for(gate)
-        seen.add(x)
+            wait_until_asked()
         total += x
     return total
+
+
+def without_a_loop(gate: str) -> str:
+    print("in the loop", flush=True)
+    wait_for(gate)
+    return "done"
