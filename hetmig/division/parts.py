@@ -12,11 +12,12 @@ from types import CellType, FrameType
 from typing import Any
 
 from hetmig.division.merging import Merging
+from hetmig.division.namespace import data_of, is_programs_own
 from hetmig.errors import DivisionRefused, NotMigratable
 from hetmig.interpreter.activation import UNBOUND, Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.loops import Loop, loop_at
-from hetmig.state.image import Image, freeze, freeze_value
+from hetmig.state.image import Image, freeze_value
 
 __all__ = ["UNTOUCHED", "Done", "Standing", "Untouched"]
 
@@ -158,10 +159,9 @@ class Standing:
             for name, value in zip(self.names, part.slots, strict=True):
                 if name in self.loop.read and name not in self.merge:
                     found[name] = _digest(name, value)
-            bare = replace(part, slots=[_bare(slot) for slot in part.slots])
-            found["the program's global variables"] = _digest_of(
-                lambda portable: freeze([bare], {}, portable=portable)
-            )
+        if is_programs_own(self.activation.globals):
+            for name, value in data_of(self.activation.globals):
+                found[f"the global {name}"] = _digest(name, value)
         found["what is iterated"] = _digest("items", items)
         for kind, state in surroundings.items():
             for name, value in _pieces(kind, state):
@@ -214,10 +214,6 @@ def _digest_of(frozen: Callable[[bool], Image]) -> str:
         found.update(frame)
         found.update(b"%d" % memoryview(frame).nbytes)
     return found.hexdigest()
-
-
-def _bare(slot: object) -> object:
-    return CellType() if isinstance(slot, CellType) else None
 
 
 def _pieces(kind: str, state: Any) -> Iterator[tuple[str, Any]]:

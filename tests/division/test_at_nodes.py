@@ -107,6 +107,7 @@ def test_a_part_is_lost(nodes: Nodes, cluster: LocalNodes, gate: Path, wait_for:
     assert f"executes part {lost.id} itself" in notes(task)
 
 
+@pytest.mark.nightly  # a node is given up after half a minute of silence
 def test_the_node_of_the_parts_is_lost(gate: Path, wait_for: WaitFor) -> None:
     with LocalNodes(2) as local, connect(local[0], keys=local.keys, echo=False) as nodes:
         task = begun(nodes, gate, wait_for, [local[1].name], 2)

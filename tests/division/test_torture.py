@@ -48,7 +48,7 @@ def test_division_at_each_iteration(shape: object, parts: int) -> None:
         # nobody serves what the last iteration before `break` asks for
         assert here.divided or here.refused or at == count
         merged += here.done if not here.notes else 0
-    if shape in DIVIDED and parts == 4:
+    if shape in DIVIDED and shape is not loop_shapes.raises and parts == 4:
         assert merged > 0
     assert not crew.pending
 
