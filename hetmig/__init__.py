@@ -18,6 +18,8 @@
         .put(obj, at=node)              an ObjectRef: get, move, where, delete
         .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
     hetmig.put, hetmig.spawn            the same, in a task
+    hetmig.shared(obj)                  a proxy of an object that lives at one node; .lock
+    hetmig.shared_buffer(size)          bytes or an array for several tasks: read, write
 
     hetmig.dumps(obj), loads(data)      any Python value as bytes, and back
 
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from hetmig.division.loop import divide, divisible
     from hetmig.journey import Checkpoint, Hop
     from hetmig.remote import Actor, ObjectRef, put, spawn
+    from hetmig.sharing.buffers import shared_buffer
+    from hetmig.sharing.proxies import shared
     from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
     from hetmig.state.registry import register
@@ -81,6 +85,8 @@ __all__ = [
     "progress",
     "put",
     "register",
+    "shared",
+    "shared_buffer",
     "spawn",
 ]
 
@@ -102,6 +108,8 @@ _LAZY = {
     "open": "hetmig.state.files",
     "put": "hetmig.remote",
     "register": "hetmig.state.registry",
+    "shared": "hetmig.sharing.proxies",
+    "shared_buffer": "hetmig.sharing.buffers",
     "spawn": "hetmig.remote",
 }
 

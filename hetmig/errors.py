@@ -249,6 +249,13 @@ class DivisionRefused(HetmigError):
     """
 
 
+class LockLost(HetmigError):
+    """A shared lock was taken from this holder, which was thought to be gone.
+
+    What it does under that lock is refused.  Take the lock again, and look at the state anew.
+    """
+
+
 class TargetUnavailable(HetmigError):
     """A foreign interpreter could not be made here, or does not run.
 

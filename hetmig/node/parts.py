@@ -92,8 +92,8 @@ remote.OF_TASKS.update({protocol.OUTCOME: _outcome, protocol.PLACES: _places})
 
 
 def watch(node: Node, about: dict[str, Any]) -> None:
-    """End this part, whose home is here, if the task that it is a part of is no more."""
-    if about.get("part"):
+    """End this part, or what is bound to a task, if that task is no more."""
+    if about.get("part") or about.get("bound"):
         spawn(_watch(node, about))
 
 
@@ -105,7 +105,7 @@ def watch_all(node: Node) -> None:
 
 
 async def _watch(node: Node, about: dict[str, Any]) -> None:
-    record, part = node.home.records[about["id"]], about["part"]
+    record, part = node.home.records[about["id"]], about.get("part") or about["bound"]
     while record.outcome is None and not await _is_over(node, part):
         await record.news(1 << 62, record.version, _LOOK_SECONDS)
     while record.outcome is None:

@@ -93,8 +93,9 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
         "events": 0,
         "hops": 0,
     }
-    if (part := want(wanted, "part", dict, None)) is not None:
-        about["part"] = {"of": want(part, "of", str), "home": want(part, "home", dict)}
+    for how in ("part", "bound"):
+        if (task := want(wanted, how, dict, None)) is not None:
+            about[how] = {"of": want(task, "of", str), "home": want(task, "home", dict)}
     if (settings := want(wanted, "checkpoint", dict, None)) is not None:
         about["checkpoint"] = settings_of(settings)
     if about["what"] not in _KINDS:
