@@ -69,7 +69,7 @@ def _put_into(now: Any, merged: Any) -> Any:
     elif isinstance(now, deque):
         now.clear()
         now.extend(merged)
-    elif type(now).__module__ == "numpy" and getattr(now, "ndim", 0):
+    elif type(now).__module__ == "numpy" and hasattr(now, "shape") and now.shape:
         now[...] = merged
     else:
         return merged

@@ -51,6 +51,8 @@ class Standing:
     """
 
     def __init__(self, frame: FrameType, iterator: FrameType, merge: Mapping[str, Merging]) -> None:
+        if frame.f_back is None:
+            raise DivisionRefused("the loop is not in a function: put it into one")
         stack = capture(frame, root=frame.f_back, callee=iterator)
         if len(stack) != 1:
             raise DivisionRefused("the loop is not driven by a `for` alone")
@@ -236,6 +238,6 @@ def _content(cell: Any) -> Any:
 
 
 def _is_private(slots: list[Any], index: int) -> bool:
-    """Whether nobody holds a cell but its frame and these slots, which are a copy of the frame's."""
+    """Whether nobody holds a cell but its frame, and these slots, which are copied from there."""
     alone = [CellType()]
     return sys.getrefcount(slots[index]) <= sys.getrefcount(alone[0]) + 1

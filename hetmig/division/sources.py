@@ -13,16 +13,17 @@ from hetmig.errors import DivisionRefused
 __all__ = ["remainder"]
 
 _SLICED = (range, list, tuple, str, bytes, bytearray, array.array)
+_TABLE: dict[int, int] = {}
 _CONTAINERS: tuple[Any, ...] = (
-    *(empty for empty in ([], (), "", b"", bytearray(), range(0), range(1 << 80, 1 << 80))),
-    *({}.keys(), {}.values(), {}.items(), set(), deque(), array.array("b")),
+    *([], (), "", b"", bytearray(), range(0), range(1 << 80, 1 << 80)),
+    *(_TABLE.keys(), _TABLE.values(), _TABLE.items(), set(), deque(), array.array("b")),
     *(OrderedDict[int, int]().keys(), OrderedDict[int, int]().values()),
     OrderedDict[int, int]().items(),
 )
-_COPIED = (
+_REVERSED: tuple[Any, ...] = ([], (), deque(), _TABLE, _TABLE.items(), _TABLE.values())
+_COPIED: tuple[type, ...] = (
     *dict.fromkeys(type(iter(empty)) for empty in (*_CONTAINERS, "ä")),
-    *dict.fromkeys(type(reversed(empty)) for empty in ([], (), deque(), {}, {}.items())),
-    type(reversed({}.values())),
+    *dict.fromkeys(type(reversed(empty)) for empty in _REVERSED),
 )
 """Iterators of finite containers, of which a copy is another iterator of the same one."""
 
@@ -64,7 +65,8 @@ def _is_numpys(iterator: Any) -> bool:
     """Whether it is Python's iterator of sequences, over an array."""
     if type(iterator) is not type(iter(_Old())):
         return False
-    (source, *_) = iterator.__reduce__()[1]
+    reduced: Any = iterator.__reduce__()
+    source = reduced[1][0]
     return type(source).__module__ == "numpy" and hasattr(source, "shape")
 
 

@@ -212,16 +212,15 @@ class Node:
             raise NotMigratable(f"{self.here['name']} is draining and takes no objects")
         return self.shelves.make(manifest, nbytes)
 
-    def divided(self, message: Message) -> None:
-        """A loop was divided that somebody had asked to divide, or was not."""
-        parts.divided(message)
-
     def took_in(self, about: dict[str, Any]) -> None:
         """Something has its home here from now on."""
         parts.watch(self, about)
 
     async def asked(self, runner: Runner, message: Message) -> None:
-        """Carry out a request of a task that runs here."""
+        """Carry out a request of a task that runs here, or hear what became of one to it."""
+        if message.kind == protocol.DIVIDED:
+            parts.divided(message)
+            return
         await remote.asked(self, runner, message)
 
     def report(

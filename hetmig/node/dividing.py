@@ -63,7 +63,9 @@ class Team:
 
     def _submitted(self, image: Image, index: int, at: str | None) -> dict[str, Any]:
         ours = self._runtime.about
-        about = {name: ours[name] for name in ("argv", "file", "directory") if name in ours}
+        about: dict[str, Any] = {
+            name: ours[name] for name in ("argv", "file", "directory") if name in ours
+        }
         about |= {"id": secrets.token_hex(6), "name": f"{ours['name']}, part {index + 2}"}
         about |= {"part": {"of": ours["id"], "home": ours["home"]}}
         told = inside.submit(image, about, {"at": at} if at else {}, _SUBMIT_SECONDS)
@@ -77,7 +79,7 @@ class Team:
                 told, value = _outcome(handle)
             except HetmigError as error:
                 if not _may_be_back(error):
-                    return self._nothing(handle, str(error))
+                    return self._none(handle, str(error))
                 silent += 1.0 + min(max(time.monotonic() - asked, 0.0), _POLL_SECONDS)
                 inside.rest(1.0)
                 continue
@@ -86,13 +88,14 @@ class Team:
                 value.output = [(stream, text) for stream, text in told["output"]]
                 return value
             if told["state"] != "running":
-                return self._nothing(handle, told["reason"])
-        return self._nothing(handle, "its node can't be reached")
+                return self._none(handle, told["reason"])
+        return self._none(handle, "its node can't be reached")
 
-    def _nothing(self, handle: dict[str, Any], reason: str) -> None:
+    def _none(self, handle: dict[str, Any], reason: str) -> Done | None:
         self.cancel([handle])
         last = reason.strip().rpartition("\n")[2]
         self.note(f"hetmig: the loop executes part {handle['task']} itself: {last}\n")
+        return None
 
     def cancel(self, handles: Sequence[dict[str, Any]]) -> None:
         for handle in handles:

@@ -495,9 +495,7 @@ class Hosted:
                     self._staging.hear(message)
             case protocol.ANSWER:
                 self.calls.answered(message)
-            case protocol.DIVIDED:
-                self.node.divided(message)
-            case protocol.ASK:
+            case protocol.ASK | protocol.DIVIDED:
                 spawn(self.node.asked(runner, message))
             case protocol.DONE:
                 self.end(message)

@@ -99,7 +99,7 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     runner.ask()
 
 
-OF_TASKS: dict[str, Callable[["Node", dict[str, Any], Caller], Awaitable[Told]]] = {}
+OF_TASKS: dict[str, Callable[[Node, dict[str, Any], Caller], Awaitable[Told]]] = {}
 """What else tasks ask for, and what answers it; other modules add theirs."""
 
 

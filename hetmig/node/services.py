@@ -36,10 +36,7 @@ class Services(Protocol):
         """Room for a passive object: something with the face of a runner."""
 
     async def asked(self, runner: Runner, message: Message) -> None:
-        """Carry out a request of a task that runs here."""
-
-    def divided(self, message: Message) -> None:
-        """A loop was divided that somebody had asked to divide, or was not."""
+        """Carry out a request of a task that runs here, or hear what became of one to it."""
 
     def report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()

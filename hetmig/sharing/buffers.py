@@ -89,7 +89,7 @@ class SharedBuffer:
         self._data, self._version, self._digests = None, 0, [b""] * -(-self.nbytes // self.page)
         self._using = 0
         self._user: str | None = None
-        """The task that uses the contents; for another one, which got this proxy, they are nothing."""
+        """The task that uses the contents: for another one that got this proxy they are nothing."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Its contents stay behind, unless the task is just using them."""
@@ -136,8 +136,9 @@ class SharedBuffer:
                 changed[number], self._digests[number] = bytes(content), found
         last = self.lock.is_outermost
         try:
-            before, now = self._version, called(
-                self._reference, "commit", self.lock.token, changed, last
+            before, now = (
+                self._version,
+                called(self._reference, "commit", self.lock.token, changed, last),
             )
         except BaseException:
             self._abandon()

@@ -112,7 +112,8 @@ class Shared:
         """The object's lock: `with shared.lock:`."""
         if self._is_immutable:
             raise TypeError("what is immutable needs no lock")
-        return self._lock
+        lock: SharedLock = self._lock
+        return lock
 
     @property
     def _is_immutable(self) -> bool:
@@ -173,8 +174,10 @@ class Shared:
 
     @property
     def _is_sized(self) -> bool:
-        return hasattr(self._local(), "__len__") if self._is_immutable else "__len__" in (
-            self._methods
+        return (
+            hasattr(self._local(), "__len__")
+            if self._is_immutable
+            else "__len__" in (self._methods)
         )
 
     def __contains__(self, item: Any) -> bool:

@@ -260,7 +260,7 @@ def comprehensions(ask: Ask) -> Any:
         y = x + 1
         out.append([y * k for k in range(3)])
         out.append(sum(y + k for k in range(x)))
-        out.append({k: y for k in "ab"})
+        out.append(dict.fromkeys("ab", y))
     return out, y
 
 
@@ -282,7 +282,7 @@ def late_lambdas(ask: Ask) -> Any:
     out: list[Any] = []
     for x in hetmig.divisible(range(6), merge={"out": operator.add}):
         ask(x)
-        out.append(lambda: x)
+        out.append(lambda: x)  # noqa: B023
     return [f() for f in out]
 
 
@@ -419,7 +419,7 @@ def deleted(ask: Ask) -> Any:
         acc += len(y)
         del y
     try:
-        return acc, y
+        return acc, y  # noqa: F821
     except UnboundLocalError:
         return acc, "unbound"
 
@@ -444,6 +444,7 @@ DIVIDED = [
 """Parts of these are merged."""
 
 TAKEN_BACK = [
-    late_lambdas, in_a_handler, mutated_item, undeclared_set, grows, shrinks, memory_of_one, deleted,
+    late_lambdas, in_a_handler, mutated_item, undeclared_set, grows, shrinks, memory_of_one,
+    deleted,
 ]  # fmt: skip
 """Of these some divisions are not possible, and the loop does the work itself."""

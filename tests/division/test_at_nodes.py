@@ -149,7 +149,7 @@ def test_refused_and_goes_on(nodes: Nodes, gate: Path, wait_for: WaitFor) -> Non
 def test_no_loop_that_could_be_divided(nodes: Nodes, gate: Path, wait_for: WaitFor) -> None:
     task = nodes.submit(loops_at_nodes.without_a_loop, str(gate))
     wait_for(task, "in the loop")
-    with pytest.raises(DivisionRefused, match="no loop over hetmig.divisible"):
+    with pytest.raises(DivisionRefused, match=r"no loop over hetmig\.divisible"):
         task.divide(2, timeout=0.2)
     with pytest.raises(DivisionRefused, match="two parts or more"):
         task.divide(1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.division import loop_shapes
 import pytest
-from tests.division.inprocess import Here, runs_parts
-from tests.division.loop_shapes import DIVIDED, TAKEN_BACK, Ask
 
 import hetmig
 from hetmig.division import crew
+from tests.division import loop_shapes
+from tests.division.inprocess import Here, runs_parts
+from tests.division.loop_shapes import DIVIDED, TAKEN_BACK, Ask
 
 
 class Asker:
