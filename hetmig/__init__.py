@@ -5,6 +5,8 @@
     hetmig.checkpoint()                 in a task: keep a copy of it, to be started again from
     hetmig.progress(done, total, note)  in a task: how far it is
     hetmig.ignorable(thread)            in a task: that thread may stay behind
+    for x in hetmig.divisible(items, merge={...}):      a loop that can be divided while it runs
+    hetmig.divide(parts)                in a task: hand part of its iterations to other nodes
     hetmig.here()                       in a task: the name of the node it is on
     hetmig.receive(), receive_message()     in a task: the next message that was sent to it
     hetmig.send(task, x), request(task, x)  in a task: to another one, by its handle or name
@@ -19,6 +21,8 @@
         .put(obj, at=node)              an ObjectRef: get, move, where, delete
         .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
     hetmig.put, hetmig.spawn            the same, in a task
+    hetmig.shared(obj)                  a proxy of an object that lives at one node; .lock
+    hetmig.shared_buffer(size)          bytes or an array for several tasks: read, write
 
     hetmig.dumps(obj), loads(data)      any Python value as bytes, and back
 
@@ -45,6 +49,7 @@ from hetmig.task import checkpoint, here, ignorable, migratable, migrate, progre
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
+    from hetmig.division.loop import divide, divisible
     from hetmig.journey import Checkpoint, Hop
     from hetmig.messages import (
         Message,
@@ -56,6 +61,8 @@ if TYPE_CHECKING:
         send,
     )
     from hetmig.remote import Actor, ObjectRef, put, spawn
+    from hetmig.sharing.buffers import shared_buffer
+    from hetmig.sharing.proxies import shared
     from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
     from hetmig.state.registry import register
@@ -79,6 +86,8 @@ __all__ = [
     "__version__",
     "checkpoint",
     "connect",
+    "divide",
+    "divisible",
     "dumps",
     "find",
     "here",
@@ -95,6 +104,8 @@ __all__ = [
     "register",
     "request",
     "send",
+    "shared",
+    "shared_buffer",
     "spawn",
 ]
 
@@ -111,6 +122,8 @@ _LAZY = {
     "Task": "hetmig.client",
     "TaskRef": "hetmig.messages",
     "connect": "hetmig.client",
+    "divide": "hetmig.division.loop",
+    "divisible": "hetmig.division.loop",
     "dumps": "hetmig.state.pickling",
     "find": "hetmig.messages",
     "loads": "hetmig.state.pickling",
@@ -121,6 +134,8 @@ _LAZY = {
     "register": "hetmig.state.registry",
     "request": "hetmig.messages",
     "send": "hetmig.messages",
+    "shared": "hetmig.sharing.proxies",
+    "shared_buffer": "hetmig.sharing.buffers",
     "spawn": "hetmig.remote",
 }
 

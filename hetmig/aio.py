@@ -262,6 +262,12 @@ class Connection:
         saved: dict[str, Any] = answer["checkpoint"]
         return saved
 
+    async def divide(self, task: str, parts: int, to: list[str], timeout: float) -> int:
+        """Divide a loop of a task; into how many parts."""
+        header = {"task": task, "parts": parts, "to": to, "timeout": timeout}
+        seconds = timeout + 2 * _GRACE_SECONDS
+        return int((await self._at_rest(protocol.DIVIDE, header, timeout, seconds))["parts"])
+
     async def cancel(self, task: str) -> None:
         """End a task, wherever it is."""
         await self._at_rest(protocol.CANCEL, {"task": task}, _REQUEST_SECONDS, _GRACE_SECONDS)

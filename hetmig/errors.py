@@ -286,6 +286,21 @@ class NotConnected(HetmigError):
     """
 
 
+class DivisionRefused(HetmigError):
+    """A loop can't be divided, for the reason named; it goes on undivided.
+
+    Declare what the loop carries from one iteration to the next (`merge={"name": (function,
+    identity)}`), or change what the message names.
+    """
+
+
+class LockLost(HetmigError):
+    """A shared lock was taken from this holder, which was thought to be gone.
+
+    What it does under that lock is refused.  Take the lock again, and look at the state anew.
+    """
+
+
 class TargetUnavailable(HetmigError):
     """A foreign interpreter could not be made here, or does not run.
 

@@ -203,10 +203,31 @@ def spawn(
     The node the task is on is its home.  Raises NotInTask outside a task, and ActorLost with what
     its constructor raised.
     """
+    return _spawned(cls, args, kwargs, at, ship, None)
+
+
+def spawn_bound(cls: type, args: tuple[Any, ...], at: str | None) -> Actor:
+    """In a task: make an actor that ends with the task."""
+    from hetmig.node import runtime
+
+    about = runtime.current().about
+    return _spawned(cls, args, {}, at, False, {"of": about["id"], "home": about["home"]})
+
+
+def _spawned(
+    cls: type,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    at: str | None,
+    ship: bool,
+    bound: dict[str, Any] | None,
+) -> Actor:
     inside = _required_inside()
     module = cls.__module__.partition(".")[0]
     with by_value(module if ship and module != "__main__" else None):
         about = _new(cls, "actor", describe_class(cls))
+        if bound is not None:
+            about["bound"] = bound
         freeze = functools.partial(freeze_call, cls, args, kwargs)
         frozen = freeze() if at is None else freeze_for_any(freeze)
     told = inside.submit(frozen, about, {"at": at} if at else {}, _SECONDS)

@@ -6,7 +6,7 @@ import codecs
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -156,6 +156,17 @@ class Task(Future[Any]):
         wanted = {"to": None if to is None else place_of(to), "keep": keep, "stop": stop}
         asked = self._nodes._connection.checkpoint(self.id, wanted, timeout)
         return Checkpoint.from_json(self._nodes._call(asked))
+
+    def divide(self, parts: int, to: str | Sequence[str] = (), timeout: float = 10.0) -> int:
+        """Divide the loop it is in over `hetmig.divisible(...)`; into how many parts that was.
+
+        One stays; the others become tasks at the nodes `to`, in turn, or at those that have least
+        to do.  `timeout` (s) is what the loop may take to come to its next iteration.
+        Raises DivisionRefused, NotMigratable or NodeUnreachable with the reason; it then goes on
+        as it was.
+        """
+        names = [to] if isinstance(to, str) else list(to)
+        return self._nodes._call(self._nodes._connection.divide(self.id, parts, names, timeout))
 
     def last_checkpoint(self) -> Checkpoint | None:
         """The newest one that its home node has heard of."""

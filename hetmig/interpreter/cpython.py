@@ -25,6 +25,7 @@ __all__ = [
     "FUNCTIONS_STAY",
     "GENERATOR_KEEPS_CODE",
     "LASTI_IS_OBJECT",
+    "LOCALS_WRITE_THROUGH",
     "LOOPS_AT_ITERABLE",
     "LOOP_POSITIONS",
     "METHODS_BY_LOAD_ATTR",
@@ -116,6 +117,9 @@ on; its intrinsic function number 3)."""
 
 LASTI_IS_OBJECT = VERSION < (3, 14)
 """Where an exception was raised stands on the stack as an `int`; later, as a tagged integer."""
+
+LOCALS_WRITE_THROUGH = VERSION >= (3, 13)
+"""`frame.f_locals` of a function is the variables themselves, and no copy of them."""
 
 METHODS_BY_LOAD_ATTR = VERSION >= (3, 12)
 """An attribute that is called next is loaded by LOAD_ATTR, the lowest bit of its argument set."""

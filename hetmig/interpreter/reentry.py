@@ -11,7 +11,7 @@ A running generator ends such a chain: what drives it executes its driving instr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import CellType, FunctionType
+from types import CellType, CodeType, FunctionType
 
 from hetmig.errors import HetmigError
 from hetmig.interpreter import layout, revival
@@ -22,12 +22,18 @@ from hetmig.interpreter.prologue import Shape, with_state
 __all__ = ["prepare", "resume"]
 
 
-def prepare(stack: Sequence[Activation]) -> Callable[[object], object]:
+Change = Callable[[CodeType], CodeType]
+
+
+def prepare(
+    stack: Sequence[Activation], change: Change | None = None
+) -> Callable[[object], object]:
     """Do all that can fail, and return what runs the stack to its end.
 
     `stack` is outermost first.  The returned callable takes the result of the call the innermost
     activation waits for (ignored if it waits for none), runs, and returns what the outermost
-    function returns; its exceptions pass through.  It can be called once.
+    function returns; its exceptions pass through.  It can be called once.  `change` makes of the
+    outermost function's code, with its prologue, that which runs.
 
     Raises HetmigError for a stack that does not fit together.
     """
@@ -43,7 +49,7 @@ def prepare(stack: Sequence[Activation]) -> Callable[[object], object]:
             raise HetmigError(f"{activation.address} has an inner frame but waits for no call")
         if inner is None and not last and activation.resume is Resume.AFTER:
             raise HetmigError(f"{activation.address} waits for a frame that is not there")
-        inner, state = _put_back(activation, inner)
+        inner, state = _put_back(activation, inner, None if index else change)
         if last:
             pending = state
     if inner is None:
@@ -65,7 +71,7 @@ def resume(stack: Sequence[Activation], result: object = None) -> object:
 
 
 def _put_back(
-    activation: Activation, inner: FunctionType | None
+    activation: Activation, inner: FunctionType | None, change: Change | None
 ) -> tuple[FunctionType | None, list[object]]:
     """The function that is the frame again (None if a generator is), and its state."""
     if activation.generator is not None:
@@ -82,6 +88,8 @@ def _put_back(
         raised_at(activation),
     )
     code = with_state(assembled(original, shape), state.pop)
+    if change is not None:
+        code = change(code)
     closure: tuple[CellType, ...] = ()
     if original.co_freevars:
         free = activation.slots[-len(original.co_freevars) :]

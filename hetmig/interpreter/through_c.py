@@ -23,7 +23,7 @@ from hetmig.interpreter.frames import Position
 from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.stackmap import stack_map
 
-__all__ = ["called_through_c"]
+__all__ = ["called_through_c", "is_assigned_inside"]
 
 
 class _Call(NamedTuple):
@@ -107,6 +107,11 @@ def _may_rebind(code: CodeType, index: int) -> bool:
         stored = (point.argument >> 4, point.argument & 15) if pair else (point.argument,)
         if index in stored and (pair or point.name in _ASSIGNMENTS):
             return True
+    return is_assigned_inside(code, name)
+
+
+def is_assigned_inside(code: CodeType, name: str) -> bool:
+    """Whether a function inside this one assigns to the variable, which they share."""
     inside = (const for const in code.co_consts if isinstance(const, CodeType))
     return any(name in const.co_freevars and _assigns_free(const, name) for const in inside)
 
@@ -117,8 +122,7 @@ def _assigns_free(code: CodeType, name: str) -> bool:
         point = map_.at(offset)
         if point.name in ("STORE_DEREF", "DELETE_DEREF") and point.argument == index:
             return True
-    inside = (const for const in code.co_consts if isinstance(const, CodeType))
-    return any(name in const.co_freevars and _assigns_free(const, name) for const in inside)
+    return is_assigned_inside(code, name)
 
 
 def _lookup(cls: type, name: str) -> Any:

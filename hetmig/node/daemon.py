@@ -24,6 +24,7 @@ from hetmig.errors import (
 )
 from hetmig.node import (
     orphans,
+    parts,
     protocol,
     remote,
     requests,
@@ -195,6 +196,7 @@ class Node:
             self.tasks[task] = Hosted(self, task)
             self.tasks[task].recover(row)
         self.rehoming.settle()
+        parts.watch_all(self)
 
     def about(self) -> dict[str, Any]:
         """How this node introduces itself to another."""
@@ -222,8 +224,15 @@ class Node:
             raise NotMigratable(f"{self.here['name']} is draining and takes no objects")
         return self.shelves.make(manifest, nbytes)
 
+    def took_in(self, about: dict[str, Any]) -> None:
+        """Something has its home here from now on."""
+        parts.watch(self, about)
+
     async def asked(self, runner: Runner, message: Message) -> None:
-        """Carry out a request of a task that runs here."""
+        """Carry out a request of a task that runs here, or hear what became of one to it."""
+        if message.kind == protocol.DIVIDED:
+            parts.divided(message)
+            return
         await remote.asked(self, runner, message)
 
     def report(

@@ -235,6 +235,11 @@ class Record:
         self.touch()
 
     @property
+    def lacks_output(self) -> bool:
+        """Whether some of the output is gone which nobody has taken."""
+        return self._dropped[0] > 0
+
+    @property
     def is_followed(self) -> bool:
         """Whether a submitter is there, who takes the output."""
         return time.monotonic() - self._last_seen < _FOLLOWED_SECONDS

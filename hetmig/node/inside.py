@@ -85,6 +85,20 @@ def ask(kind: str, header: dict[str, Any], timeout: float) -> dict[str, Any]:
     return _desk().take(number)[0]
 
 
+def ask_for_parcel(
+    kind: str, header: dict[str, Any], timeout: float
+) -> tuple[dict[str, Any], Parcel | None]:
+    """Ask the node; the answer and what it brings."""
+    number = _desk().ask(kind, header)
+    _require(number, timeout)
+    return _desk().take(number)
+
+
+def tell(kind: str, header: dict[str, Any]) -> None:
+    """Ask the node, and do not wait for the answer."""
+    _desk().drop(_desk().ask(kind, header))
+
+
 def fetch(kind: str, header: dict[str, Any], timeout: float) -> Any:
     """Ask the node for a value."""
     number = _desk().ask(kind, header)

@@ -93,7 +93,7 @@ class Moves:
         else:
             header = {"task": task, "to": target, "timeout": timeout, "by": by}
             seconds = 2 * timeout + _GRACE_SECONDS
-            hop = (await self._forward(task, protocol.MOVE, header, seconds))["hop"]
+            hop = (await self.forward(task, protocol.MOVE, header, seconds))["hop"]
         if record is not None:
             # The reports say the same; but who asked may look at the journey at once.
             record.hop(hop)
@@ -104,7 +104,7 @@ class Moves:
         """End a task, wherever it is."""
         hosted = self._node.tasks.get(task)
         if hosted is None or not await hosted.cancel():
-            await self._forward(task, protocol.CANCEL, {"task": task}, _GRACE_SECONDS)
+            await self.forward(task, protocol.CANCEL, {"task": task}, _GRACE_SECONDS)
 
     async def checkpoint(self, header: dict[str, Any]) -> dict[str, Any]:
         """Have a copy of a task kept, by the node it is on; the record of it."""
@@ -113,7 +113,7 @@ class Moves:
         if hosted is None or not hosted.is_here:
             asked = {name: value for name, value in header.items() if name != "id"}
             seconds = timeout + protocol.want(header, "patience", float, _GRACE_SECONDS)
-            told = await self._forward(task, protocol.CHECKPOINT, asked, seconds)
+            told = await self.forward(task, protocol.CHECKPOINT, asked, seconds)
             return dict(told["checkpoint"])
         return await self._node.checkpoints.take(
             hosted,
@@ -191,7 +191,7 @@ class Moves:
                 found.append(name)
         return found
 
-    async def _forward(
+    async def forward(
         self, task: str, kind: str, header: dict[str, Any], timeout: float
     ) -> dict[str, Any]:
         """Ask the node that has the task.  Raises TaskLost if nothing is known of it."""

@@ -42,7 +42,7 @@ from hetmig.state.parcel import Parcel, open_sealed, seal
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
 
-__all__ = ["HANDLERS", "asked", "forward"]
+__all__ = ["HANDLERS", "OF_TASKS", "asked", "forward"]
 
 _PATIENCE = 15.0
 """Seconds for which a request waits for an object that is between two nodes."""
@@ -98,6 +98,8 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
             if kind == protocol.SEND:
                 header = {**header, "from": receiving.sender_of(hosted)}
             answer["header"], told = await _insist(node, kind, header, parcel, caller)
+        elif kind in OF_TASKS:
+            answer["header"], told = await OF_TASKS[kind](node, header, caller)
         else:
             raise HetmigError(f"a task cannot ask for {kind!r}")
     except Exception as error:  # whatever it is, the task waits for an answer
@@ -105,6 +107,10 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     answer["manifest"] = None if told is None else told.manifest
     runner.send(protocol.REPLY, answer, () if told is None else told.frames)
     runner.ask()
+
+
+OF_TASKS: dict[str, Callable[[Node, dict[str, Any], Caller], Awaitable[Told]]] = {}
+"""What else tasks ask for, and what answers it; other modules add theirs."""
 
 
 async def _insist(

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import ProtocolError, TaskLost
-from hetmig.node import administration, protocol, remote, rights, submission
+from hetmig.node import administration, parts, protocol, remote, rights, submission
 from hetmig.node.described import load, summary
 from hetmig.node.home import Fenced
 from hetmig.node.messages import finding, names
@@ -208,4 +208,5 @@ HANDLERS: dict[str, Handler] = {
     protocol.LOCATE: finding.locate,
     **remote.HANDLERS,
     **administration.HANDLERS,
+    **parts.HANDLERS,
 }

@@ -37,6 +37,8 @@ _ABOUT_ONE = (
     protocol.CANCEL,
     protocol.CHECKPOINT,
     protocol.REHOME,
+    protocol.DIVIDE,
+    protocol.OUTCOME,
     protocol.GET,
     protocol.CALL,
     protocol.ANSWERS,

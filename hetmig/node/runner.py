@@ -20,10 +20,11 @@ from contextvars import Context
 from types import CoroutineType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
+from hetmig.division import running
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import asynchronous, orphans, protocol, rlimits, servant, sleeping
+from hetmig.node import asynchronous, dividing, orphans, protocol, rlimits, servant, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
@@ -92,6 +93,7 @@ class Runner:
         self.caps: dict[str, int] = config.get("caps", {})
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
+        self.runtime.team = dividing.Team(self.runtime)
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)
         asynchronous.connect(lambda: self.runtime.preemptor.pending, move)
@@ -199,7 +201,9 @@ def _build(message: Message, runtime: Runtime) -> Work:
     runtime.arrive(extra)
     if about.get("what") == "actor":
         return _served(lambda: extra["actor"], runtime)
-    return _frames(stack, runtime.context)
+    if about.get("part"):
+        return _part(stack, runtime.context)
+    return _frames(reentry.prepare(stack), runtime.context)
 
 
 def _call(function: Callable[..., object], args: Sequence[Any], kwargs: dict[str, Any]) -> Work:
@@ -222,9 +226,14 @@ def _served(make: Callable[[], object], runtime: Runtime) -> Work:
     return lambda runner: runtime.context.run(begin, runner)
 
 
-def _frames(stack: list[Activation], context: Context) -> Work:
-    run = reentry.prepare(stack)
+def _part(stack: list[Activation], context: Context) -> Work:
+    """A part of a loop, which ends with the loop; the image that brought it goes at once."""
+    work = _frames(running.prepare(stack), context)
+    stack.clear()  # it would share the cells of the frames
+    return lambda runner: running.result_of(lambda: work(runner))
 
+
+def _frames(run: Callable[[object], object], context: Context) -> Work:
     def begin(runner: Runner) -> object:
         runner.runtime.root = sys._getframe()
         return run(None)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
+from hetmig.division import crew
 from hetmig.errors import HetmigError, InMotion, NotInTask, NotMigratable, ProtocolError
 from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
@@ -87,6 +88,8 @@ class Runtime:
         self.desk = Desk(self.post, self.listen)
         self.servant: Servant | None = None
         """If the task is an actor."""
+        self.team: crew.Crew | None = None
+        """Who runs parts of the task's loops."""
         self._missed = False
         """Whether somebody wanted to hear what the node says, and found the channel taken."""
         self._channel = channel
@@ -137,6 +140,7 @@ class Runtime:
             for stream, piece in early or ():
                 self._emit(stream, piece)
         _current = self
+        crew.set_crew(self.team)
         self.desk.ask_again()
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
@@ -148,6 +152,7 @@ class Runtime:
         """In a forked child: it is no task, and its parent's connection is not its own."""
         self.preemptor.cancel()
         self.preemptor.poll = None
+        crew.set_crew(None)
 
     def number(self) -> int:
         """The number of the next event, counted over the task's whole journey."""
@@ -259,20 +264,22 @@ class Runtime:
             replies.append(message)
         elif message.kind == protocol.SAVED:
             self._copies.saved()
+        elif message.kind == protocol.DIVIDE:
+            crew.ask(message.header)
 
     def _freeze(self, stack: list[Activation], portable: bool) -> image.Image:
-        modules = self._modules.changed() if self._modules else {}
-        ambient = self._ambient.changed()
-        extra = {
-            "context": context_variables.current(),
-            "ambient": ambient,
-            "modules": modules,
-            "source": self.source,
-            "desk": self.desk.state(),
-        }
+        extra = {**self.surroundings(), "source": self.source, "desk": self.desk.state()}
         if self.servant is None:
             return image.freeze(stack, extra, portable=portable)
         return self.servant.freeze(stack, extra, portable)
+
+    def surroundings(self) -> dict[str, Any]:
+        """What the task has changed of its process."""
+        return {
+            "context": context_variables.current(),
+            "ambient": self._ambient.changed(),
+            "modules": self._modules.changed() if self._modules else {},
+        }
 
     def _leave(
         self, frozen: image.Image, started: float, header: dict[str, Any]
@@ -378,6 +385,8 @@ class Runtime:
                     replies.append(message)
                 elif message.kind == protocol.SAVED:
                     self._copies.saved()
+                elif message.kind == protocol.DIVIDE:
+                    crew.ask(message.header)
                 elif message.kind == protocol.CALL and self.servant is not None:
                     self.servant.hear(message)
         finally:

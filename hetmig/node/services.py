@@ -36,7 +36,7 @@ class Services(Protocol):
         """Room for a passive object: something with the face of a runner."""
 
     async def asked(self, runner: Runner, message: Message) -> None:
-        """Carry out a request of a task that runs here."""
+        """Carry out a request of a task that runs here, or hear what became of one to it."""
 
     def report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()

@@ -70,6 +70,7 @@ async def take_in(
             raise
         happened("submitted", about["id"], about["epoch"])
         parcel = hosted.calls.opened(parcel)
+        node.took_in(about)
         begin = _begin(node, hosted, about, parcel, at)
         if about["what"] == "object":
             await begin
@@ -95,6 +96,9 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
         "events": 0,
         "hops": 0,
     }
+    for how in ("part", "bound"):
+        if (task := want(wanted, how, dict, None)) is not None:
+            about[how] = {"of": want(task, "of", str), "home": want(task, "home", dict)}
     if (settings := want(wanted, "checkpoint", dict, None)) is not None:
         about["checkpoint"] = settings_of(settings)
     names.settings_of(wanted, about)

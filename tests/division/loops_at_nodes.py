@@ -1,0 +1,88 @@
+"""Loops that are divided among nodes; they wait until they are asked, and for a gate (a file)."""
+
+from __future__ import annotations
+
+import operator
+import time
+from pathlib import Path
+
+import hetmig
+from hetmig.division import crew
+
+
+def wait_until_asked() -> None:
+    """Say so, and stay here until somebody wants the loop divided."""
+    print("in the loop", flush=True)
+    while not crew.pending:
+        time.sleep(0.01)
+
+
+def wait_for(gate: str) -> None:
+    """Until the test has made the file."""
+    while not Path(gate).exists():
+        time.sleep(0.01)
+
+
+def listed(count: int, gate: str) -> tuple[list[int], int, str]:
+    out: list[int] = []
+    acc = 0
+    for x in hetmig.divisible(range(count), merge={"out": operator.add, "acc": operator.add}):
+        if x == 3:
+            wait_until_asked()
+        elif x > 3:
+            wait_for(gate)
+        print(f"did {x}", flush=True)
+        out.append(x)
+        acc += x * x
+    return out, acc, hetmig.here() or ""
+
+
+def divides_itself(count: int, parts: int) -> tuple[list[tuple[int, str]], int]:
+    """Asks from the inside, and once more in the last part; tells where each was executed."""
+    out: list[tuple[int, str]] = []
+    for x in hetmig.divisible(range(count), merge={"out": operator.add}):
+        if x in (2, count - 6):
+            hetmig.divide(parts)
+        out.append((x, f"{hetmig.here()}"))
+    return out, x
+
+
+def moves(count: int, to: str) -> list[tuple[int, str]]:
+    """Each part goes to another node in its middle; so does the loop itself."""
+    out: list[tuple[int, str]] = []
+    for x in hetmig.divisible(range(count), merge={"out": operator.add}):
+        if x == 0:
+            hetmig.divide(3)
+        if x % 4 == 1:
+            hetmig.migrate(to)
+        out.append((x, f"{hetmig.here()}"))
+    return out
+
+
+def fails(count: int, gate: str) -> tuple[list[int], str]:
+    out: list[int] = []
+    try:
+        for x in hetmig.divisible(range(count), merge={"out": operator.add}):
+            if x == 3:
+                wait_until_asked()
+            if x == count - 2:
+                raise ValueError(f"at {x}")
+            out.append(x)
+    except ValueError as error:
+        return out, str(error)
+    return out, ""
+
+
+def undeclared(gate: str) -> int:
+    total = 0
+    for x in hetmig.divisible(range(8)):
+        if x == 3:
+            wait_until_asked()
+        total += x
+    return total
+
+
+def without_a_loop(gate: str) -> str:
+    print("in the loop", flush=True)
+    wait_for(gate)
+    return "done"
