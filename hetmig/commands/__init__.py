@@ -15,6 +15,7 @@ from hetmig.commands import (
     node,
     script,
     shutdown,
+    simulate,
     tasks,
     top,
     trace,
@@ -35,6 +36,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     check,
     doctor,
     inspect,
+    simulate,
     keys,
 )
 """In the order in which `hetmig --help` lists them."""

@@ -42,6 +42,7 @@ from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_lo
 from hetmig.node.link import Link
 from hetmig.node.moves import Moves
 from hetmig.node.partners import Partners
+from hetmig.node.placing import Placing
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.pulse import Pulse
@@ -144,6 +145,7 @@ class Node:
         self.moves = Moves(self)
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
+        self.placing = Placing(self)
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper
@@ -162,6 +164,7 @@ class Node:
         if self.journal.is_durable:
             for hosted in self.tasks.values():
                 hosted.detach()
+        self.placing.close()
         self._watching.cancel()
         self._pulse.cancel()
         for task in self._requests:

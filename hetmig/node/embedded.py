@@ -46,8 +46,12 @@ class LocalNode:
         patience: float | None = None,
         sturdy: bool = False,
         inherit: Sequence[int] = (),
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        """`sturdy`: SIGTERM is for the parent only; `inherit`: descriptors it holds open."""
+        """`sturdy`: SIGTERM is for the parent only; `inherit`: descriptors it holds open.
+
+        `more`: further items of `hetmig.node.serve.Settings`.
+        """
         self.name = name
         self.place: dict[str, Any] = {}
         self._command = list(command)
@@ -64,6 +68,7 @@ class LocalNode:
             "sturdy": sturdy,
             "caps": dict(caps or {}),
             "patience": patience,
+            **(more or {}),
         }
         self.start()
 
@@ -167,7 +172,9 @@ class LocalNodes:
     `checkpoints` is where they keep their checkpoints; if not given, a directory of theirs which
     goes with them.  `state` is a directory for the nodes' journals: then a node that was killed
     goes on after `nodes[i].start()`.  `patience` is for how long (s) one may be silent before the
-    others give it up.
+    others give it up.  `policy` is how they move tasks (`hetmig node --policy`); `each` has further
+    settings of each node, by the names that `hetmig.node.serve.Settings` has for them:
+    `each=[{"labels": {"zone": "secure"}}, {"slots": 1}]`.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
 
@@ -183,7 +190,11 @@ class LocalNodes:
         state: str | os.PathLike[str] | None = None,
         caps: Mapping[str, int] | None = None,
         patience: float | None = None,
+        policy: str = "none",
+        each: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        each = [*each, *[{}] * n][: max(n, len(each))]
+        self._each = [{"policy": policy, **more} for more in each]
         self._checkpoints = checkpoints
         self._state = None if state is None else os.path.abspath(state)
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
@@ -247,7 +258,8 @@ class LocalNodes:
         (only_us / "hetmig").symlink_to(Path(hetmig.__file__).parent, target_is_directory=True)
         path = [*self._path, str(only_us)]
         checkpoints = os.fspath(self._checkpoints or Path(self._directory.name, "checkpoints"))
-        for name, python in zip(self._names, self._pythons, strict=False):
+        chosen = zip(self._names, self._pythons, self._each, strict=False)
+        for name, python, more in chosen:
             command = [python or sys.executable]
             state = None if self._state is None else os.path.join(self._state, name)
             node = LocalNode(
@@ -260,6 +272,7 @@ class LocalNodes:
                 state,
                 caps=self._caps,
                 patience=self._patience,
+                more=more,
             )
             self.nodes.append(node)
         for node in self.nodes:

@@ -12,6 +12,7 @@ from hetmig.errors import (
     HetmigError,
     InMotion,
     MigrationRefused,
+    NeedsNotMet,
     NodeUnreachable,
     NotMigratable,
     TaskLost,
@@ -33,6 +34,7 @@ _GRACE_SECONDS = 20.0
 """Beyond a move's own deadlines, for the messages that carry the request and its answer."""
 _STATUS_SECONDS = 2.0
 _HOME_SECONDS = 3.0
+_PLACING = ("labels", "resources", "used", "data", "slots", "count", "policy")
 _RESERVE_SECONDS = 10.0
 """At least; the destination may have to find the task's home node first."""
 
@@ -52,12 +54,17 @@ class Moves:
         link = await node.directory.reach(target, node.about(), timeout)
         node.directory.require_node(link)
         request = {"task": task, "home": node.tasks[task].about["home"]}
-        request.update(needs(node.tasks[task]))
+        request.update(needs(node.tasks[task]), **node.placing.request(node.tasks[task]))
         seconds = max(timeout, _RESERVE_SECONDS)
         try:
             answer = await link.request(protocol.RESERVE, request, timeout=seconds)
         except NodeUnreachable:
             raise
+        except NeedsNotMet:
+            raise
+        except MigrationRefused as error:
+            reason = f"{link.name} refuses the task: {error.reason}"
+            raise type(error)(reason, **error.data) from error
         except HetmigError as error:
             raise MigrationRefused(f"{link.name} refuses the task: {error}") from error
         return link, answer.header
@@ -154,6 +161,7 @@ class Moves:
             busy = sum(hosted.is_running for hosted in node.tasks.values())
             state = {"python": this_python(), "tasks": busy, "draining": node.draining}
             load = {"runners": node.pool.size, "memory": node.pool.memory()}
+            load.update(node.placing.describe())
             return {**place, **state, **load, "reachable": True, "latency_s": 0.0}
         try:
             async with asyncio.timeout(_STATUS_SECONDS):
@@ -165,6 +173,7 @@ class Moves:
             return {**place, "python": None, "tasks": None, "draining": None, "reachable": False}
         state = {item: answer.header[item] for item in ("python", "tasks", "draining")}
         load = {"runners": answer.header.get("runners"), "memory": answer.header.get("rss")}
+        load.update({item: answer.header.get(item) for item in _PLACING})
         return {**place, **state, **load, "reachable": True, "latency_s": latency}
 
     def importable(self, modules: list[Any]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import ProtocolError, TaskLost
-from hetmig.node import administration, protocol, remote, rights, submission
+from hetmig.node import administration, balancing, protocol, remote, rights, submission
 from hetmig.node.described import summary
 from hetmig.node.home import Fenced
 from hetmig.node.protocol import Buffer, Message, want
@@ -48,6 +48,7 @@ async def hello(node: Node, message: Message) -> Reply:
 async def reserve(node: Node, message: Message) -> Reply:
     task = want(message.header, "task", str)
     size = want(message.header, "bytes", int, None)
+    node.placing.admit(message.header)
     await node.moves.require_home(want(message.header, "home", dict))
     if size is not None:  # a passive object
         node.shelf({}, size).kill()
@@ -104,7 +105,8 @@ async def status(node: Node, message: Message) -> Reply:
     state = {"tasks": busy, "ids": ids, "draining": node.draining}
     load = {"runners": node.pool.size, "rss": node.pool.memory()}
     kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
-    return {**node.here, "python": this_python(), **state, **kept, **load}, ()
+    placing = node.placing.describe()
+    return {**node.here, "python": this_python(), **state, **kept, **load, **placing}, ()
 
 
 async def move(node: Node, message: Message) -> Reply:
@@ -168,5 +170,6 @@ HANDLERS: dict[str, Handler] = {
     protocol.FENCE: fence,
     protocol.REPORT: report,
     **remote.HANDLERS,
+    **balancing.HANDLERS,
     **administration.HANDLERS,
 }

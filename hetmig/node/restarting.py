@@ -92,7 +92,7 @@ class Restarting:
             return
         node.home.report(restarted, ())
         _log.warning("task %s goes on here from %s", record.id, (record.checkpoint or {})["where"])
-        await hosted.start(about, parcel.manifest, parcel.frames)
+        await node.placing.begin(hosted, parcel, patient=True)
 
 
 def _newest(record: Record) -> Parcel:

@@ -66,9 +66,7 @@ def compare(
     }
 
 
-def relative(
-    ours: Sequence[Outcome], theirs: Sequence[Outcome], figure: str = "delay"
-) -> Interval:
+def relative(ours: Sequence[Outcome], theirs: Sequence[Outcome], figure: str = "delay") -> Interval:
     """By how much ours is better, as a share of theirs, pair by pair: traces are the same."""
     return interval(
         [

@@ -51,7 +51,7 @@ class Host(NodeView):
     an arrival or a departure costs a step of a heap, however many tasks there are.
     """
 
-    __slots__ = ("_ends", "_worked", "_when", "jobs", "policy", "restraint", "version")
+    __slots__ = ("_ends", "_when", "_worked", "jobs", "policy", "restraint", "version")
 
     def __init__(
         self,

@@ -64,8 +64,9 @@ class Pareto:
         a, low, high = self.alpha, self.low, self.high
         share = 1 - (low / high) ** a
         if a == 1:
-            return low * math.log(high / low) / share
-        return low**a * a / (a - 1) * (low ** (1 - a) - high ** (1 - a)) / share
+            return float(low * math.log(high / low) / share)
+        mean = low**a * a / (a - 1) * (low ** (1 - a) - high ** (1 - a)) / share
+        return float(mean)
 
     def draw(self, random: float) -> float:
         """See `Lifetimes`."""

@@ -1,4 +1,4 @@
-"""`--policy NAME[:key=value,...]`: the policies by name, the user's own ones, and their settings."""
+"""`--policy NAME[:key=value,...]`: the policies by name, a user's own ones, and their settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hetmig.errors import HetmigError
@@ -61,7 +61,8 @@ def policy_of(text: str) -> Chosen:
         own, _, rest = rest.partition(":")
         make = _loaded(name, own)
     settings = dict(_setting(word) for word in rest.split(",") if word)
-    limits = {item.name: item.default for item in fields(Limits) if item.name in settings}
+    usual = asdict(Limits())
+    limits = {item: default for item, default in usual.items() if item in settings}
     chosen: dict[str, Any] = {}
     if "predict" in settings:
         chosen["predictor"] = _predictor(str(settings.pop("predict")))
@@ -73,7 +74,7 @@ def policy_of(text: str) -> Chosen:
     bounds = {item: _number(item, settings.pop(item), of) for item, of in limits.items()}
     unknown = settings.keys() - parameters.keys()
     if unknown:
-        others = [*parameters, *known, "predict", *(item.name for item in fields(Limits))]
+        others = [*parameters, *known, "predict", *usual]
         raise HetmigError(
             f"--policy {text}: {name} has no setting {min(unknown)!r}; there is {', '.join(others)}"
         )
@@ -130,11 +131,10 @@ def _number(name: str, value: Any, default: float) -> Any:
 def _predictor(text: str) -> Callable[[], Predictor]:
     if text in PREDICTORS:
         return PREDICTORS[text]
-    module, _, name = text.partition(".")
-    if not name:
+    module, _, name = text.rpartition(".")
+    if not module:
         raise HetmigError(
             f"predict={text}: choose one of {', '.join(PREDICTORS)}, or MODULE.CLASS of your own"
         )
-    module, _, name = text.rpartition(".")
     made: Callable[[], Predictor] = _loaded(module, name)
     return made

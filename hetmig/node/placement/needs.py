@@ -15,9 +15,20 @@ from typing import Any
 
 from hetmig.errors import HetmigError
 
-__all__ = ["DATA", "Facts", "amounts", "checked", "labels_of_this_machine", "missing", "pair"]
+__all__ = [
+    "DATA",
+    "Facts",
+    "amounts",
+    "checked",
+    "labels_of_this_machine",
+    "missing",
+    "pair",
+    "settled",
+]
 
 DATA = "data"
+_USER = ("client", "task")
+"""Who asked for a move: a person, or the task itself."""
 _MOST = 64
 _LONGEST = 1000
 _SAME = {"arm64": "aarch64", "amd64": "x86_64", "x64": "x86_64", "i686": "i386", "x86": "i386"}
@@ -127,6 +138,11 @@ def labels_of_this_machine(name: str) -> dict[str, str]:
         "system": platform.system(),
         "python": f"{major}.{minor}",
     }
+
+
+def settled(about: Mapping[str, Any], requested_by: str) -> dict[str, Any]:
+    """The record of a task that is being moved: where its user puts it, no policy moves it away."""
+    return {**about, "stays": True} if requested_by in _USER else dict(about)
 
 
 def pair(text: str) -> tuple[str, str]:

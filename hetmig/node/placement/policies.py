@@ -16,6 +16,7 @@ order, so that not every node prefers the same one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+
 from hetmig.errors import HetmigError
 from hetmig.node.placement.parts import (
     Busiest,

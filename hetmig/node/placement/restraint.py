@@ -103,14 +103,20 @@ class Restraint:
         if len(self._cool) > 1000:
             self._cool = {task: until for task, until in self._cool.items() if until > now}
 
-    def refused(self, decision: Decision, now: float, everywhere: bool = False) -> None:
-        """It came to nothing; `everywhere`: for a reason that has nothing to do with the node."""
+    def refused(
+        self, decision: Decision, now: float, everywhere: bool = False, passing: bool = False
+    ) -> None:
+        """It came to nothing.
+
+        `everywhere`: for a reason that has nothing to do with the node; `passing`: for one that is
+        soon over.
+        """
         if isinstance(decision, Ask):
             key, patience = ("", decision.source), min(1.0, self.limits.refused)
         else:
             self._moving.pop(decision.task, None)
             key = decision.task, "" if everywhere else decision.to
-            patience = self.limits.refused
+            patience = min(1.0, self.limits.refused) if passing else self.limits.refused
         patience = self._refused.get(key, (0, patience))[1]
         longest = 10.0 if isinstance(decision, Ask) else _FOREVER
         self._refused[key] = now + patience, min(2 * patience, longest)
