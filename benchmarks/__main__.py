@@ -23,6 +23,7 @@ BENCHMARKS = (
     "checkpoint",
     "drain",
     "messages",
+    "placement",
     "portability",
 )
 
@@ -44,9 +45,18 @@ def main(arguments: list[str] | None = None) -> None:
         found = {"machine": about, "scale": chosen.scale, "figures": figures}
         chosen.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     if chosen.plot:
+        if "placement" in figures:
+            delays = plot.lines(
+                figures["placement"]["delays_s"], "load of the nodes", "mean delay in seconds"
+            )
+            beside = chosen.plot.with_name("placement.svg")
+            beside.write_text(delays, "utf-8")
+            print(f"\n![Mean delay by the load of the nodes]({beside.name})")
         curves = figures.get("freeze", {}).get("times_ms")
         if not curves:
-            sys.exit("--plot draws the times of `freeze`, which was not measured")
+            if "placement" in figures:
+                return
+            sys.exit("--plot draws the times of `freeze` and `placement`: neither was measured")
         chosen.plot.write_text(plot.distribution(curves, "milliseconds"), "utf-8")
         parts = chosen.plot.with_stem(f"{chosen.plot.stem}-steps")
         steps = figures["freeze"]["steps_of_a_move_ms"]

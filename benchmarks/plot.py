@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape
 
-__all__ = ["distribution", "stacked"]
+__all__ = ["distribution", "lines", "stacked"]
 
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 24, 16, 44
@@ -114,6 +114,49 @@ def stacked(rows: Mapping[str, Sequence[tuple[str, str, float]]], unit: str) -> 
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {bottom + 28}" '
         'font-family="sans-serif" font-size="12">\n'
         f'<rect width="{_WIDTH}" height="{bottom + 28}" fill="white"/>\n'
+        + "\n".join(body)
+        + "\n</svg>\n"
+    )
+
+
+def lines(
+    curves: Mapping[str, Sequence[tuple[float, float, float, float]]], across: str, up: str
+) -> str:
+    """Return an SVG of curves of (x, y, low, high) points, over a logarithmic axis upwards."""
+    points = [point for curve in curves.values() for point in curve]
+    least, most = min(y for _, y, *_ in points), max(y for _, y, *_ in points)
+    low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    right = max(x for x, *_ in points)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        share = (math.log10(max(y, 10.0**low)) - low) / max(high - low, 1)
+        across = _LEFT + x / right * (_WIDTH - _LEFT - _RIGHT)
+        return across, _TOP + (1 - min(share, 1)) * (_HEIGHT - _TOP - _BOTTOM)
+
+    body = []
+    for power in range(low, high + 1):
+        _, y = place(0, 10.0**power)
+        body += [
+            _line(_LEFT, y, _WIDTH - _RIGHT, y),
+            _text(_LEFT - 6, y + 4, f"{10.0**power:g}", "end"),
+        ]
+    for x in sorted({x for x, *_ in points}):
+        left, y = place(x, 10.0**low)
+        body.append(_text(left, y + 16, f"{x:g}", "middle"))
+    body.append(_text(_WIDTH / 2, _HEIGHT - 8, f"{across}; upwards: {up}", "middle"))
+    for number, (name, curve) in enumerate(curves.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y, *_ in curve)
+        body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        for x, _, least, most in curve:
+            body.append(_line(*place(x, least), *place(x, most), colour, 2))
+        y = _HEIGHT + _ENTRY * (number + 0.5)
+        body += [_line(_LEFT, y - 4, _LEFT + 20, y - 4, colour, 2), _text(_LEFT + 28, y, name)]
+    height = _HEIGHT + _ENTRY * len(curves) + _ENTRY // 2
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+        'font-family="sans-serif" font-size="12">\n'
+        f'<rect width="{_WIDTH}" height="{height}" fill="white"/>\n'
         + "\n".join(body)
         + "\n</svg>\n"
     )

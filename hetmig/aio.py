@@ -373,6 +373,8 @@ def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
     mark = getattr(getattr(function, "func", function), "__hetmig__", None)
     if isinstance(mark, dict) and mark.get("every") is not None:
         about["checkpoint"] = {"every": float(mark["every"])}
+    if isinstance(mark, dict) and mark.get("needs"):
+        about["needs"] = mark["needs"]
     return about
 
 

@@ -28,7 +28,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ from hetmig.node import protocol
 from hetmig.node.checkpoint_keys import finder
 from hetmig.node.keys import Certificate, Keyring
 from hetmig.node.methods import NOTHING, freeze_method
+from hetmig.node.placement.needs import checked
 from hetmig.node.sockets import new_event_loop
 from hetmig.options import Options
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
@@ -82,6 +83,16 @@ class NodeInfo:
     """Bytes of memory it and they use, where the system says that (Linux)."""
     latency_s: float | None = None
     """Seconds until it answered the asked node; 0 for that itself."""
+    labels: dict[str, str] | None = None
+    resources: dict[str, float] | None = None
+    """How much of each it has."""
+    used: dict[str, float] | None = None
+    """How much of that tasks have there."""
+    data: list[str] | None = None
+    slots: int | None = None
+    """Tasks that run there at full speed."""
+    policy: str | None = None
+    """By which it moves tasks."""
 
 
 def connect(
@@ -143,8 +154,9 @@ class Nodes:
         """Run `function(*args, **kwargs)` on the node.
 
         Functions the node can import travel by reference, all others by value with the globals
-        they use.  Raises NotMigratable, naming the argument, for what cannot travel.
-        `with_options` has what can be said of the task besides.
+        they use.  Raises NotMigratable, naming the argument, for what cannot travel; NeedsNotMet
+        if no node has what `@hetmig.migratable(needs=...)` says.  `with_options` has what can be
+        said of the task besides.
         """
         return self._submit(function, args, kwargs, {})
 
@@ -158,9 +170,14 @@ class Nodes:
         module = aio.home_module(function)
         if module is not None and not self._call(self._connection.missing(module)):
             module = None
+        about = aio.describe_call(function)
+        freeze = functools.partial(freeze_call, function, args, kwargs)
         with by_value(module):
-            frozen = freeze_call(function, args, kwargs, portable=self._connection.is_foreign)
-        manifest = frozen.manifest({**aio.describe_call(function), **more})
+            if about.get("needs"):  # it may begin at a node of whose Python nothing is known here
+                frozen = freeze_for_any(freeze)
+            else:
+                frozen = freeze(portable=self._connection.is_foreign)
+        manifest = frozen.manifest({**about, **more})
         return self._submitted(manifest, frozen.frames)
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
@@ -259,11 +276,13 @@ class Nodes:
         every: float = 30.0,
         keep: int = KEEP,
         more: dict[str, Any] | None = None,
+        needs: Mapping[str, Any] | None = None,
     ) -> Task:
         """Run a script as `__main__` on the node; its module-level frame can move, too.
 
         The text is read from `file` unless `source` gives it.  With `checkpoint`, a directory or
-        URL, a copy of the task is kept there every so many seconds.  Raises OSError.
+        URL, a copy of the task is kept there every so many seconds.  `needs` are as for
+        `migratable`.  Raises OSError, and NeedsNotMet.
         """
         path = os.fspath(file)
         text = Path(path).read_text(encoding="utf-8") if source is None else source
@@ -271,6 +290,8 @@ class Nodes:
         if checkpoint is not None:
             settings = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
             about["checkpoint"] = {**settings, "of": digest_of(text, argv)}
+        if needs:
+            about["needs"] = checked(needs)
         manifest = make_manifest("script", [], 1, about, portable=True)
         return self._submitted(manifest, [text.encode()])
 

@@ -23,6 +23,7 @@ __all__ = [
     "MessageTooLarge",
     "MigrationRefused",
     "NameTaken",
+    "NeedsNotMet",
     "NoCheckpoint",
     "NoReply",
     "NoSuchObject",
@@ -120,6 +121,14 @@ class MigrationRefused(NotMigratable):
     """The destination refused the task before it was committed; it goes on at the source.
 
     Read the reason the destination gave, change what it names, or choose another node.
+    """
+
+
+class NeedsNotMet(MigrationRefused):
+    """A node lacks something that the task needs, or no node known there has it all.
+
+    `data["missing"]` says what, in words.  Give it to a node (`hetmig node --label --resource
+    --data`), wait until a resource is free again, or ask for less.
     """
 
 

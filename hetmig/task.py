@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Thread
 from typing import Any, TypeVar, overload
 
@@ -94,22 +94,32 @@ def ignorable(thread: T) -> T:
 @overload
 def migratable(function: F) -> F: ...
 @overload
-def migratable(*, every: float | None = None) -> Callable[[F], F]: ...
-def migratable(function: Any = None, *, every: float | None = None) -> Any:
+def migratable(
+    *, every: float | None = None, needs: Mapping[str, Any] | None = None
+) -> Callable[[F], F]: ...
+def migratable(
+    function: Any = None, *, every: float | None = None, needs: Mapping[str, Any] | None = None
+) -> Any:
     """Mark a function as meant to move.  It stays the very same function, bytecode included.
 
-    With `every`, the task's node takes a checkpoint of it every so many seconds.
+    With `every`, the task's node takes a checkpoint of it every so many seconds.  With `needs` it
+    runs only where all of that is: `{"arch": "aarch64", "gpu": 1, "data": "s3://bucket"}`.
     """
     if function is None:
-        return lambda function: migratable_with(function, every)
-    return migratable_with(function, every)
+        return lambda function: migratable_with(function, every, needs)
+    return migratable_with(function, every, needs)
 
 
-def migratable_with(function: F, every: float | None) -> F:
-    """Set the mark.  Raises ValueError for a time that is none."""
+def migratable_with(function: F, every: float | None, needs: Mapping[str, Any] | None) -> F:
+    """Set the mark.  Raises ValueError for a time that is none, HetmigError for a need."""
     if every is not None and not every > 0:
         raise ValueError(f"every={every!r} is no time between two checkpoints")
-    function.__hetmig__ = {"every": every}  # type: ignore[attr-defined]
+    mark: dict[str, Any] = {"every": every}
+    if needs is not None:
+        from hetmig.node.placement.needs import checked
+
+        mark["needs"] = checked(needs)
+    function.__hetmig__ = mark  # type: ignore[attr-defined]
     return function
 
 

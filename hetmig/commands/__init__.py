@@ -18,6 +18,7 @@ from hetmig.commands import (
     script,
     send,
     shutdown,
+    simulate,
     tasks,
     top,
     trace,
@@ -41,6 +42,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     check,
     doctor,
     inspect,
+    simulate,
     keys,
 )
 """In the order in which `hetmig --help` lists them."""

@@ -17,6 +17,7 @@ from hetmig.commands.common import (
     EXIT_AGAIN,
     EXIT_OK,
     UsageError,
+    needs_of,
     open_nodes,
     place,
     seconds,
@@ -181,6 +182,7 @@ class _Batch:
             checkpoint=self._place,
             every=arguments.every or _EVERY,
             keep=max(1, arguments.keep or 3),
+            needs=needs_of(arguments.need),
         )
 
     def _found(self, before: Name | None) -> Loaded | None:

@@ -10,7 +10,7 @@ import socket
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hetmig.errors import HetmigError, NodeUnreachable, ParcelError, Unauthorized
@@ -37,11 +37,13 @@ __all__ = [
     "endpoint",
     "exit_code",
     "milliseconds",
+    "needs_of",
     "open_nodes",
     "pick",
     "place",
     "plain",
     "print_json",
+    "print_rows",
     "seconds",
     "size",
     "time_span",
@@ -135,6 +137,42 @@ def whole_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number of them")
     return int(text)
+
+
+def print_rows(rows: list[list[str]]) -> None:
+    """Columns as other tools print them: no frames, so that `awk` and eyes can read them."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for heading in rows[0]:
+        table.add_column(heading, no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*map(plain, row))
+    console().print(table)
+
+
+def needs_of(words: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE of --need: a number is an amount, if it is not of a label that all nodes have.
+
+    Raises UsageError.
+    """
+    from hetmig.node.placement.needs import DATA, labels_of_this_machine, pair
+
+    needs: dict[str, Any] = {}
+    labels = labels_of_this_machine("")
+    for word in words:
+        try:
+            name, value = pair(word)
+        except ValueError as error:
+            raise UsageError(f"--need {error}") from None
+        if name == DATA:
+            needs[name] = [*needs.get(name, []), value]
+            continue
+        try:
+            needs[name] = value if name in labels else float(value)
+        except ValueError:
+            needs[name] = value
+    return needs
 
 
 def byte_count(text: str) -> int:

@@ -147,8 +147,60 @@ def add_parser(commands: Any) -> None:
         type=_address,
         help="answer Prometheus there; a PORT alone is on loopback (needs hetmig[prometheus])",
     )
+    _add_placement(parser)
     parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
     _add_caps(parser)
+
+
+def _add_placement(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "placement", "What it offers to tasks that need something, and how it moves tasks."
+    )
+    group.add_argument(
+        "--label", metavar="NAME=TEXT", type=_label, action="append", default=[], help="what it is"
+    )
+    group.add_argument(
+        "--resource",
+        metavar="NAME=N",
+        type=_resource,
+        action="append",
+        default=[],
+        help="how much it has of something that tasks use up",
+    )
+    group.add_argument(
+        "--data", metavar="URL", action="append", default=[], help="data that is near, all below it"
+    )
+    group.add_argument(
+        "--slots",
+        metavar="N",
+        type=whole_number,
+        help="tasks that run at full speed, for policies to reckon with (default: processors)",
+    )
+    group.add_argument(
+        "--policy",
+        metavar="NAME[:KEY=VALUE,...]",
+        default="none",
+        help="none, place, threshold, steal, age, or MODULE:CLASS of your own (default: none)",
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
+    from hetmig.node.placement.needs import pair
+
+    try:
+        return pair(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _resource(text: str) -> tuple[str, float]:
+    name, amount = _label(text)
+    try:
+        if not 0 <= float(amount) < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{amount!r} is no amount of {name}") from None
+    return name, float(amount)
 
 
 def _add_caps(parser: argparse.ArgumentParser) -> None:
@@ -217,6 +269,11 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         patience=arguments.patience,
         location=arguments.location,
         checkpoints=arguments.checkpoints and place_of(arguments.checkpoints),
+        labels=dict(arguments.label),
+        resources=dict(arguments.resource),
+        data=arguments.data,
+        slots=arguments.slots,
+        policy=arguments.policy,
         caps=Caps(**{name: value for name, value in chosen.items() if value is not None}),
     )
 

@@ -24,6 +24,7 @@ from hetmig.commands.common import (
     UsageError,
     add_command,
     add_node_options,
+    needs_of,
     open_nodes,
 )
 
@@ -36,6 +37,7 @@ EXAMPLES = """
 hetmig run crunch.py data/ --fast
 hetmig run --on arm-box crunch.py
 hetmig mv crunch.py tcp://127.0.0.1:40001     meanwhile, in another terminal
+hetmig run --need zone=secure --need gpu=1 train.py
 hetmig run --checkpoint saved --every 60 crunch.py data/
 """
 
@@ -45,6 +47,13 @@ def add_parser(commands: Any) -> None:
     parser = add_command(commands, "run", run, __doc__, EXAMPLES)
     otherwise = f"{DEFAULT_NODE}, with --checkpoint one of its own"
     add_node_options(parser, "--on", "--node", otherwise=otherwise)
+    parser.add_argument(
+        "--need",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="what a node must have: a label, an amount of a resource, data=URL",
+    )
     batch.add_options(parser)
     parser.add_argument(
         "--name", metavar="NAME", help="by which messages find it (default: that of the file)"
@@ -64,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.node = arguments.node or DEFAULT_NODE
     with open_nodes(arguments) as nodes:
         named = nodes.with_options(name=arguments.name)
-        task = named.run_script(arguments.script, arguments.arguments)
+        needs = needs_of(arguments.need)
+        task = named.run_script(arguments.script, arguments.arguments, needs=needs)
         try:
             return wait(task)
         except KeyboardInterrupt:

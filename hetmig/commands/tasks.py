@@ -20,6 +20,7 @@ from hetmig.commands.common import (
     place,
     plain,
     print_json,
+    print_rows,
     seconds,
     size,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "find_task",
     "node_name",
     "node_state",
+    "offers",
     "progress",
 ]
 
@@ -107,32 +109,30 @@ def _show_tasks(tasks: list[TaskInfo], *, as_json: bool) -> None:
         age = "" if task.submitted is None else duration(time.time() - task.submitted)
         row = [task.id, task.name, task.state, task.node, progress(task), str(task.hops), age]
         rows.append([*row, task.what])
-    _print_rows(rows)
+    print_rows(rows)
 
 
 def _show_nodes(nodes: list[NodeInfo], *, as_json: bool) -> None:
     if as_json:
         print_json({"nodes": [asdict(node) for node in nodes]})
         return
-    rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE"]]
+    rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE", "POLICY", "HAS"]]
     for node in nodes:
         python: Mapping[str, Any] = node.python or {}
         tasks = "" if node.tasks is None else str(node.tasks)
         version, machine = python.get("version", ""), python.get("machine", "")
-        rows.append([node.name, node.endpoint, tasks, version, machine, node_state(node)])
-    _print_rows(rows)
+        row = [node.name, node.endpoint, tasks, version, machine, node_state(node)]
+        rows.append([*row, node.policy or "", offers(node)])
+    print_rows(rows)
 
 
-def _print_rows(rows: list[list[str]]) -> None:
-    """Columns as other tools print them: no frames, so that `awk` and eyes can read them."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for heading in rows[0]:
-        table.add_column(heading, no_wrap=True)
-    for row in rows[1:]:
-        table.add_row(*map(plain, row))
-    console().print(table)
+def offers(node: NodeInfo) -> str:
+    """What a node's owner has said that it has, beyond what every node says of itself."""
+    usual = ("node", "arch", "system", "python")
+    words = [f"{k}={label}" for k, label in (node.labels or {}).items() if k not in usual]
+    for name, amount in (node.resources or {}).items():
+        words.append(f"{name}={amount - (node.used or {}).get(name, 0):g}/{amount:g}")
+    return " ".join([*words, *(node.data or [])])
 
 
 def node_state(node: NodeInfo) -> str:

@@ -64,6 +64,7 @@ class Arriving:
         if "hop" in about:
             nbytes = sum(memoryview(frame).nbytes for frame in offer.wire)
             about["hop"] = {**want(about, "hop", dict), "bytes": nbytes}
+            about["size"] = nbytes
         hosted.about, hosted.peer = about, {"place": offer.source}
         hosted.cancelled = False
         if hosted.take(lambda: hosted.handoff.staged(epoch)):
@@ -161,6 +162,8 @@ class Arriving:
             try:
                 kept = self._kept()
                 about = {**hosted.about, **kept.manifest.get("task", {})}
+                if about.get("needs") and await hosted.node.placing.taken_over(hosted, about, kept):
+                    return
                 runner = await self._build(kept, about, hosted.node.pool.take)
                 break
             except HetmigError as error:

@@ -22,6 +22,7 @@ from hetmig.node.checkpoint_keys import own_secret
 from hetmig.node.directories import state_directory
 from hetmig.node.freezing import manifest_of
 from hetmig.node.protocol import Message, describe_error, want
+from hetmig.node.shelf import Shelf
 from hetmig.state.checkpoint import (
     KEEP,
     Name,
@@ -143,7 +144,8 @@ class Checkpoints:
     def begun(self, hosted: Hosted) -> None:
         """A task begins on this node, or goes on here."""
         settings = hosted.about.get("checkpoint")
-        if settings is not None and settings["every"] is not None:
+        begins_elsewhere = isinstance(hosted.runner, Shelf)
+        if settings is not None and settings["every"] is not None and not begins_elsewhere:
             spawn(self._again_and_again(hosted, settings["every"]))
 
     async def own(self, hosted: Hosted, runner: Runner, message: Message) -> None:

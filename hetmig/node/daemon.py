@@ -46,6 +46,7 @@ from hetmig.node.link import Link
 from hetmig.node.messages.finding import Finding
 from hetmig.node.moves import Moves
 from hetmig.node.partners import Partners
+from hetmig.node.placing import Placing
 from hetmig.node.pool import Pool, Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.pulse import Pulse
@@ -153,6 +154,7 @@ class Node:
         self.finding = Finding(self, remote.forward)
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
+        self.placing = Placing(self)
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper
@@ -172,6 +174,7 @@ class Node:
         if self.journal.is_durable:
             for hosted in self.tasks.values():
                 hosted.detach()
+        self.placing.close()
         self._watching.cancel()
         self._pulse.cancel()
         self._seeking.cancel()

@@ -48,11 +48,11 @@ class LocalNode:
         sturdy: bool = False,
         inherit: Sequence[int] = (),
         within: Sequence[str] = (),
-        listen: str = "tcp://127.0.0.1:0",
-        spare: int = 1,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         """`sturdy`: SIGTERM is for the parent only; `inherit`: descriptors it holds open;
-        `within`: the beginning of a command that executes the rest of it elsewhere.
+        `within`: the beginning of a command that executes the rest of it elsewhere;
+        `more`: further items of `hetmig.node.serve.Settings`.
         """
         self.name = name
         self.place: dict[str, Any] = {}
@@ -60,8 +60,7 @@ class LocalNode:
         self._inherit = inherit
         self._settings = {
             "name": name,
-            "listen": listen,
-            "spare": spare,
+            "listen": "tcp://127.0.0.1:0",
             "keys": str(keys),
             "python": list(command),
             "path": path,
@@ -72,6 +71,7 @@ class LocalNode:
             "caps": dict(caps or {}),
             "patience": patience,
             "location": location,
+            **(more or {}),
         }
         self.start()
 
@@ -176,6 +176,9 @@ class LocalNodes:
     goes with them.  `state` is a directory for the nodes' journals: then a node that was killed
     goes on after `nodes[i].start()`.  `patience` is for how long (s) one may be silent before the
     others give it up.  `location` is how they look for tasks that have moved.
+    `policy` is how they move tasks (`hetmig node --policy`); `each` has further
+    settings of each node, by the names that `hetmig.node.serve.Settings` has for them:
+    `each=[{"labels": {"zone": "secure"}}, {"slots": 1}]`.
     `keys` is the key directory with which to connect: `hetmig.connect(nodes[0], keys=nodes.keys)`.
     """
 
@@ -192,8 +195,12 @@ class LocalNodes:
         caps: Mapping[str, int] | None = None,
         patience: float | None = None,
         location: str = "home",
+        policy: str = "none",
+        each: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._location = location
+        each = [*each, *[{}] * n][: max(n, len(each))]
+        self._each = [{"policy": policy, **more} for more in each]
         self._checkpoints = checkpoints
         self._state = None if state is None else os.path.abspath(state)
         self._keep_parcels = None if keep_parcels is None else os.path.abspath(keep_parcels)
@@ -257,7 +264,8 @@ class LocalNodes:
         (only_us / "hetmig").symlink_to(Path(hetmig.__file__).parent, target_is_directory=True)
         path = [*self._path, str(only_us)]
         checkpoints = os.fspath(self._checkpoints or Path(self._directory.name, "checkpoints"))
-        for name, python in zip(self._names, self._pythons, strict=False):
+        chosen = zip(self._names, self._pythons, self._each, strict=False)
+        for name, python, more in chosen:
             command = [python or sys.executable]
             state = None if self._state is None else os.path.join(self._state, name)
             node = LocalNode(
@@ -271,6 +279,7 @@ class LocalNodes:
                 caps=self._caps,
                 patience=self._patience,
                 location=self._location,
+                more=more,
             )
             self.nodes.append(node)
         for node in self.nodes:

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["EVENTS", "happened", "watch"]
+__all__ = ["EVENTS", "happened", "unwatch", "watch"]
 
 EVENTS = (
-    "submitted", "arrived", "moved", "stays", "refused", "rejected", "ended", "step", "synced",
+    "submitted", "arrived", "moved", "stays", "refused", "rejected", "ended", "placed", "step",
+    "synced",
 )  # fmt: skip
 """All there are."""
 _QUIET = frozenset({"step", "synced"})
@@ -40,3 +41,8 @@ def happened(event: str, task: str = "", epoch: int | None = None, **details: An
 def watch(watcher: Callable[[str, dict[str, Any]], None]) -> None:
     """Call this with the name and details of every event from now on."""
     _watchers.append(watcher)
+
+
+def unwatch(watcher: Callable[[str, dict[str, Any]], None]) -> None:
+    """Call it no more."""
+    _watchers.remove(watcher)

@@ -13,6 +13,7 @@ from hetmig.node import protocol, unreported
 from hetmig.node.freezing import describe_hop, sealed
 from hetmig.node.handoff import Note, State
 from hetmig.node.link import Link
+from hetmig.node.placement.needs import settled
 from hetmig.node.protocol import Message, describe_error, rebuild_error, want
 from hetmig.node.steps import step
 from hetmig.node.tries import Tries
@@ -122,6 +123,7 @@ class Leaving:
         epoch = hosted.handoff.epoch
         try:
             about = {**hosted.about, "hop": {**hosted.peer["hop"], "epoch": epoch, "bytes": 0}}
+            about = settled(about, hosted.peer["hop"]["requested_by"])
             reports = hosted.node.unreported(about)
             inclosed = unreported.enclose(*hosted.calls.enclose(frozen, about), reports)
             wire = sealed(*inclosed, epoch, bytes.fromhex(welcome["session"]))

@@ -50,6 +50,9 @@ class Metrics:
         )
         self._ended = counter("tasks_ended", "Tasks that came to their end here", "how")
         self._submitted = counter("tasks_submitted", "Tasks submitted to this node")
+        self._placed = counter(
+            "placements", "Decisions of the policy, and what came of them", "decision", "result"
+        )
         self._freeze = histogram(
             "freeze_seconds", "For how long departing tasks stood still", _FREEZE
         )
@@ -105,6 +108,8 @@ class Metrics:
                 self._refusals.labels(_WHERE[event], details["reason"]).inc()
             case "ended":
                 self._ended.labels(details["how"]).inc()
+            case "placed":
+                self._placed.labels(details["decision"], details["result"]).inc()
             case "submitted":
                 self._submitted.inc()
             case "synced":

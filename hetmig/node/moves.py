@@ -12,6 +12,7 @@ from hetmig.errors import (
     HetmigError,
     InMotion,
     MigrationRefused,
+    NeedsNotMet,
     NodeUnreachable,
     NotMigratable,
     TaskLost,
@@ -33,6 +34,7 @@ _GRACE_SECONDS = 20.0
 """Beyond a move's own deadlines, for the messages that carry the request and its answer."""
 _STATUS_SECONDS = 2.0
 _HOME_SECONDS = 3.0
+_PLACING = ("labels", "resources", "used", "data", "slots", "count", "policy")
 _RESERVE_SECONDS = 10.0
 """At least; the destination may have to find the task's home node first."""
 
@@ -52,12 +54,17 @@ class Moves:
         link = await node.directory.reach(target, node.about(), timeout)
         node.directory.require_node(link)
         request = {"task": task, "home": node.tasks[task].about["home"]}
-        request.update(needs(node.tasks[task]))
+        request.update(needs(node.tasks[task]), **node.placing.request(node.tasks[task]))
         seconds = max(timeout, _RESERVE_SECONDS)
         try:
             answer = await link.request(protocol.RESERVE, request, timeout=seconds)
         except NodeUnreachable:
             raise
+        except NeedsNotMet:
+            raise
+        except MigrationRefused as error:
+            reason = f"{link.name} refuses the task: {error.reason}"
+            raise type(error)(reason, **error.data) from error
         except HetmigError as error:
             raise MigrationRefused(f"{link.name} refuses the task: {error}") from error
         return link, answer.header
@@ -167,7 +174,8 @@ class Moves:
     async def _status(self, place: dict[str, Any]) -> dict[str, Any]:
         node = self._node
         if place["name"] == node.here["name"]:
-            return {**place, **load(node), "reachable": True, "latency_s": 0.0}
+            known = {**load(node), **node.placing.describe()}
+            return {**place, **known, "reachable": True, "latency_s": 0.0}
         try:
             async with asyncio.timeout(_STATUS_SECONDS):
                 link = await node.directory.reach(place["name"], node.about())
@@ -178,6 +186,7 @@ class Moves:
             return {**place, "python": None, "tasks": None, "draining": None, "reachable": False}
         state = {item: answer.header[item] for item in ("python", "tasks", "draining")}
         told = {"runners": answer.header.get("runners"), "memory": answer.header.get("rss")}
+        told.update({item: answer.header.get(item) for item in _PLACING})
         return {**place, **state, **told, "reachable": True, "latency_s": latency}
 
     def importable(self, modules: list[Any]) -> list[str]:

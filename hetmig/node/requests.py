@@ -9,7 +9,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import ProtocolError, TaskLost
-from hetmig.node import administration, parts, protocol, remote, rights, submission
+from hetmig.node import (
+    administration,
+    balancing,
+    parts,
+    protocol,
+    remote,
+    rights,
+    submission,
+)
 from hetmig.node.described import load, summary
 from hetmig.node.home import Fenced
 from hetmig.node.messages import finding, names
@@ -50,6 +58,7 @@ async def hello(node: Node, message: Message) -> Reply:
 async def reserve(node: Node, message: Message) -> Reply:
     task = want(message.header, "task", str)
     size = want(message.header, "bytes", int, None)
+    node.placing.admit(message.header)
     await node.moves.require_home(want(message.header, "home", dict))
     if size is not None:  # a passive object
         node.shelf({}, size).kill()
@@ -113,6 +122,7 @@ async def status(node: Node, message: Message) -> Reply:
     state["rss"] = state.pop("memory")  # that word stands for the journal's here
     state["detours"] = node.finding.detours
     kept = {"memory": node.journal.memory, "durable": node.journal.is_durable}
+    state.update(node.placing.describe())
     return {**node.here, "ids": sorted(ids), **state, **kept}, ()
 
 
@@ -207,6 +217,7 @@ HANDLERS: dict[str, Handler] = {
     protocol.FIND: names.find,
     protocol.LOCATE: finding.locate,
     **remote.HANDLERS,
+    **balancing.HANDLERS,
     **administration.HANDLERS,
     **parts.HANDLERS,
 }

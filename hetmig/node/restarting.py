@@ -102,11 +102,11 @@ class Restarting:
         except HetmigError as error:
             record.fail("lost", TaskLost(f"it can't be restarted: {error}"))
             return
-        frames = hosted.calls.disclose(dict(kept), list(parcel.frames))
+        parcel = hosted.calls.opened(parcel)
         node.home.report(restarted, ())
         _log.warning("task %s goes on here from %s", record.id, (record.checkpoint or {})["where"])
         self._under_way.discard(record.id)
-        await hosted.start(about, parcel.manifest, frames)
+        await node.placing.begin(hosted, parcel, patient=True)
 
 
 def _newest(record: Record) -> Parcel:

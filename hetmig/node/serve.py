@@ -21,6 +21,7 @@ from hetmig.node.caps import Caps
 from hetmig.node.daemon import Node
 from hetmig.node.keys import Keyring
 from hetmig.node.location import policy_named
+from hetmig.node.placement.catalog import policy_of
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.sockets import new_event_loop
 
@@ -63,6 +64,16 @@ class Settings:
     """Seconds for which another node may be silent before it is given up; None for the usual."""
     deadline: float = 25.0
     """Seconds that SIGTERM leaves it to move its tasks away, or to keep them."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What it is, for tasks that need that."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """How much of what it has, for tasks that need some of it."""
+    data: list[str] = field(default_factory=list)
+    """Addresses of data that is near."""
+    slots: int | None = None
+    """Tasks that run at full speed; None for the number of processors."""
+    policy: str = "none"
+    """By which it moves tasks; see `hetmig.node.placement`."""
     caps: Caps = field(default_factory=Caps)
     """What the node gives at most to a message, a key, a task."""
 
@@ -132,6 +143,7 @@ class _End:
 async def _start(settings: Settings) -> Node:
     if settings.keep_parcels is not None:
         Path(settings.keep_parcels).mkdir(parents=True, exist_ok=True)
+    chosen = policy_of(settings.policy)
     node = await Node.start(
         listen=settings.listen,
         name=settings.name or _default_name(settings.listen),
@@ -143,6 +155,9 @@ async def _start(settings: Settings) -> Node:
         state=None if settings.state is None else Path(settings.state),
         sturdy=settings.sturdy,
         caps=settings.caps,
+    )
+    node.placing.configure(
+        settings.labels, settings.resources, settings.data, settings.slots, chosen
     )
     node.checkpoints.place = settings.checkpoints
     node.watch.patience = settings.patience

@@ -55,6 +55,8 @@ class Shelf:
         self.frames: list[Buffer] = []
         self._shelves = shelves
         self._manifest = manifest
+        self._events = 0
+        """Of a task that has written something before it was laid here."""
         self.nbytes = nbytes
         shelves.used += nbytes
 
@@ -67,6 +69,7 @@ class Shelf:
         """What a runner is told: there is nothing to be put together, and it is always frozen."""
         if kind == protocol.STAGE:
             self.frames = list(payload)
+            self._events = header["about"].get("events", 0)
             self._say(protocol.STAGED, {})
         elif kind == protocol.FREEZE:
             self._say(protocol.FROZEN, self._frozen(header["request"]), self.frames)
@@ -89,7 +92,7 @@ class Shelf:
         return {
             "request": request,
             "started": time.monotonic(),
-            "events": 0,
+            "events": self._events,
             "kind": self._manifest["kind"],
             "description": [],
             "manifest": self.manifest,

@@ -76,6 +76,9 @@ class Reservations:
         if (runner := self.take(task)) is not None:
             self._give_back(runner)
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def close(self) -> None:
         """Release nothing any more."""
         for _, timer in self._held.values():

@@ -13,6 +13,7 @@ from hetmig.node.checkpoints import admitted, settings_of
 from hetmig.node.events import happened
 from hetmig.node.hosted import Hosted
 from hetmig.node.messages import names
+from hetmig.node.placement.needs import checked
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.rights import require_control
 from hetmig.state.manifest import check_python
@@ -44,10 +45,13 @@ async def take_in(
     if at is not None and node.directory.is_here(at):
         at = None
     about = _record(node, parcel, caller.key)
-    if about["what"] != "object" and at is None:
-        check_python(parcel.manifest)
     if node.ending or (node.draining and at is None):
         raise TaskFailed(f"{node.here['name']} is draining and takes no tasks")
+    places: list[str] = []
+    if at is None and about["id"] not in node.home.records:
+        places = await node.placing.choose(about, parcel)
+    if about["what"] != "object" and at is None and not places:
+        check_python(parcel.manifest)
     if (known := node.about_task(about["id"])) is not None:
         require_control(protocol.SUBMIT, caller, known)  # nobody puts a task in another's place
     if about["id"] not in node.home.records:  # else it is a repeated request
@@ -71,7 +75,7 @@ async def take_in(
         happened("submitted", about["id"], about["epoch"])
         parcel = hosted.calls.opened(parcel)
         node.took_in(about)
-        begin = _begin(node, hosted, about, parcel, at)
+        begin = _begin(node, hosted, about, parcel, at, places)
         if about["what"] == "object":
             await begin
         else:
@@ -95,10 +99,13 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
         "epoch": max(1, want(wanted, "epoch", int, 1)),
         "events": 0,
         "hops": 0,
+        "size": sum(frame.nbytes for frame in parcel.frames),
     }
     for how in ("part", "bound"):
         if (task := want(wanted, how, dict, None)) is not None:
             about[how] = {"of": want(task, "of", str), "home": want(task, "home", dict)}
+    if (needs := want(wanted, "needs", dict, None)) is not None:
+        about["needs"] = checked(needs)
     if (settings := want(wanted, "checkpoint", dict, None)) is not None:
         about["checkpoint"] = settings_of(settings)
     names.settings_of(wanted, about)
@@ -108,11 +115,16 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
 
 
 async def _begin(
-    node: Node, hosted: Hosted, about: dict[str, Any], parcel: Parcel, at: str | None
+    node: Node,
+    hosted: Hosted,
+    about: dict[str, Any],
+    parcel: Parcel,
+    at: str | None,
+    places: Sequence[str],
 ) -> None:
     """Begin here; or lay it on a shelf and hand it over, as nothing of it runs yet."""
     if at is None and about["what"] != "object":
-        await hosted.start(about, parcel.manifest, parcel.frames)
+        await node.placing.begin(hosted, parcel, places)
         return
     nbytes = sum(frame.nbytes for frame in parcel.frames)
     shelf: Any = node.shelves.make(parcel.manifest, nbytes)

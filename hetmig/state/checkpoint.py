@@ -242,6 +242,7 @@ def resumed(loaded: Loaded) -> tuple[dict[str, Any], list[memoryview]]:
         "python": this_python(),
         "epoch": loaded.next_epoch,
         "checkpoint": {**settings, "series": loaded.name.series, "number": loaded.name.number},
+        **({"needs": task["needs"]} if task.get("needs") else {}),
     }
     return {**loaded.parcel.manifest, "task": about}, loaded.parcel.frames
 

@@ -52,7 +52,7 @@ class Host(LocalNode):
             network.keys,
             state=state,
             within=["ip", "netns", "exec", self.space],
-            listen=f"tcp://{self._address}:7717",
+            more={"listen": f"tcp://{self._address}:7717"},
         )
 
     def cut(self, seconds: float) -> None:
