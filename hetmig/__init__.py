@@ -7,7 +7,8 @@
     hetmig.ignorable(thread)            in a task: that thread may stay behind
     hetmig.here()                       in a task: the name of the node it is on
     with hetmig.pinned(reason):         in a task: it does not move while it is in this block
-    hetmig.open(path, mode)             a file that is opened again where the task goes
+    hetmig.open(path, mode, policy=)    a file that goes on working when the task has moved
+    with hetmig.files(policy):          so do all files that are opened in this block
     hetmig.register(Type, freeze=, thaw=)       how objects of a type travel
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
     from hetmig.journey import Checkpoint, Hop
     from hetmig.remote import Actor, ObjectRef, put, spawn
-    from hetmig.state.files import open
+    from hetmig.redirection.opening import files, open
     from hetmig.state.pickling import dumps, loads
     from hetmig.state.registry import register
 
@@ -66,6 +67,7 @@ __all__ = [
     "checkpoint",
     "connect",
     "dumps",
+    "files",
     "here",
     "ignorable",
     "loads",
@@ -91,8 +93,9 @@ _LAZY = {
     "Task": "hetmig.client",
     "connect": "hetmig.client",
     "dumps": "hetmig.state.pickling",
+    "files": "hetmig.redirection.opening",
     "loads": "hetmig.state.pickling",
-    "open": "hetmig.state.files",
+    "open": "hetmig.redirection.opening",
     "put": "hetmig.remote",
     "register": "hetmig.state.registry",
     "spawn": "hetmig.remote",

@@ -34,6 +34,7 @@ from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.draining import Drains
 from hetmig.node.events import happened
+from hetmig.node.file_requests import Files
 from hetmig.node.handoff import Note
 from hetmig.node.home import Home
 from hetmig.node.hosted import Hosted
@@ -109,7 +110,7 @@ class Node:
             "key": keyring.identity.public.decode(),
         }
         command = command or [sys.executable]
-        about = {"node": name, "sturdy": sturdy, "locks": orphans.directory(journal.directory)}
+        about = {"node": name, "place": here, "sturdy": sturdy, "locks": orphans.directory(journal.directory)}
         pool = Pool(context, gatekeeper, command=command, spare=spare, about=about, caps=caps)
         node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint
@@ -144,6 +145,7 @@ class Node:
         self.moves = Moves(self)
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
+        self.files = Files(self)
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper
@@ -168,6 +170,7 @@ class Node:
             task.cancel()
         self.reservations.close()
         await self.pool.close()
+        self.files.close()
         await self.directory.close()
         await sockets.close(self._door, self._reader)
         await self._gatekeeper.close()

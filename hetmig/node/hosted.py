@@ -235,7 +235,7 @@ class Hosted:
         payload: Sequence[Buffer],
     ) -> None:
         """Let a runner build the task, without starting it.  Raises the runner's refusal."""
-        self._staging = Staging(runner)
+        self._staging, runner.about = Staging(runner), about
         runner.on_message = lambda message: self._from_runner(runner, message)
         await self._staging.done(about, manifest, payload)
         runner.exited.add_done_callback(lambda how: self._runner_ended(runner, how.result()))
@@ -497,6 +497,8 @@ class Hosted:
                 self.calls.answered(message)
             case protocol.ASK:
                 spawn(self.node.asked(runner, message))
+            case protocol.FILE:
+                spawn(self.node.files.asked(runner, message))
             case protocol.DONE:
                 self.end(message)
             case protocol.FROZEN if "to" in header:

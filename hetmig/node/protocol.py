@@ -70,6 +70,12 @@ WHERE = "where"
 MOVE_OBJECT = "move-object"
 DELETE = "delete"
 
+# About a file that a task has left open at a node
+FILE = "file"
+"""Read, write and so on; from a runner to its node, and from that to the node which has it open."""
+FILED = "filed"
+"""To a runner: what came of it."""
+
 # Between a node and its runners -----------------------------------------------------------------
 READY = "ready"
 STAGE = "stage"

@@ -41,7 +41,7 @@ from hetmig.state.parcel import Parcel, open_sealed, seal
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
 
-__all__ = ["HANDLERS", "asked"]
+__all__ = ["HANDLERS", "asked", "find"]
 
 _PATIENCE = 15.0
 """Seconds for which a request waits for an object that is between two nodes."""
@@ -95,6 +95,11 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
     answer["manifest"] = None if told is None else told.manifest
     runner.send(protocol.REPLY, answer, () if told is None else told.frames)
     runner.ask()
+
+
+async def find(node: Node, header: dict[str, Any], caller: Caller) -> Told:
+    """Where a task is, as its home node says.  Raises NoSuchObject."""
+    return await _reach(node, protocol.WHERE, header, None, caller)
 
 
 def _whose(node: Node, runner: Runner) -> Caller:

@@ -9,7 +9,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import ProtocolError, TaskLost
-from hetmig.node import administration, protocol, remote, rights, submission
+from hetmig.node import (
+    administration,
+    file_requests,
+    protocol,
+    remote,
+    rights,
+    submission,
+)
 from hetmig.node.described import summary
 from hetmig.node.home import Fenced
 from hetmig.node.protocol import Buffer, Message, want
@@ -167,6 +174,7 @@ HANDLERS: dict[str, Handler] = {
     protocol.DRAIN: drain,
     protocol.FENCE: fence,
     protocol.REPORT: report,
+    protocol.FILE: file_requests.handle,
     **remote.HANDLERS,
     **administration.HANDLERS,
 }

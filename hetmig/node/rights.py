@@ -61,11 +61,12 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.REPORT: frozenset({RUN}),
     protocol.ACK: frozenset({RUN}),
     protocol.FENCE: frozenset({RUN}),
+    protocol.FILE: frozenset({RUN}),
     **{note.value: frozenset({RUN}) for note in Note},
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""
 
-_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.DRAIN})
+_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.DRAIN, protocol.FILE})
 """What a node may bring for somebody else."""
 _SEEING = frozenset({protocol.WHERE, protocol.FOLLOW})
 

@@ -52,7 +52,6 @@ from hetmig.state import (
 from hetmig.state.classes import with_slots
 from hetmig.state.closed import reduce_closed
 from hetmig.state.code import freeze_code, global_names
-from hetmig.state.files import reduce_file
 from hetmig.state.namespaces import (
     NamespaceOf,
     Unsent,
@@ -157,7 +156,7 @@ def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
     for name in _STREAMS:
         if obj is getattr(sys, name) or obj is getattr(sys, f"__{name}__"):
             return getattr, (sys, name)
-    if carried := reduce_file(obj) or reduce_closed(obj):
+    if carried := reduce_closed(obj):
         return carried
     raise NotMigratable(reason[0])
 
