@@ -22,6 +22,7 @@ BENCHMARKS = (
     "hops",
     "checkpoint",
     "drain",
+    "files",
     "portability",
 )
 

@@ -74,6 +74,8 @@ class Follower:
     output: Callable[[str, bytes], None]
     changed: Callable[[dict[str, Any]], None]
     ended: Callable[[End], None]
+    wanted: Callable[[int], None] | None = None
+    """Is told the number of the piece of standard input for which the task waits."""
     delivered: Callable[[], Awaitable[None]] | None = None
     """Waits until the output has arrived where it is to go: only then is it confirmed."""
 
@@ -234,6 +236,11 @@ class Connection:
         summary: dict[str, Any] = (await self.request(protocol.FOLLOW, header))["task"]
         return summary
 
+    async def tell(self, task: str, number: int, piece: bytes) -> None:
+        """Hand in a piece of a task's standard input."""
+        header = {"task": task, "n": number}
+        await self.link.request(protocol.INPUT, header, [piece], timeout=_REQUEST_SECONDS)
+
     def follow(self, task: str, follower: Follower, *, owner: bool) -> None:
         """Tell the follower everything about a task, from its beginning to its end."""
         following = asyncio.create_task(self._follow(task, follower, owner))
@@ -245,6 +252,7 @@ class Connection:
         patience = _PATIENCE_WITH_JOURNAL if self.link.peer.get("durable") else _PATIENCE
         while True:
             header = {"task": task, "after": after, "version": version, "owner": owner}
+            header["stdin"] = follower.wanted is not None
             try:
                 news = await self.link.request(protocol.FOLLOW, header, timeout=2 * _POLL_SECONDS)
                 heard = time.monotonic()
@@ -264,6 +272,8 @@ class Connection:
             if news.header["version"] != version:
                 version = news.header["version"]
                 follower.changed(news.header["task"])
+            if follower.wanted is not None and news.header.get("input") is not None:
+                follower.wanted(news.header["input"])
             if news.header["outcome"] is not None:
                 return follower.ended(self._end(news, len(pieces)))
 
@@ -289,6 +299,8 @@ def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
     mark = getattr(getattr(function, "func", function), "__hetmig__", None)
     if isinstance(mark, dict) and mark.get("every") is not None:
         about["checkpoint"] = {"every": float(mark["every"])}
+    if isinstance(mark, dict) and mark.get("files") is not None:
+        about["files"] = mark["files"]
     return about
 
 

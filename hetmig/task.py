@@ -94,22 +94,31 @@ def ignorable(thread: T) -> T:
 @overload
 def migratable(function: F) -> F: ...
 @overload
-def migratable(*, every: float | None = None) -> Callable[[F], F]: ...
-def migratable(function: Any = None, *, every: float | None = None) -> Any:
+def migratable(
+    *, every: float | None = None, files: str | None = None
+) -> Callable[[F], F]: ...
+def migratable(
+    function: Any = None, *, every: float | None = None, files: str | None = None
+) -> Any:
     """Mark a function as meant to move.  It stays the very same function, bytecode included.
 
-    With `every`, the task's node takes a checkpoint of it every so many seconds.
+    With `every`, the task's node takes a checkpoint of it every so many seconds.  `files` is the
+    policy of all files that the task opens, as of `hetmig.files`.
     """
     if function is None:
-        return lambda function: migratable_with(function, every)
-    return migratable_with(function, every)
+        return lambda function: migratable_with(function, every, files)
+    return migratable_with(function, every, files)
 
 
-def migratable_with(function: F, every: float | None) -> F:
-    """Set the mark.  Raises ValueError for a time that is none."""
+def migratable_with(function: F, every: float | None, files: str | None) -> F:
+    """Set the mark.  Raises ValueError for a time that is none, or no policy."""
+    if files is not None:
+        from hetmig.redirection.opening import checked
+
+        checked(files)
     if every is not None and not every > 0:
         raise ValueError(f"every={every!r} is no time between two checkpoints")
-    function.__hetmig__ = {"every": every}  # type: ignore[attr-defined]
+    function.__hetmig__ = {"every": every, "files": files}  # type: ignore[attr-defined]
     return function
 
 

@@ -26,6 +26,7 @@ from hetmig.commands.common import (
     add_node_options,
     open_nodes,
 )
+from hetmig.redirection.opening import POLICIES
 
 if TYPE_CHECKING:
     from hetmig.client import Task
@@ -46,6 +47,13 @@ def add_parser(commands: Any) -> None:
     otherwise = f"{DEFAULT_NODE}, with --checkpoint one of its own"
     add_node_options(parser, "--on", "--node", otherwise=otherwise)
     batch.add_options(parser)
+    parser.add_argument(
+        "--files",
+        metavar="POLICY",
+        choices=POLICIES,
+        help="what becomes of the files it opens when it moves: home, reopen, carry or refuse "
+        "(default); see docs/files.md",
+    )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
     parser.add_argument(
         "arguments", metavar="...", nargs=argparse.REMAINDER, help="arguments for the script"
@@ -60,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     batch.check_unused(arguments)
     arguments.node = arguments.node or DEFAULT_NODE
     with open_nodes(arguments) as nodes:
-        task = nodes.run_script(arguments.script, arguments.arguments)
+        task = nodes.run_script(
+            arguments.script, arguments.arguments, stdin=sys.stdin, files=arguments.files
+        )
         try:
             return wait(task)
         except KeyboardInterrupt:

@@ -38,6 +38,7 @@ from hetmig.node.file_requests import Files
 from hetmig.node.handoff import Note
 from hetmig.node.home import Home
 from hetmig.node.hosted import Hosted
+from hetmig.node.inputs import Inputs
 from hetmig.node.journal import Journal
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
 from hetmig.node.link import Link
@@ -146,6 +147,7 @@ class Node:
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
         self.files = Files(self)
+        self.inputs = Inputs(self)
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper

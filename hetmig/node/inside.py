@@ -85,6 +85,13 @@ def ask(kind: str, header: dict[str, Any], timeout: float) -> dict[str, Any]:
     return _desk().take(number)[0]
 
 
+def ask_until(kind: str, header: dict[str, Any]) -> dict[str, Any]:
+    """Ask the node, and wait as long as it takes; the answer.  Raises the error that it is."""
+    number = _desk().ask(kind, {**header, "events": runtime.current().events})
+    _wait(number, None)
+    return _desk().take(number)[0]
+
+
 def fetch(kind: str, header: dict[str, Any], timeout: float) -> Any:
     """Ask the node for a value."""
     number = _desk().ask(kind, header)

@@ -60,6 +60,11 @@ ACK = "ack"
 FENCE = "fence"
 """The home node tells a node that its copy of a task is void."""
 
+INPUT = "input"
+"""A submitter tells its task a piece of its standard input, which was asked for by FOLLOW."""
+READ_INPUT = "read-input"
+"""A long poll, from a task and from its node to its home: the next piece of that."""
+
 # About an object or an actor, wherever it is
 GET = "get"
 CALL = "call"

@@ -23,7 +23,7 @@ from hetmig.errors import (
     NoSuchObject,
     ProtocolError,
 )
-from hetmig.node import protocol
+from hetmig.node import inputs, protocol
 from hetmig.node.caller import Caller, owner_of
 from hetmig.node.described import summary
 from hetmig.node.directory import certificate_of
@@ -86,6 +86,8 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
         caller = _whose(node, runner)
         if kind == protocol.SUBMIT and parcel is not None:
             answer["header"] = await take_in(node, header, parcel, caller)
+        elif kind == protocol.READ_INPUT:
+            answer["header"] = await inputs.asked(node, header, caller)
         elif kind in HANDLERS:
             answer["header"], told = await _insist(node, kind, header, parcel, caller)
         else:

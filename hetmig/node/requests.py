@@ -12,6 +12,7 @@ from hetmig.errors import ProtocolError, TaskLost
 from hetmig.node import (
     administration,
     file_requests,
+    inputs,
     protocol,
     remote,
     rights,
@@ -75,6 +76,9 @@ async def follow(node: Node, message: Message) -> Reply:
     await record.news(after, version, seconds)
     header, payload = record.told(after, node.session(message.user))
     # With each answer: the client may not have noticed that this is another process now.
+    if want(message.header, "stdin", bool, False) and message.caller.owns(record.about):
+        seen = header["pieces"][-1][0] if header["pieces"] else after
+        header["input"] = node.inputs.offered(record, seen)
     header["session"] = node.session(message.user).hex()
     record.is_told |= header["outcome"] is not None and message.caller.owns(record.about)
     if message.caller.may_control(record.about):
@@ -176,5 +180,6 @@ HANDLERS: dict[str, Handler] = {
     protocol.REPORT: report,
     protocol.FILE: file_requests.handle,
     **remote.HANDLERS,
+    **inputs.HANDLERS,
     **administration.HANDLERS,
 }

@@ -62,11 +62,13 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.ACK: frozenset({RUN}),
     protocol.FENCE: frozenset({RUN}),
     protocol.FILE: frozenset({RUN}),
+    protocol.READ_INPUT: frozenset({RUN}),
+    protocol.INPUT: frozenset({SUBMIT, ADMIN}),
     **{note.value: frozenset({RUN}) for note in Note},
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""
 
-_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.DRAIN, protocol.FILE})
+_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.DRAIN, protocol.FILE, protocol.READ_INPUT})
 """What a node may bring for somebody else."""
 _SEEING = frozenset({protocol.WHERE, protocol.FOLLOW})
 

@@ -23,14 +23,22 @@ from typing import Any, NoReturn
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import asynchronous, orphans, protocol, rlimits, servant, sleeping
+from hetmig.node import (
+    asynchronous,
+    orphans,
+    protocol,
+    reading_input,
+    rlimits,
+    servant,
+    sleeping,
+)
 from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.streams import Outlets
-from hetmig.redirection import moving, raw
+from hetmig.redirection import moving, raw, standard_input
 from hetmig.state import image
 from hetmig.state.class_source import require_same_class
 from hetmig.state.manifest import check_python, is_portable
@@ -94,6 +102,7 @@ class Runner:
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.files.here = config["place"]
+        standard_input.connect(reading_input.more)
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)
         asynchronous.connect(lambda: self.runtime.preemptor.pending, move)

@@ -130,6 +130,7 @@ class Runtime:
         self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
         self.desk.arrive(extra["desk"])
+        self._outlets.stdin.arrive(extra["stdin"])
         self._modules = OwnModules(extra["modules"])
 
     def begin(self) -> None:
@@ -159,6 +160,11 @@ class Runtime:
         """In a forked child: it is no task, and its parent's connection is not its own."""
         self.preemptor.cancel()
         self.preemptor.poll = None
+
+    @property
+    def events(self) -> int:
+        """How many there were."""
+        return self._events
 
     def number(self) -> int:
         """The number of the next event, counted over the task's whole journey."""
@@ -282,6 +288,7 @@ class Runtime:
             "modules": modules,
             "source": self.source,
             "desk": self.desk.state(),
+            "stdin": self._outlets.stdin.state(),
         }
         if self.servant is None:
             return image.freeze(stack, extra, portable=portable)

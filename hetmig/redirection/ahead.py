@@ -10,7 +10,7 @@ from hetmig.redirection.line import Line
 
 __all__ = ["ReadAhead"]
 
-_FIRST, _LARGEST = 64 << 10, 512 << 10
+_FIRST, _LARGEST = 64 << 10, 1 << 20
 """Bytes of a question: it doubles as long as reading goes on where it ended."""
 _WINDOW = 4
 """Questions which are open at a time."""

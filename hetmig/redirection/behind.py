@@ -14,8 +14,8 @@ from hetmig.redirection.os_errors import as_os_error
 
 __all__ = ["WriteBehind"]
 
-_BLOCK = 256 << 10
-_WINDOW = 8
+_BLOCK = 1 << 20
+_WINDOW = 4
 """Blocks of which it is not known whether they were written."""
 
 Question = Callable[[int | None], dict[str, object]]
