@@ -94,9 +94,7 @@ def ignorable(thread: T) -> T:
 @overload
 def migratable(function: F) -> F: ...
 @overload
-def migratable(
-    *, every: float | None = None, files: str | None = None
-) -> Callable[[F], F]: ...
+def migratable(*, every: float | None = None, files: str | None = None) -> Callable[[F], F]: ...
 def migratable(
     function: Any = None, *, every: float | None = None, files: str | None = None
 ) -> Any:

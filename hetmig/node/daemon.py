@@ -111,7 +111,12 @@ class Node:
             "key": keyring.identity.public.decode(),
         }
         command = command or [sys.executable]
-        about = {"node": name, "place": here, "sturdy": sturdy, "locks": orphans.directory(journal.directory)}
+        about = {
+            "node": name,
+            "place": here,
+            "sturdy": sturdy,
+            "locks": orphans.directory(journal.directory),
+        }
         pool = Pool(context, gatekeeper, command=command, spare=spare, about=about, caps=caps)
         node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint

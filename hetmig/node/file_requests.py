@@ -33,9 +33,11 @@ __all__ = ["Files", "handle"]
 
 _THREADS = 8
 _HELLO_SECONDS = 5.0
-_DISK_SECONDS = 60.0
-_INSISTENCE = 30.0
-"""Seconds for which a node that does not answer is asked again."""
+_ANSWER_SECONDS = 6.0
+"""After which a question is sent once more: each may be asked twice."""
+_INSISTENCE = 25.0
+"""Seconds for which a node, or its disk, that does not answer is asked again.  One that did not is
+asked only once for as long as that."""
 _PAUSE = 0.05
 _LOOK_SECONDS = 5.0
 """How often it is looked whether tasks that have left files here still live."""
@@ -50,6 +52,8 @@ class Files:
         self.held = HeldFiles()
         self._node = node
         self._threads = ThreadPoolExecutor(_THREADS, "hetmig-files")
+        self._silent: dict[str, float] = {}
+        """Until when (monotonic) a node is asked only once, by its endpoint."""
         self._looking = asyncio.create_task(self._look())
 
     def close(self) -> None:
@@ -95,20 +99,25 @@ class Files:
     async def _elsewhere(
         self, place: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
     ) -> Told:
-        until = time.monotonic() + _INSISTENCE
+        now, endpoint = time.monotonic(), str(place.get("endpoint"))
+        is_silent = now < self._silent.get(endpoint, now)
+        until = now if is_silent else now + _INSISTENCE
         directory = self._node.directory
         while True:
             try:
                 await directory.acquaint(place, self._node.about(), _HELLO_SECONDS)
                 link = directory.link(certificate_of(place))
-                answer = await link.request(protocol.FILE, header, payload, timeout=_DISK_SECONDS)
+                answer = await link.request(protocol.FILE, header, payload, timeout=_ANSWER_SECONDS)
             except NodeUnreachable as error:
-                if time.monotonic() > until or not header["runs"]:
+                now = time.monotonic()
+                if now > until or not header["runs"]:
+                    self._silent[endpoint] = now + _INSISTENCE
                     raise FileUnreachable(
                         f"the node {place.get('name')}, which has the file open, does not answer: "
                         f"{error}"
                     ) from error
             else:
+                self._silent.pop(endpoint, None)
                 return want(answer.header, "told", dict), answer.payload
             await asyncio.sleep(_PAUSE)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hetmig.errors import FileLost, ProtocolError, QuotaExceeded
+from hetmig.errors import FileLost, NotMigratable, ProtocolError, QuotaExceeded
 from hetmig.node.protocol import Buffer, nbytes, want
 from hetmig.redirection.os_errors import described
 
@@ -143,7 +143,7 @@ class HeldFiles:
             if [status.st_dev, status.st_ino] != want(header, "identity", list):
                 raise FileNotFoundError(2, "its name leads to another file now", header["path"])
             if not stat.S_ISREG(status.st_mode):
-                raise OSError(29, "it is no regular file, which others could not seek in")
+                raise NotMigratable("it is no regular file; close it before a move")
         except BaseException:
             os.close(descriptor)
             raise

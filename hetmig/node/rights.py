@@ -68,7 +68,9 @@ NEEDED: dict[str, frozenset[str]] = {
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""
 
-_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.DRAIN, protocol.FILE, protocol.READ_INPUT})
+_FORWARDED = frozenset(
+    {*_ABOUT_ONE, protocol.WHERE, protocol.DRAIN, protocol.FILE, protocol.READ_INPUT}
+)
 """What a node may bring for somebody else."""
 _SEEING = frozenset({protocol.WHERE, protocol.FOLLOW})
 

@@ -60,7 +60,9 @@ class WriteBehind:
     def settle(self, line: Line) -> None:
         """Wait until all of it is written.  Raises OSError; what is missing is kept."""
         while self._blocks:
-            self._send(line, self._blocks[-1] if self._blocks[-1].at is not None else self._blocks[0])
+            self._send(
+                line, self._blocks[-1] if self._blocks[-1].at is not None else self._blocks[0]
+            )
             self._confirm(line)
 
     def _block_for(self, line: Line, at: int | None) -> _Block:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import io
 import os
 import weakref
-from typing import Any
+from typing import Any, NoReturn
 
 from hetmig.errors import NotMigratable
-from hetmig.redirection.raw import RemoteRaw, later, name_of_file
+from hetmig.redirection.raw import RemoteRaw, later, name_of_file, not_by_pickle
 
 __all__ = ["BUFFERED", "Random", "Reader", "Text", "Writer"]
 
@@ -37,7 +37,10 @@ class _Buffered:
         if not later(self):
             super().__del__()  # type: ignore[misc]
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_by_pickle(self)
+
+    def __hetmig_reduce__(self) -> tuple[Any, ...]:
         file: Any = self
         name = type(self).__name__
         if _is_closed(file):
@@ -106,7 +109,10 @@ class Text(io.TextIOWrapper):
             raise StopIteration
         return line
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_by_pickle(self)
+
+    def __hetmig_reduce__(self) -> tuple[Any, ...]:
         coding = self.encoding, self.errors, self._newline
         if _is_closed(self):
             raw: Any = self.buffer.raw
@@ -188,5 +194,3 @@ def make_closed(kind: str, how: tuple[Any, ...]) -> Any:
     raw.name = name
     made.close()
     return made
-
-

@@ -120,7 +120,9 @@ def reduce_remote(raw: RemoteRaw) -> tuple[Any, ...]:
         raw.flush()
         size = raw.size() if (line := lines.current()) and line.keeps else None
     except (OSError, HetmigError) as error:
-        raise NotMigratable(f"what was written to {raw.path} can't be put there: {error}") from error
+        raise NotMigratable(
+            f"what was written to {raw.path} can't be put there: {error}"
+        ) from error
     raw.forget()
     told = {**raw.told(), "policy": raw.policy}
     return arrive_home, (told if size is None else {**told, "size": size},)

@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import io
 import os
+import warnings
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
@@ -22,6 +23,10 @@ _plain_open: Any = builtins.open
 _block: ContextVar[str | None] = ContextVar("hetmig_files", default=None)
 _of_task: str | None = None
 _LARGEST_BUFFER = 8 << 20
+_NO_LINES = (
+    "line buffering (buffering=1) isn't supported in binary mode, the default buffer size will be "
+    "used"
+)
 
 
 def checked(policy: str) -> str:
@@ -137,12 +142,15 @@ def _opened(
         or len(mode) != len(set(mode))
         or not set(mode) <= set("xrwabt+")
         or ({"b", "t"} <= set(mode))
-        or (is_text and buffering == 0)
         or (not is_text and (encoding, errors, newline) != (None, None, None))
-        or (not is_text and buffering == 1)
     )
     if is_strange:  # it knows best what to say
         return _plain_open(file, mode, buffering, encoding, errors, newline)
+    if buffering == 0 and is_text:
+        raise ValueError("can't have unbuffered text I/O")
+    if buffering == 1 and not is_text:
+        warnings.warn(_NO_LINES, RuntimeWarning, 3)
+        buffering = -1
     name = os.fspath(file)
     path = os.path.abspath(os.fsdecode(name))
     raw = LocalRaw(name, mode.replace("b", "").replace("t", ""), policy, path)
@@ -153,9 +161,7 @@ def _opened(
         raise
 
 
-def _layers(
-    raw: LocalRaw, mode: str, buffering: int, coding: tuple[str | None, ...] | None
-) -> Any:
+def _layers(raw: LocalRaw, mode: str, buffering: int, coding: tuple[str | None, ...] | None) -> Any:
     """What the built-in `open` puts above a raw file."""
     if buffering == 0:
         return raw

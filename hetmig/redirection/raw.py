@@ -6,9 +6,10 @@ import contextlib
 import io
 import operator
 import os
+import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from hetmig.errors import HetmigError
 from hetmig.redirection import line as lines
@@ -16,7 +17,16 @@ from hetmig.redirection.ahead import ReadAhead
 from hetmig.redirection.behind import WriteBehind
 from hetmig.redirection.line import Buffer, Line
 
-__all__ = ["LocalRaw", "Raw", "RemoteRaw", "close_late", "finish", "later", "name_of_file"]
+__all__ = [
+    "LocalRaw",
+    "Raw",
+    "RemoteRaw",
+    "close_late",
+    "finish",
+    "later",
+    "name_of_file",
+    "not_by_pickle",
+]
 
 living: weakref.WeakSet[Any] = weakref.WeakSet()
 """The raw layers that there are."""
@@ -37,6 +47,11 @@ def later(file: Any) -> bool:
         return False
     _late.append(file)
     return True
+
+
+def not_by_pickle(file: object) -> TypeError:
+    """As other files say it; without it a move could go through the middle of a method."""
+    return TypeError(f"cannot pickle {type(file).__name__!r} object (hetmig.dumps can)")
 
 
 def close_late() -> None:
@@ -95,7 +110,10 @@ class LocalRaw(_Movable, io.FileIO):
         if not later(self):
             super().__del__()
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_by_pickle(self)
+
+    def __hetmig_reduce__(self) -> tuple[Any, ...]:
         from hetmig.redirection import moving
 
         return moving.reduce_local(self)
@@ -111,7 +129,7 @@ class RemoteRaw(_Movable, io.RawIOBase):
     def __init__(self, told: dict[str, Any], line: Line) -> None:
         """`told` is what `told` has said."""
         super().__init__()
-        self.name, self.mode, self.path = told["name"], told["mode"], told["path"]
+        self.name, self._mode, self.path = told["name"], told["mode"], told["path"]
         self.place, self.handle = told["place"], told["handle"]
         self._position: int = told["position"]
         self._number: int = told["number"]
@@ -120,11 +138,13 @@ class RemoteRaw(_Movable, io.RawIOBase):
         self._seen = self._changed()
         self._ahead = ReadAhead(self._reading)
         self._behind = WriteBehind(self._writing)
+        # the layers above lock too, but not while they wait for what was written
+        self._lock = threading.RLock()
         living.add(self)
 
     def told(self) -> dict[str, Any]:
         """All that another process needs to know of it."""
-        told = {"name": self.name, "mode": self.mode, "path": self.path, "place": self.place}
+        told = {"name": self.name, "mode": self._mode, "path": self.path, "place": self.place}
         told |= {"handle": self.handle, "position": self._position, "number": self._number}
         return {**told, "identity": list(self._identity)}
 
@@ -136,6 +156,11 @@ class RemoteRaw(_Movable, io.RawIOBase):
     # As every raw file ------------------------------------------------------------------------
 
     @property
+    def mode(self) -> str:
+        """As of the file that was opened."""
+        return self._mode
+
+    @property
     def closefd(self) -> bool:
         """As of a file that was opened by its name."""
         return True
@@ -143,12 +168,12 @@ class RemoteRaw(_Movable, io.RawIOBase):
     def readable(self) -> bool:
         """Whether it was opened for reading."""
         self._require_open()
-        return "r" in self.mode or "+" in self.mode
+        return "r" in self._mode or "+" in self._mode
 
     def writable(self) -> bool:
         """Whether it was opened for writing."""
         self._require_open()
-        return "r" not in self.mode or "+" in self.mode
+        return "r" not in self._mode or "+" in self._mode
 
     def seekable(self) -> bool:
         """Yes: others are not taken."""
@@ -219,13 +244,12 @@ class RemoteRaw(_Movable, io.RawIOBase):
         """Write; how many bytes: all of them."""
         if not self.writable():
             raise io.UnsupportedOperation("File not open for writing")
-        with memoryview(data) as view, view.cast("B") as plain:
-            appends = "a" in self.mode
+        with self._lock, memoryview(data) as view, view.cast("B") as plain:
+            appends = "a" in self._mode
             self._note_change()
             self._behind.write(self._line, None if appends else self._position, plain)
             count = len(plain)
-        if not appends:
-            self._position += count
+            self._position += 0 if appends else count
         if not self.is_behind:
             self._settle()
         return count
@@ -256,14 +280,17 @@ class RemoteRaw(_Movable, io.RawIOBase):
             self._do("close")
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else f"name={self.name!r} mode={self.mode!r}"
+        state = "closed" if self.closed else f"name={self.name!r} mode={self._mode!r}"
         return f"<{type(self).__module__}.{type(self).__qualname__} {state}>"
 
     def __del__(self) -> None:
         if not later(self):
             super().__del__()
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_by_pickle(self)
+
+    def __hetmig_reduce__(self) -> tuple[Any, ...]:
         from hetmig.redirection import moving
 
         return moving.reduce_remote(self)
@@ -292,23 +319,23 @@ class RemoteRaw(_Movable, io.RawIOBase):
             raise ValueError("I/O operation on closed file")
 
     def _read(self, size: int) -> memoryview:
-        if self._behind:
-            self._settle()
+        self._settle()
         if (changed := self._changed()) != self._seen:
             self._seen = changed
             self._ahead.forget(self._line)
         if not size:
             return memoryview(b"")
-        found = self._ahead.read(self._line, self._position, size)
-        self._position += len(found)
+        with self._lock:
+            found = self._ahead.read(self._line, self._position, size)
+            self._position += len(found)
         return found
 
     def _settle(self) -> None:
-        if self._behind:
+        with self._lock:
             try:
                 self._behind.settle(self._line)
             finally:
-                if "a" in self.mode and self._behind.end:
+                if "a" in self._mode and self._behind.end:
                     self._position = self._behind.end
 
     def _changed(self) -> int:

@@ -223,7 +223,6 @@ def ask(prompt: object = "", /) -> str:
     return line.removesuffix("\n")
 
 
-
 def _reduce(stream: TaskInput) -> tuple[Any, ...]:
     return getattr, (sys, "stdin")
 

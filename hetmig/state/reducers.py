@@ -105,6 +105,8 @@ class Reducers(dict[type, "Reducer | None"]):
     def _decide(self, cls: type) -> Reducer | None:
         if _LOOPS in sys.modules and (of_loop := _reducer_of_asyncio(cls)) is not None:
             return of_loop
+        if (own := getattr(cls, "__hetmig_reduce__", None)) is not None:
+            return lambda pickler, obj: own(obj)
         for root, reducer in _FAMILIES.items():
             if issubclass(cls, root):
                 return reducer

@@ -162,6 +162,8 @@ def refusals() -> dict[type, Reason]:
 
 def remedy(culprit: object) -> str:
     """What the owner of an object that cannot travel can do; "" if its type is not known here."""
+    if hasattr(type(culprit), "__hetmig_reduce__"):  # it has said that itself
+        return ""
     reasons = refusals()
     for cls in type(culprit).__mro__:
         if cls in reasons:
