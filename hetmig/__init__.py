@@ -44,8 +44,8 @@ from hetmig.task import checkpoint, here, ignorable, migratable, migrate, progre
 if TYPE_CHECKING:
     from hetmig.client import Nodes, Task, connect
     from hetmig.journey import Checkpoint, Hop
-    from hetmig.remote import Actor, ObjectRef, put, spawn
     from hetmig.redirection.opening import files, open
+    from hetmig.remote import Actor, ObjectRef, put, spawn
     from hetmig.state.pickling import dumps, loads
     from hetmig.state.registry import register
 

@@ -222,7 +222,10 @@ class Node:
 
     async def asked(self, runner: Runner, message: Message) -> None:
         """Carry out a request of a task that runs here."""
-        await remote.asked(self, runner, message)
+        if message.kind == protocol.FILE:
+            await self.files.asked(runner, message)
+        else:
+            await remote.asked(self, runner, message)
 
     def report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()

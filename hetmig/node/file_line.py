@@ -71,9 +71,8 @@ class FileLine:
         try:
             while number not in self._answers:
                 # the main thread is in a C function of the io module: it can't be moved meanwhile
-                if not self._runtime.hear(_TURN_SECONDS if is_main else 0):
-                    sleeping.rest_aside(_OTHERS_SECONDS)
-                elif not is_main and number not in self._answers:
+                heard = self._runtime.hear(_TURN_SECONDS if is_main else 0)
+                if not heard or not (is_main or number in self._answers):
                     sleeping.rest_aside(_OTHERS_SECONDS)
         except BaseException:  # Ctrl-C, say
             self.drop(number)

@@ -495,10 +495,8 @@ class Hosted:
                     self._staging.hear(message)
             case protocol.ANSWER:
                 self.calls.answered(message)
-            case protocol.ASK:
+            case protocol.ASK | protocol.FILE:
                 spawn(self.node.asked(runner, message))
-            case protocol.FILE:
-                spawn(self.node.files.asked(runner, message))
             case protocol.DONE:
                 self.end(message)
             case protocol.FROZEN if "to" in header:

@@ -1,7 +1,7 @@
-"""What submitters say to their tasks: read from them on demand, kept in numbered pieces at the home.
+"""What submitters say to their tasks: read on demand, kept in numbered pieces at the home node.
 
-A task asks for the piece it has not had; so each is read exactly once, however often the task moves,
-and a task that begins again after a crash reads the same once more.
+A task asks for the piece it has not had; so each is read exactly once, however often the task
+moves, and a task that begins again after a crash reads the same once more.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Inputs:
     def offered(self, record: Record, after: int) -> int | None:
         """A submitter offers to read, and has seen what the task wrote up to `after`.
 
-        The number of the piece which the task waits for, if it has seen all that was written before.
+        The number of the piece which the task waits for, if all that was written before is seen.
         """
         told = self._input(record.id)
         told.heard = time.monotonic()

@@ -26,9 +26,6 @@ class Services(Protocol):
     checkpoints: Any
     """A `hetmig.node.checkpoints.Checkpoints`, or what plays one."""
 
-    files: Any
-    """A `hetmig.node.file_requests.Files`, or what plays one."""
-
     async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         """A connection to a destination which said that it takes the task."""
 

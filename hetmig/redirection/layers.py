@@ -115,13 +115,14 @@ class Text(io.TextIOWrapper):
     def __hetmig_reduce__(self) -> tuple[Any, ...]:
         coding = self.encoding, self.errors, self._newline
         if _is_closed(self):
-            raw: Any = self.buffer.raw
-            return make_closed, ("Text", (self.name, self.mode, raw.policy, *coding))
+            below: Any = self.buffer
+            return make_closed, ("Text", (self.name, self.mode, below.raw.policy, *coding))
         _flush(self)
         try:
             place = self.tell()
         except (OSError, ValueError) as error:
-            name = name_of_file(self.buffer.raw)
+            below = self.buffer
+            name = name_of_file(below.raw)
             raise NotMigratable(f"{name} does not say where it is ({error})") from None
         buffering = self.line_buffering, self.write_through
         return make_text, (self.buffer, *coding, *buffering, self.mode, place)
@@ -168,7 +169,7 @@ def make_text(
 ) -> Text:
     """The layer as it was."""
     made = Text(buffer, encoding, errors, newline, line_buffering, write_through)
-    made.mode = mode
+    made.mode = mode  # type: ignore[misc]  # it can be set, and `open` does so
     made.seek(place)
     return made
 

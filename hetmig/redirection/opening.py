@@ -176,5 +176,5 @@ def _layers(raw: LocalRaw, mode: str, buffering: int, coding: tuple[str | None, 
         return buffered
     encoding, errors, newline = coding
     text = Text(buffered, io.text_encoding(encoding, 4), errors, newline, by_line)
-    text.mode = mode
+    text.mode = mode  # type: ignore[misc]  # it can be set, and the built-in does so
     return text

@@ -129,7 +129,8 @@ class RemoteRaw(_Movable, io.RawIOBase):
     def __init__(self, told: dict[str, Any], line: Line) -> None:
         """`told` is what `told` has said."""
         super().__init__()
-        self.name, self._mode, self.path = told["name"], told["mode"], told["path"]
+        self.name, self.path = told["name"], told["path"]
+        self._mode: str = told["mode"]
         self.place, self.handle = told["place"], told["handle"]
         self._position: int = told["position"]
         self._number: int = told["number"]

@@ -187,7 +187,7 @@ class TaskInput(io.TextIOBase):
         line, self._text = self._text[:end], self._text[end:]
         return line
 
-    def readlines(self, hint: int | None = -1, /) -> list[str]:
+    def readlines(self, hint: int | None = -1, /) -> list[str]:  # type: ignore[override]
         """All lines that are left, or some."""
         lines: list[str] = []
         size = 0
@@ -232,5 +232,5 @@ def _reduce_bytes(stream: TaskInputBytes) -> tuple[Any, ...]:
 
 
 # and no methods of theirs: a task may move while it is inside of one
-copyreg.pickle(TaskInput, _reduce)  # type: ignore[arg-type]
-copyreg.pickle(TaskInputBytes, _reduce_bytes)  # type: ignore[arg-type]
+copyreg.pickle(TaskInput, _reduce)
+copyreg.pickle(TaskInputBytes, _reduce_bytes)

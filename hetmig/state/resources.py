@@ -25,8 +25,8 @@ _LOCAL = "create it where it is used, or drop it before a move"
 
 _FILE = (
     "an open file belongs to this machine",
-    "close it before a move and open it again after, open it with hetmig.open, which does so by "
-    f"itself, {_STAY}",
+    "close it before a move and open it again after, open it with hetmig.open or under "
+    f"hetmig.files(policy), {_STAY}",
 )
 _DIGEST = (
     "the state of a hash can't be read",

@@ -1,4 +1,4 @@
-"""A node's open files in this process: what is opened is moved at once, so that the raw layer asks."""
+"""A node's open files in this process: what is opened and moved asks for them."""
 
 from __future__ import annotations
 

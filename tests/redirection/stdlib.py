@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import io
 import os
@@ -36,7 +37,7 @@ def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=Non
            opener=None):  # fmt: skip
     """The built-in `open`, and a move."""
     if isinstance(file, int) or opener is not None or not closefd:
-        return io.open(file, mode, buffering, encoding, errors, newline, closefd, opener)
+        return builtins.open(file, mode, buffering, encoding, errors, newline, closefd, opener)
     loop = _LOOP[0]
     loop.here = THERE
     made = hetmig.open(file, mode, buffering, encoding, errors, newline, policy="home")

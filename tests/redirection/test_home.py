@@ -288,7 +288,7 @@ def test_a_copy_that_is_void_can_not_write(held):
 def test_what_it_was_not_opened_for(held):
     files, asked, who = held
     handle = files.do(who, asked, ())[0]["handle"]
-    with pytest.raises(OSError, match="Bad file|Invalid"):
+    with pytest.raises(OSError, match=r"Bad file|Invalid"):
         files.do(who, {"op": "truncate", "handle": handle, "size": 0}, ())
     told, _ = files.do(who, {"op": "write", "handle": handle, "at": 0}, [b"x"])
     assert told["error"][0] == "EBADF"
