@@ -24,6 +24,7 @@ BENCHMARKS = (
     "drain",
     "messages",
     "placement",
+    "files",
     "portability",
 )
 

@@ -11,7 +11,8 @@
     hetmig.receive(), receive_message()     in a task: the next message that was sent to it
     hetmig.send(task, x), request(task, x)  in a task: to another one, by its handle or name
     with hetmig.pinned(reason):         in a task: it does not move while it is in this block
-    hetmig.open(path, mode)             a file that is opened again where the task goes
+    hetmig.open(path, mode, policy=)    a file that goes on working when the task has moved
+    with hetmig.files(policy):          so do all files that are opened in this block
     hetmig.register(Type, freeze=, thaw=)       how objects of a type travel
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
@@ -60,10 +61,10 @@ if TYPE_CHECKING:
         request,
         send,
     )
+    from hetmig.redirection.opening import files, open
     from hetmig.remote import Actor, ObjectRef, put, spawn
     from hetmig.sharing.buffers import shared_buffer
     from hetmig.sharing.proxies import shared
-    from hetmig.state.files import open
     from hetmig.state.pickling import dumps, loads
     from hetmig.state.registry import register
 
@@ -89,6 +90,7 @@ __all__ = [
     "divide",
     "divisible",
     "dumps",
+    "files",
     "find",
     "here",
     "ignorable",
@@ -125,9 +127,10 @@ _LAZY = {
     "divide": "hetmig.division.loop",
     "divisible": "hetmig.division.loop",
     "dumps": "hetmig.state.pickling",
+    "files": "hetmig.redirection.opening",
     "find": "hetmig.messages",
     "loads": "hetmig.state.pickling",
-    "open": "hetmig.state.files",
+    "open": "hetmig.redirection.opening",
     "put": "hetmig.remote",
     "receive": "hetmig.messages",
     "receive_message": "hetmig.messages",

@@ -79,6 +79,8 @@ class Follower:
     output: Callable[[str, bytes], None]
     changed: Callable[[dict[str, Any]], None]
     ended: Callable[[End], None]
+    wanted: Callable[[int], None] | None = None
+    """Is told the number of the piece of standard input for which the task waits."""
     delivered: Callable[[], Awaitable[None]] | None = None
     """Waits until the output has arrived where it is to go: only then is it confirmed."""
 
@@ -134,14 +136,18 @@ class Connection:
         return (await self.link.request(kind, header, timeout=timeout)).header
 
     async def _of_task(
-        self, kind: str, header: dict[str, Any], timeout: float = _REQUEST_SECONDS
+        self,
+        kind: str,
+        header: dict[str, Any],
+        timeout: float = _REQUEST_SECONDS,
+        payload: Sequence[bytes] = (),
     ) -> dict[str, Any]:
         """A request about a task, for its home, wherever that is by now."""
         task = header["task"]
         while True:
             try:
                 link = self.homes.link(task)
-                return (await link.request(kind, header, timeout=timeout)).header
+                return (await link.request(kind, header, payload, timeout=timeout)).header
             except HomeMoved as moved:
                 await self.homes.moved(task, moved)
             except NodeUnreachable:
@@ -305,6 +311,11 @@ class Connection:
         await self.homes.moved(task, told["home"])
         return told
 
+    async def tell(self, task: str, number: int, piece: bytes) -> None:
+        """Hand in a piece of a task's standard input."""
+        header = {"task": task, "n": number}
+        await self._of_task(protocol.INPUT, header, payload=[piece])
+
     def follow(self, task: str, follower: Follower, *, owner: bool) -> None:
         """Tell the follower everything about a task, from its beginning to its end."""
         following = asyncio.create_task(self._follow(task, follower, owner))
@@ -318,6 +329,7 @@ class Connection:
             header = {"task": task, "after": after, "version": version, "owner": owner}
             header["peers"] = len(self.homes.peers)
             link = self.homes.link(task)
+            header["stdin"] = follower.wanted is not None
             try:
                 news = await link.request(protocol.FOLLOW, header, timeout=2 * _POLL_SECONDS)
                 heard = time.monotonic()
@@ -344,6 +356,8 @@ class Connection:
             if news.header["version"] != version:
                 version = news.header["version"]
                 follower.changed(news.header["task"])
+            if follower.wanted is not None and news.header.get("input") is not None:
+                follower.wanted(news.header["input"])
             if news.header["outcome"] is not None:
                 return follower.ended(self._end(news, len(pieces)))
 
@@ -375,6 +389,8 @@ def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
         about["checkpoint"] = {"every": float(mark["every"])}
     if isinstance(mark, dict) and mark.get("needs"):
         about["needs"] = mark["needs"]
+    if isinstance(mark, dict) and mark.get("files") is not None:
+        about["files"] = mark["files"]
     return about
 
 

@@ -37,6 +37,7 @@ from typing import Any, TypeVar
 
 from hetmig import aio
 from hetmig.errors import HetmigError, NotMigratable, TaskLost
+from hetmig.feeding import Feeder
 from hetmig.journey import Hop
 from hetmig.messages import TaskRef
 from hetmig.node import protocol
@@ -277,8 +278,13 @@ class Nodes:
         keep: int = KEEP,
         more: dict[str, Any] | None = None,
         needs: Mapping[str, Any] | None = None,
+        stdin: Any = None,
+        files: str | None = None,
     ) -> Task:
         """Run a script as `__main__` on the node; its module-level frame can move, too.
+
+        `stdin`, a file, is what it reads as its standard input: from here, wherever it is, and only
+        when it asks.  `files` is the policy of the files it opens (`hetmig.files`).
 
         The text is read from `file` unless `source` gives it.  With `checkpoint`, a directory or
         URL, a copy of the task is kept there every so many seconds.  `needs` are as for
@@ -287,13 +293,14 @@ class Nodes:
         path = os.fspath(file)
         text = Path(path).read_text(encoding="utf-8") if source is None else source
         about = {**aio.describe_script(path, argv), **(more or {})}
+        about |= {"stdin": stdin is not None, "files": files}
         if checkpoint is not None:
             settings = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
             about["checkpoint"] = {**settings, "of": digest_of(text, argv)}
         if needs:
             about["needs"] = checked(needs)
         manifest = make_manifest("script", [], 1, about, portable=True)
-        return self._submitted(manifest, [text.encode()])
+        return self._submitted(manifest, [text.encode()], stdin=stdin)
 
     def resume(
         self,
@@ -469,25 +476,34 @@ class Nodes:
         return future
 
     def _submitted(
-        self, manifest: dict[str, Any], frames: Sequence[protocol.Buffer], at: str | None = None
+        self,
+        manifest: dict[str, Any],
+        frames: Sequence[protocol.Buffer],
+        at: str | None = None,
+        stdin: Any = None,
     ) -> Task:
         about = manifest["task"]
         task = Task(self, about["id"], about["name"])
         self._call(self._connection.submit(manifest, frames, at))
-        self._follow(task, owner=True)
+        self._follow(task, owner=True, stdin=stdin)
         return task
 
-    def _follow(self, task: Task, *, owner: bool) -> None:
+    def _follow(self, task: Task, *, owner: bool, stdin: Any = None) -> None:
+        feeder = None if stdin is None else Feeder(stdin, functools.partial(self._tell, task.id))
         self._tasks[task.id] = task
         follower = aio.Follower(
             output=lambda stream, data: self._later(lambda: task._output(stream, data)),
             changed=lambda summary: self._later(lambda: task._changed(summary)),
             ended=lambda end: self._later(lambda: task._end(end)),
             delivered=self._delivered,
+            wanted=None if feeder is None else feeder.wanted,
         )
         self._loop.call_soon_threadsafe(
             lambda: self._connection.follow(task.id, follower, owner=owner)
         )
+
+    def _tell(self, task: str, number: int, piece: bytes) -> None:
+        self._call(self._connection.tell(task, number, piece))
 
     def _later(self, delivery: Callable[[], None]) -> None:
         self._deliveries.put(delivery)

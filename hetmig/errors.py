@@ -13,6 +13,8 @@ __all__ = [
     "ActorLost",
     "AlreadyThere",
     "CheckpointFailed",
+    "FileLost",
+    "FileUnreachable",
     "ForgedParcel",
     "FrameAddress",
     "HetmigError",
@@ -40,6 +42,7 @@ __all__ = [
     "QuotaExceeded",
     "RemoteTraceback",
     "SourceChanged",
+    "SubmitterGone",
     "TargetUnavailable",
     "TaskFailed",
     "TaskLost",
@@ -285,6 +288,29 @@ class MailboxFull(HetmigError):
     """More calls or messages wait for the actor or task than are kept for it.
 
     Wait for answers before calling on; send again later, or without a timeout.
+    """
+
+
+class FileUnreachable(HetmigError, OSError):
+    """The node that has an open file does not answer; an OSError, too.
+
+    What was written and not confirmed is kept: `flush` the file to try again, once the node is
+    back.  Open files with `policy="reopen"` or `"carry"` if they are not to depend on their node.
+    """
+
+
+class FileLost(HetmigError, OSError):
+    """The node that had a file open has it open no more; an OSError, too.
+
+    It was started anew, or the task was restarted elsewhere and this copy of it is void.  Open the
+    file again.
+    """
+
+
+class SubmitterGone(HetmigError, EOFError):
+    """The submitter, whose standard input the task reads, is gone; an EOFError, too.
+
+    What it would have typed nobody knows.  Stay connected, or give the input to the task itself.
     """
 
 

@@ -95,26 +95,45 @@ def ignorable(thread: T) -> T:
 def migratable(function: F) -> F: ...
 @overload
 def migratable(
-    *, every: float | None = None, needs: Mapping[str, Any] | None = None
+    *,
+    every: float | None = None,
+    needs: Mapping[str, Any] | None = None,
+    files: str | None = None,
 ) -> Callable[[F], F]: ...
 def migratable(
-    function: Any = None, *, every: float | None = None, needs: Mapping[str, Any] | None = None
+    function: Any = None,
+    *,
+    every: float | None = None,
+    needs: Mapping[str, Any] | None = None,
+    files: str | None = None,
 ) -> Any:
     """Mark a function as meant to move.  It stays the very same function, bytecode included.
 
     With `every`, the task's node takes a checkpoint of it every so many seconds.  With `needs` it
     runs only where all of that is: `{"arch": "aarch64", "gpu": 1, "data": "s3://bucket"}`.
+    `files` is the policy of all files that the task opens, as of `hetmig.files`.
     """
     if function is None:
-        return lambda function: migratable_with(function, every, needs)
-    return migratable_with(function, every, needs)
+        return lambda function: migratable_with(function, every, needs, files)
+    return migratable_with(function, every, needs, files)
 
 
-def migratable_with(function: F, every: float | None, needs: Mapping[str, Any] | None) -> F:
-    """Set the mark.  Raises ValueError for a time that is none, HetmigError for a need."""
+def migratable_with(
+    function: F,
+    every: float | None,
+    needs: Mapping[str, Any] | None = None,
+    files: str | None = None,
+) -> F:
+    """Set the mark.  Raises ValueError for a time or a policy that is none, HetmigError for a
+    need.
+    """
+    if files is not None:
+        from hetmig.redirection.opening import checked as checked_policy
+
+        checked_policy(files)
     if every is not None and not every > 0:
         raise ValueError(f"every={every!r} is no time between two checkpoints")
-    mark: dict[str, Any] = {"every": every}
+    mark: dict[str, Any] = {"every": every, "files": files}
     if needs is not None:
         from hetmig.node.placement.needs import checked
 

@@ -27,6 +27,8 @@ class Row(NamedTuple):
     abroad: str = ""
     """If some machines refuse it: a part of their reason."""
     reopened: bool = False
+    is_open: bool = False
+    """Whether it is to be closed, and stays in this process."""
 
     @property
     def make(self) -> Callable[[], object]:
@@ -153,9 +155,22 @@ TABLE: dict[str, list[Row]] = {
         Row("`zipfile`, `tarfile` over a `BytesIO`", "archives", "as they are"),
         Row("closed files", "closed_file", "closed, with name and mode"),
         Row(
-            "files that `hetmig.open` has opened",
+            'files that `hetmig.open` has opened, with `policy="reopen"`',
             "reopening_file",
             "at the position, if the destination has the same file; else refused",
+            reopened=True,
+        ),
+        Row(
+            'the same with `policy="carry"`',
+            "carried_file",
+            "the content goes along, and is a file of its own there; see [files](files.md)",
+            is_open=True,
+        ),
+        Row(
+            'the same with `policy="home"`, the default',
+            "reopening_file",
+            "of a task: stays open at its node, and is read and written there "
+            "([files](files.md)); else as with `reopen`",
             reopened=True,
         ),
         Row(
@@ -236,10 +251,9 @@ coroutines: one which is suspended inside of the block pins the task as well.
 
 ## Files
 
-`hetmig.open(path, mode, ...)` opens a file like the built-in `open`. After a move it is open again,
-at the same position, with the same mode, encoding and newlines: on a shared file system, or where
-the destination has a copy. What it holds is compared by a digest, which reads it once on each side.
-Nothing is created or truncated. What is written later is written to the destination's file.
+`hetmig.open(path, mode, policy=...)` opens a file like the built-in `open`. After a move it is open
+still, at the same position, with the same mode, encoding and newlines. Where its bytes are then the
+policy says: [files](files.md).
 
 ## numpy
 

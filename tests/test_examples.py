@@ -82,6 +82,13 @@ def test_moving_actor() -> None:
     assert "each sale once, in order" in shown
 
 
+def test_log_stays_at_home() -> None:
+    shown = run("log_stays_at_home")
+    assert "lines read: 40000 on archive, 60000 on worker" in shown
+    assert "moved: archive -> worker, worker -> archive" in shown
+    assert "the same as without moving" in shown
+
+
 @pytest.mark.foreign
 @ON_311
 def test_x86_to_arm(foreign: Callable[[str], Path]) -> None:

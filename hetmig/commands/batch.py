@@ -181,6 +181,8 @@ class _Batch:
             arguments.arguments,
             checkpoint=self._place,
             every=arguments.every or _EVERY,
+            stdin=sys.stdin,
+            files=arguments.files,
             keep=max(1, arguments.keep or 3),
             needs=needs_of(arguments.need),
         )

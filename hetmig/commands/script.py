@@ -27,6 +27,7 @@ from hetmig.commands.common import (
     needs_of,
     open_nodes,
 )
+from hetmig.redirection.opening import POLICIES
 
 if TYPE_CHECKING:
     from hetmig.client import Task
@@ -58,6 +59,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--name", metavar="NAME", help="by which messages find it (default: that of the file)"
     )
+    parser.add_argument(
+        "--files",
+        metavar="POLICY",
+        choices=POLICIES,
+        help="what becomes of the files it opens when it moves: home, reopen, carry or refuse "
+        "(default); see docs/files.md",
+    )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
     parser.add_argument(
         "arguments", metavar="...", nargs=argparse.REMAINDER, help="arguments for the script"
@@ -74,7 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
     with open_nodes(arguments) as nodes:
         named = nodes.with_options(name=arguments.name)
         needs = needs_of(arguments.need)
-        task = named.run_script(arguments.script, arguments.arguments, needs=needs)
+        task = named.run_script(
+            arguments.script,
+            arguments.arguments,
+            needs=needs,
+            stdin=sys.stdin,
+            files=arguments.files,
+        )
         try:
             return wait(task)
         except KeyboardInterrupt:

@@ -17,6 +17,30 @@ __all__ = ["Channel"]
 _NO_COPY = 64 * 1024
 
 
+class _Lock:
+    """A lock that says who holds it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.owner: int | None = None
+
+    def acquire(self, blocking: bool = True) -> bool:
+        if not self._lock.acquire(blocking):
+            return False
+        self.owner = threading.get_ident()
+        return True
+
+    def release(self) -> None:
+        self.owner = None
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 class Channel:
     """`send` and `receive` expect the caller to hold `lock`.
 
@@ -25,7 +49,7 @@ class Channel:
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self.lock = threading.Lock()
+        self.lock = _Lock()
         self.received = 0
         """Messages so far."""
         identity = Identity(config["public"].encode(), config["secret"].encode())

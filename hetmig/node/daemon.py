@@ -37,9 +37,11 @@ from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.draining import Drains
 from hetmig.node.events import happened
+from hetmig.node.file_requests import Files
 from hetmig.node.handoff import Note
 from hetmig.node.home import Home
 from hetmig.node.hosted import Hosted
+from hetmig.node.inputs import Inputs
 from hetmig.node.journal import Journal
 from hetmig.node.keys import Keyring, check_endpoint, endpoint_for_others, is_loopback
 from hetmig.node.link import Link
@@ -117,7 +119,12 @@ class Node:
             "key": keyring.identity.public.decode(),
         }
         command = command or [sys.executable]
-        about = {"node": name, "sturdy": sturdy, "locks": orphans.directory(journal.directory)}
+        about = {
+            "node": name,
+            "place": here,
+            "sturdy": sturdy,
+            "locks": orphans.directory(journal.directory),
+        }
         pool = Pool(context, gatekeeper, command=command, spare=spare, about=about, caps=caps)
         node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint
@@ -155,6 +162,8 @@ class Node:
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
         self.placing = Placing(self)
+        self.files = Files(self)
+        self.inputs = Inputs(self)
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper
@@ -182,6 +191,7 @@ class Node:
             task.cancel()
         self.reservations.close()
         await self.pool.close()
+        self.files.close()
         await self.directory.close()
         await sockets.close(self._door, self._reader)
         await self._gatekeeper.close()
@@ -235,8 +245,10 @@ class Node:
         """Carry out a request of a task that runs here, or hear what became of one to it."""
         if message.kind == protocol.DIVIDED:
             parts.divided(message)
-            return
-        await remote.asked(self, runner, message)
+        elif message.kind == protocol.FILE:
+            await self.files.asked(runner, message)
+        else:
+            await remote.asked(self, runner, message)
 
     def report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer] = ()

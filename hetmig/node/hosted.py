@@ -235,7 +235,7 @@ class Hosted:
         payload: Sequence[Buffer],
     ) -> None:
         """Let a runner build the task, without starting it.  Raises the runner's refusal."""
-        self._staging = Staging(runner)
+        self._staging, runner.about = Staging(runner), about
         runner.on_message = lambda message: self._from_runner(runner, message)
         await self._staging.done(about, manifest, payload)
         runner.exited.add_done_callback(lambda how: self._runner_ended(runner, how.result()))
@@ -494,7 +494,7 @@ class Hosted:
                 # The word of an earlier attempt's runner, killed meanwhile, is not this one's.
                 if self._staging is not None and self._staging.runner is runner:
                     self._staging.hear(message)
-            case protocol.ASK | protocol.DIVIDED:
+            case protocol.ASK | protocol.DIVIDED | protocol.FILE:
                 spawn(self.node.asked(runner, message))
             case protocol.DONE:
                 self.end(message)

@@ -99,6 +99,13 @@ def tell(kind: str, header: dict[str, Any]) -> None:
     _desk().drop(_desk().ask(kind, header))
 
 
+def ask_until(kind: str, header: dict[str, Any]) -> dict[str, Any]:
+    """Ask the node, and wait as long as it takes; the answer.  Raises the error that it is."""
+    number = _desk().ask(kind, {**header, "events": runtime.current().events})
+    wait(number, None)
+    return _desk().take(number)[0]
+
+
 def fetch(kind: str, header: dict[str, Any], timeout: float) -> Any:
     """Ask the node for a value."""
     number = _desk().ask(kind, header)

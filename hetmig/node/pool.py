@@ -52,6 +52,8 @@ class Runner:
         self.ready: asyncio.Future[Any] = loop.create_future()
         self.exited: asyncio.Future[Any] = loop.create_future()
         """How it ended, in words such as "was killed by SIGSEGV"."""
+        self.about: dict[str, Any] = {}
+        """The task that it has, or puts together."""
         self.on_message: Callable[[Message], None] | None = None
         self.asked: float | None = None
         """Since when (monotonic) it owes us an answer to a PING."""

@@ -74,6 +74,10 @@ REHOMED = "rehomed"
 """A node tells another that it is the home of a task now; as a note: that a third one is."""
 HOME = "home"
 """Where the home of a task is, for all that the asked node knows."""
+INPUT = "input"
+"""A submitter tells its task a piece of its standard input, which was asked for by FOLLOW."""
+READ_INPUT = "read-input"
+"""A long poll, from a task and from its node to its home: the next piece of that."""
 
 # About an object or an actor, wherever it is
 GET = "get"
@@ -94,6 +98,11 @@ FIND = "find"
 """Which living task has this name?"""
 LOCATE = "locate"
 """From node to node: do you have this task?"""
+# About a file that a task has left open at a node
+FILE = "file"
+"""Read, write and so on; from a runner to its node, and from that to the node which has it open."""
+FILED = "filed"
+"""To a runner: what came of it."""
 
 # Between a node and its runners -----------------------------------------------------------------
 READY = "ready"

@@ -23,7 +23,7 @@ from hetmig.errors import (
     NoSuchObject,
     ProtocolError,
 )
-from hetmig.node import protocol
+from hetmig.node import inputs, protocol
 from hetmig.node.answers import Told, told_answers
 from hetmig.node.caller import Caller, owner_of
 from hetmig.node.described import summary
@@ -42,7 +42,7 @@ from hetmig.state.parcel import Parcel, open_sealed, seal
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
 
-__all__ = ["HANDLERS", "OF_TASKS", "asked", "forward"]
+__all__ = ["HANDLERS", "OF_TASKS", "asked", "find", "forward"]
 
 _PATIENCE = 15.0
 """Seconds for which a request waits for an object that is between two nodes."""
@@ -94,6 +94,8 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
             answer["header"] = await names.found(node, want(header, "name", str), caller)
         elif kind == protocol.SUBMIT and parcel is not None:
             answer["header"] = await take_in(node, header, parcel, caller)
+        elif kind == protocol.READ_INPUT:
+            answer["header"] = await inputs.asked(node, header, caller)
         elif kind in HANDLERS:
             if kind == protocol.SEND:
                 header = {**header, "from": receiving.sender_of(hosted)}
@@ -111,6 +113,11 @@ async def asked(node: Node, runner: Runner, message: Message) -> None:
 
 OF_TASKS: dict[str, Callable[[Node, dict[str, Any], Caller], Awaitable[Told]]] = {}
 """What else tasks ask for, and what answers it; other modules add theirs."""
+
+
+async def find(node: Node, header: dict[str, Any], caller: Caller) -> Told:
+    """Where a task is, as its home node says.  Raises NoSuchObject."""
+    return await _reach(node, protocol.WHERE, header, None, caller)
 
 
 async def _insist(

@@ -12,6 +12,8 @@ from hetmig.errors import ProtocolError, TaskLost
 from hetmig.node import (
     administration,
     balancing,
+    file_requests,
+    inputs,
     parts,
     protocol,
     remote,
@@ -81,6 +83,9 @@ async def follow(node: Node, message: Message) -> Reply:
         node.rehoming.find(record.id)  # says where it is
     header, payload = record.told(after, node.session(message.user))
     # With each answer: the client may not have noticed that this is another process now.
+    if want(message.header, "stdin", bool, False) and message.caller.owns(record.about):
+        seen = header["pieces"][-1][0] if header["pieces"] else after
+        header["input"] = node.inputs.offered(record, seen)
     header["session"] = node.session(message.user).hex()
     known = list(node.directory.places.values())
     if want(message.header, "peers", int, len(known)) != len(known):
@@ -218,6 +223,8 @@ HANDLERS: dict[str, Handler] = {
     protocol.LOCATE: finding.locate,
     **remote.HANDLERS,
     **balancing.HANDLERS,
+    protocol.FILE: file_requests.handle,
+    **inputs.HANDLERS,
     **administration.HANDLERS,
     **parts.HANDLERS,
 }

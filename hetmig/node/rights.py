@@ -72,11 +72,23 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.RECORD: frozenset({RUN}),
     protocol.REHOMED: frozenset({RUN}),
     protocol.HOME: ALL,
+    protocol.FILE: frozenset({RUN}),
+    protocol.READ_INPUT: frozenset({RUN}),
+    protocol.INPUT: frozenset({SUBMIT, ADMIN}),
     **{note.value: frozenset({RUN}) for note in Note},
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""
 
-_FORWARDED = frozenset({*_ABOUT_ONE, protocol.WHERE, protocol.FIND, protocol.DRAIN})
+_FORWARDED = frozenset(
+    {
+        *_ABOUT_ONE,
+        protocol.WHERE,
+        protocol.FIND,
+        protocol.DRAIN,
+        protocol.FILE,
+        protocol.READ_INPUT,
+    }
+)
 """What a node may bring for somebody else."""
 _SEEING = frozenset({protocol.WHERE, protocol.FOLLOW})
 

@@ -24,7 +24,16 @@ from hetmig.division import running
 from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
 from hetmig.interpreter import reentry, safepoint
 from hetmig.interpreter.activation import Activation
-from hetmig.node import asynchronous, dividing, orphans, protocol, rlimits, servant, sleeping
+from hetmig.node import (
+    asynchronous,
+    dividing,
+    orphans,
+    protocol,
+    reading_input,
+    rlimits,
+    servant,
+    sleeping,
+)
 from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
 from hetmig.node.protocol import Message
@@ -32,7 +41,8 @@ from hetmig.node.runtime import Runtime
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.streams import Outlets
 from hetmig.node.warming import warm_up
-from hetmig.state import files, image
+from hetmig.redirection import moving, raw, standard_input
+from hetmig.state import image
 from hetmig.state.class_source import require_same_class
 from hetmig.state.manifest import check_python, is_portable
 from hetmig.task import move
@@ -94,6 +104,8 @@ class Runner:
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.team = dividing.Team(self.runtime)
+        self.runtime.files.here = config["place"]
+        standard_input.connect(reading_input.more)
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)
         asynchronous.connect(lambda: self.runtime.preemptor.pending, move)
@@ -159,10 +171,17 @@ class Runner:
         self.runtime.preemptor.cancel()
         threading._shutdown()  # type: ignore[attr-defined]  # waits for those that are no daemons
         atexit._run_exitfuncs()
+        _close_files()
         ok, result = freeze_outcome(value, ok, text, self.runtime.about.get("python"))
         self.runtime.flush()
         header = {"ok": ok, "traceback": text, "kind": result.kind, "portable": result.portable}
         return header, result.frames
+
+
+def _close_files() -> None:
+    """The end of a program writes what its open files hold; what could not be is told."""
+    for error in raw.finish():
+        print(f"Exception ignored while an open file was closed: {error!r}", file=sys.stderr)
 
 
 def _leave_fork(error: object) -> NoReturn:
@@ -190,7 +209,7 @@ def _build(message: Message, runtime: Runtime) -> Work:
         return _script(*runtime.source, module)
     kind, description = manifest["kind"], manifest["frames"]
     frozen = image.Image(kind, message.payload, description, is_portable(manifest))
-    with files.since_checkpoint("checkpoint" in manifest):
+    with moving.since_checkpoint("checkpoint" in manifest):
         thawed: Any = image.thaw(frozen, main=module)
     if manifest["kind"] == "call":
         function, args, kwargs = thawed

@@ -21,9 +21,12 @@ from hetmig.node import asynchronous, protocol, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.copies import Copies
 from hetmig.node.desk import Desk
+from hetmig.node.file_line import FileLine
 from hetmig.node.protocol import Buffer, Message
 from hetmig.node.servant import Servant
 from hetmig.node.streams import Outlets
+from hetmig.redirection import line as lines
+from hetmig.redirection import opening
 from hetmig.state import context_variables, image, threads
 from hetmig.state.ambient import Ambient, put_back
 from hetmig.state.modules import OwnModules, put_back_modules
@@ -35,6 +38,7 @@ _OURS = frozenset(
         "hetmig.node.desk",
         "hetmig.node.messages.mail",
         "hetmig.node.messages.outgoing",
+        "hetmig.node.file_line",
         "hetmig.node.runner",
         "hetmig.node.runtime",
         "hetmig.node.streams",
@@ -86,6 +90,7 @@ class Runtime:
         self._again = ""
         """In which form the node wants the frozen task that it just gave back."""
         self.desk = Desk(self.post, self.listen)
+        self.files = FileLine(self)
         self.servant: Servant | None = None
         """If the task is an actor."""
         self.team: crew.Crew | None = None
@@ -93,7 +98,7 @@ class Runtime:
         self._missed = False
         """Whether somebody wanted to hear what the node says, and found the channel taken."""
         self._channel = channel
-        self._copies = Copies(channel, self._freeze)
+        self._copies = Copies(channel, self._freeze_copy)
         self._outlets = outlets
         self._events = 0
         self._early: list[tuple[str, bytes]] | None = []
@@ -106,6 +111,8 @@ class Runtime:
         """The task `about` is put together in this process: its streams are the task's already."""
         self.about = about
         self._events = about["events"]
+        lines.connect(self.files)
+        opening.policy_of_task(about.get("files"))
         self._outlets.open(self._emit)
 
     def enter(self, file: str, text: str, directory: str) -> None:
@@ -128,6 +135,7 @@ class Runtime:
         self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
         self.desk.arrive(extra["desk"])
+        self._outlets.stdin.arrive(extra["stdin"])
         self._modules = OwnModules(extra["modules"])
 
     def begin(self) -> None:
@@ -141,6 +149,7 @@ class Runtime:
                 self._emit(stream, piece)
         _current = self
         crew.set_crew(self.team)
+        self.files.runs = True
         self.desk.ask_again()
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
@@ -148,11 +157,21 @@ class Runtime:
         with self._channel.lock:
             self._channel.send(kind, header, payload)
 
+    @property
+    def is_speaking(self) -> bool:
+        """Whether this very thread uses the channel."""
+        return self._channel.lock.owner == threading.get_ident()
+
     def disown(self) -> None:
         """In a forked child: it is no task, and its parent's connection is not its own."""
         self.preemptor.cancel()
         self.preemptor.poll = None
         crew.set_crew(None)
+
+    @property
+    def events(self) -> int:
+        """How many there were."""
+        return self._events
 
     def number(self) -> int:
         """The number of the next event, counted over the task's whole journey."""
@@ -266,9 +285,16 @@ class Runtime:
             self._copies.saved()
         elif message.kind == protocol.DIVIDE:
             crew.ask(message.header)
+        elif message.kind == protocol.FILED:
+            self.files.heard(message)
 
     def _freeze(self, stack: list[Activation], portable: bool) -> image.Image:
-        extra = {**self.surroundings(), "source": self.source, "desk": self.desk.state()}
+        extra = {
+            **self.surroundings(),
+            "source": self.source,
+            "desk": self.desk.state(),
+            "stdin": self._outlets.stdin.state(),
+        }
         if self.servant is None:
             return image.freeze(stack, extra, portable=portable)
         return self.servant.freeze(stack, extra, portable)
@@ -280,6 +306,13 @@ class Runtime:
             "ambient": self._ambient.changed(),
             "modules": self._modules.changed() if self._modules else {},
         }
+
+    def _freeze_copy(self, stack: list[Activation], portable: bool) -> image.Image:
+        self.files.keeps = True
+        try:
+            return self._freeze(stack, portable)
+        finally:
+            self.files.keeps = False
 
     def _leave(
         self, frozen: image.Image, started: float, header: dict[str, Any]
@@ -368,6 +401,10 @@ class Runtime:
             if not self._hear(0) or not self._missed:
                 return
 
+    def hear(self, patience: float) -> bool:
+        """Take in what the node says, and wait for it; False if somebody else does just now."""
+        return self._hear(patience)
+
     def _hear(self, patience: float) -> bool:
         """Take in what the node says; False if somebody else has the channel just now."""
         if not self._channel.lock.acquire(blocking=False):
@@ -387,6 +424,8 @@ class Runtime:
                     self._copies.saved()
                 elif message.kind == protocol.DIVIDE:
                     crew.ask(message.header)
+                elif message.kind == protocol.FILED:
+                    self.files.heard(message)
                 elif message.kind == protocol.CALL and self.servant is not None:
                     self.servant.hear(message)
         finally:

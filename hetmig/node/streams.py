@@ -8,6 +8,7 @@ direct piece is sent, so that the order of writing stays the order of arrival.
 from __future__ import annotations
 
 import _thread
+import builtins
 import io
 import os
 import select
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hetmig.node.channel import Channel
+from hetmig.redirection.standard_input import TaskInput, ask
 
 __all__ = ["Outlets", "TaskStream"]
 
@@ -62,6 +64,7 @@ class Outlets:
     """Takes over the standard streams and descriptors of this process, for its task."""
 
     def __init__(self, channel: Channel) -> None:
+        self.stdin = TaskInput()
         self._channel = channel
         self._pipes: dict[int, str] = {}
         self._emit: Callable[[str, bytes], None] = lambda name, piece: None
@@ -78,7 +81,8 @@ class Outlets:
                 os.set_blocking(source, False)
                 self._pipes[source] = name
             self._streams[name] = TaskStream(_Raw(name, number, self._write))
-        for name, stream in self._streams.items():
+        builtins.input = ask
+        for name, stream in {"stdin": self.stdin, **self._streams}.items():
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
         # Started below the threading module, whose lists of threads are the task's own.
@@ -94,7 +98,7 @@ class Outlets:
     @property
     def redirected(self) -> str | None:
         """The name of a stream that the task replaced by another."""
-        for name, stream in self._streams.items():
+        for name, stream in {"stdin": self.stdin, **self._streams}.items():
             if getattr(sys, name) is not stream:
                 return name
         return None

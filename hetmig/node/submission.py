@@ -94,6 +94,8 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
         "argv": want(wanted, "argv", list, None),
         "file": want(wanted, "file", str, ""),
         "directory": want(wanted, "directory", str, ""),
+        "files": want(wanted, "files", str, None),
+        "stdin": want(wanted, "stdin", bool, False),
         "home": node.here,
         "owner": owner,
         "epoch": max(1, want(wanted, "epoch", int, 1)),

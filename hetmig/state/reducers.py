@@ -52,7 +52,6 @@ from hetmig.state import (
 from hetmig.state.classes import with_slots
 from hetmig.state.closed import reduce_closed
 from hetmig.state.code import freeze_code, global_names
-from hetmig.state.files import reduce_file
 from hetmig.state.namespaces import (
     NamespaceOf,
     Unsent,
@@ -106,6 +105,8 @@ class Reducers(dict[type, "Reducer | None"]):
     def _decide(self, cls: type) -> Reducer | None:
         if _LOOPS in sys.modules and (of_loop := _reducer_of_asyncio(cls)) is not None:
             return of_loop
+        if (own := getattr(cls, "__hetmig_reduce__", None)) is not None:
+            return lambda pickler, obj: own(obj)
         for root, reducer in _FAMILIES.items():
             if issubclass(cls, root):
                 return reducer
@@ -157,7 +158,7 @@ def _refuse(reason: tuple[str, str], pickler: Pickler, obj: Any) -> Any:
     for name in _STREAMS:
         if obj is getattr(sys, name) or obj is getattr(sys, f"__{name}__"):
             return getattr, (sys, name)
-    if carried := reduce_file(obj) or reduce_closed(obj):
+    if carried := reduce_closed(obj):
         return carried
     raise NotMigratable(reason[0])
 

@@ -25,8 +25,8 @@ _LOCAL = "create it where it is used, or drop it before a move"
 
 _FILE = (
     "an open file belongs to this machine",
-    "close it before a move and open it again after, open it with hetmig.open, which does so by "
-    f"itself, {_STAY}",
+    "close it before a move and open it again after, open it with hetmig.open or under "
+    f"hetmig.files(policy), {_STAY}",
 )
 _DIGEST = (
     "the state of a hash can't be read",
@@ -162,6 +162,8 @@ def refusals() -> dict[type, Reason]:
 
 def remedy(culprit: object) -> str:
     """What the owner of an object that cannot travel can do; "" if its type is not known here."""
+    if hasattr(type(culprit), "__hetmig_reduce__"):  # it has said that itself
+        return ""
     reasons = refusals()
     for cls in type(culprit).__mro__:
         if cls in reasons:

@@ -40,6 +40,7 @@ def begin(children: Children) -> Child:
             "secret": "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs",
             "executable": sys.executable,
             "node": "none",
+            "place": {"name": "none", "endpoint": "tcp://127.0.0.1:1", "key": ""},
         }
     )
 

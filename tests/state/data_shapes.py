@@ -526,6 +526,12 @@ def reopening_file():
     return file
 
 
+def carried_file():
+    file = hetmig.open(__file__, encoding="utf-8", policy="carry")
+    next(file)
+    return file
+
+
 def temporary_file():
     return tempfile.NamedTemporaryFile()
 

@@ -135,13 +135,20 @@ def test_what_can_not_be_opened_by_its_name(path, tmp_path):
 def test_other_files_stay(path):
     with open(path, encoding="utf-8") as file, pytest.raises(NotMigratable, match=r"hetmig\.open"):
         dumps([file])
-    with hetmig.open(path) as file, pytest.raises(NotMigratable, match="open file"):
-        dumps(file.buffer)
+
+
+def test_layers_stay_together(path):
+    with hetmig.open(path, encoding="utf-8") as file:
+        file.readline()
+        raw, text, buffered = loads(dumps([file.buffer.raw, file, file.buffer]))
+        with text:
+            assert (text.buffer, buffered.raw) == (buffered, raw)
+            assert text.read() == file.read()
 
 
 def test_as_the_builtin_says():
-    with pytest.raises(ValueError, match="on_move"):
-        hetmig.open("x", on_move="carry")
+    with pytest.raises(ValueError, match="policy"):
+        hetmig.open("x", policy="keep")
     with pytest.raises(ValueError, match="unbuffered text"):
         hetmig.open("x", "r", 0)
     with pytest.raises(ValueError, match="mode"):
