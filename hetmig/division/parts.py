@@ -22,6 +22,10 @@ from hetmig.state.image import Image, freeze_value
 __all__ = ["UNTOUCHED", "Done", "Standing", "Untouched"]
 
 
+_ATOMS = (int, float, complex, str, bytes, tuple, frozenset, type(None))
+"""Nobody changes them in place."""
+
+
 class Untouched:
     """Stands for a variable that no iteration of a part has given a value."""
 
@@ -91,6 +95,7 @@ class Standing:
                 f"it carries {name!r} from one iteration to the next: declare how to merge it, "
                 f"merge={{{name!r}: (function, identity)}}"
             )
+        self._require_own_accumulators()
         for index, name in enumerate(self.names):
             if name not in self.loop.cells or name in self.merge:
                 continue
@@ -100,6 +105,15 @@ class Standing:
             content = _content(value) if self._is_cell(name) else value
             if name in self.merge and content is UNBOUND:
                 raise self._refused(f"{name!r} has no value yet")
+
+    def _require_own_accumulators(self) -> None:
+        """Two names of one object would be two objects in a part."""
+        known: dict[int, str] = {}
+        for name in self.merge:
+            value = self.value(name)
+            other = known.setdefault(id(value), name)
+            if other != name and not isinstance(value, _ATOMS):
+                raise self._refused(f"{other!r} and {name!r} are the same object")
 
     def _slots(self) -> Iterator[tuple[str, Any]]:
         return zip(self.names, self.activation.slots, strict=True)
@@ -185,16 +199,13 @@ class Standing:
 
         Raises DivisionRefused if that can't be, and what the functions raise that merge.
         """
-        values = {}
-        for name, value in done.last.items():
-            if value is not UNBOUND:
-                values[name] = value
-            elif self.value(name) is not UNBOUND:
+        found_now = {name: found for name, (found, _) in done.found.items()}
+        for name, value in {**done.last, **found_now}.items():
+            if value is UNBOUND and self.value(name) is not UNBOUND:
                 raise self._refused(f"a part has deleted {name!r}")
-        for name, how in self.merge.items():
+        values = {name: value for name, value in done.last.items() if value is not UNBOUND}
+        for name, how in self.merge.items():  # from here on, objects are changed in place
             found, in_place = done.found[name]
-            if found is UNBOUND:
-                raise self._refused(f"a part has deleted {name!r}")
             values[name] = how.merge(name, self.value(name), found, in_place)
         return values
 

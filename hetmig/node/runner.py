@@ -93,7 +93,7 @@ class Runner:
         self.caps: dict[str, int] = config.get("caps", {})
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
-        self.runtime.team = dividing.Team(self.runtime)
+        self.runtime.team = dividing.Team()
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)
         asynchronous.connect(lambda: self.runtime.preemptor.pending, move)

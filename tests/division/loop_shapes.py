@@ -411,6 +411,17 @@ def times(a: Any, b: Any) -> Any:
     )
 
 
+def two_names(ask: Ask) -> Any:
+    """Each accumulator would be an object of its own in a part."""
+    out: list[int] = []
+    also = out
+    for x in hetmig.divisible(range(6), merge={"out": operator.add, "also": operator.add}):
+        ask(x)
+        out.append(x)
+        also.append(-x)
+    return out, also is out
+
+
 def deleted(ask: Ask) -> Any:
     acc, y = 0, "there"
     for x in hetmig.divisible(range(7), merge={"acc": operator.add}):
@@ -445,6 +456,6 @@ DIVIDED = [
 
 TAKEN_BACK = [
     late_lambdas, in_a_handler, mutated_item, undeclared_set, grows, shrinks, memory_of_one,
-    deleted,
+    deleted, two_names,
 ]  # fmt: skip
 """Of these some divisions are not possible, and the loop does the work itself."""
