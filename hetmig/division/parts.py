@@ -1,6 +1,7 @@
 """A loop's frame, seen as what parts of the loop need of it and what they give back."""
 
 from __future__ import annotations
+import __future__
 
 import contextlib
 import hashlib
@@ -22,6 +23,7 @@ from hetmig.state.image import Image, freeze_value
 __all__ = ["UNTOUCHED", "Done", "Standing", "Untouched"]
 
 
+_Feature = type(__future__.annotations)
 _ATOMS = (int, float, complex, str, bytes, tuple, frozenset, type(None))
 """Nobody changes them in place."""
 
@@ -236,7 +238,9 @@ def _pieces(kind: str, state: Any) -> Iterator[tuple[str, Any]]:
     for name, value in state.items():
         inner = isinstance(value, Mapping) and kind == "modules"
         if inner:
-            yield from ((f"{name}.{variable}", what) for variable, what in value.items())
+            for variable, what in value.items():
+                if not isinstance(what, _Feature):  # of `from __future__`: a move makes it a copy
+                    yield f"{name}.{variable}", what
         else:
             yield name, value
 

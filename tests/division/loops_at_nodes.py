@@ -79,10 +79,8 @@ def waits(count: int, gate: str) -> tuple[list[int], str]:
     for x in hetmig.divisible(range(count), merge={"out": operator.add}):
         if x == 1:
             wait_until_asked()
-        if x >= count // 2:
+        if x > count // 2:
             wait_for(gate)
-        if x == count // 2 - 1:
-            print("waiting", flush=True)
         out.append(x)
     return out, hetmig.here() or ""
 

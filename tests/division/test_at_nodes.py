@@ -104,7 +104,7 @@ def test_the_loop_moves_while_it_waits_for_a_part(
     task = nodes.submit(loops_at_nodes.waits, 12, str(gate))
     wait_for(task, "in the loop")
     assert task.divide(2, cluster[1].name, TIMEOUT) == 2
-    # between 2 and 11 the loop keeps the first half, which ends at the gate or soon after
+    # of 2 to 11 the loop keeps 2 to 6, for which it needs no gate
     task.migrate(cluster[2].name, TIMEOUT)
     task.migrate(cluster[1].name, TIMEOUT)
     gate.touch()
