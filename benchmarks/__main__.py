@@ -22,6 +22,8 @@ BENCHMARKS = (
     "hops",
     "checkpoint",
     "drain",
+    "divide",
+    "shared",
     "portability",
 )
 
