@@ -3,7 +3,7 @@
     python examples/divided_loop.py
 
 The loop counts how far the numbers of Collatz run, on the node "desk".  When it is on its way, it
-is divided in three: the other parts run on the "shelf" and in the "cellar", and the loop merges what
+is divided in three: other parts run on the "shelf" and in the "cellar", and the loop merges what
 they find, in the order of the iterations.  The result is that of the loop alone.
 """
 
