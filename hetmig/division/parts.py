@@ -15,9 +15,10 @@ from typing import Any
 from hetmig.division.merging import Merging
 from hetmig.division.namespace import data_of, is_programs_own
 from hetmig.errors import DivisionRefused, NotMigratable
-from hetmig.interpreter.activation import UNBOUND, Activation
+from hetmig.interpreter.activation import NULL, UNBOUND, Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.loops import Loop, loop_at
+from hetmig.interpreter.stackmap import Slot
 from hetmig.state.image import Image, freeze_value
 
 __all__ = ["UNTOUCHED", "Done", "Standing", "Untouched"]
@@ -141,7 +142,7 @@ class Standing:
         """
         slots = [self._slot_of_part(name, value, begun) for name, value in self._slots()]
         base = self.loop.base
-        stack: list[Any] = [None] * base + [iterator] + self.activation.stack[base + 1 :]
+        stack = [*self._below(), iterator, *self.activation.stack[base + 1 :]]
         changed = {
             id(value): (value, begun[name], _content(value))
             for name, value in self._slots()
@@ -154,6 +155,14 @@ class Standing:
         finally:
             for cell, _, content in changed.values():
                 cell.cell_contents = content
+
+    def _below(self) -> Iterator[Any]:
+        """What lies under the loop's iterator: no part looks at it, so plain values need not be."""
+        kinds = self.loop.head.before or ()
+        for depth in range(self.loop.base):
+            value = self.activation.stack[depth]
+            plain = kinds[depth] is kinds[depth + 1] is Slot.VALUE and value is not NULL
+            yield None if plain else value
 
     def _slot_of_part(self, name: str, value: Any, begun: Mapping[str, Any]) -> Any:
         cell = self._is_cell(name)
