@@ -25,6 +25,8 @@ BENCHMARKS = (
     "messages",
     "placement",
     "files",
+    "divide",
+    "shared",
     "portability",
 )
 

@@ -89,6 +89,19 @@ def test_log_stays_at_home() -> None:
     assert "the same as without moving" in shown
 
 
+def test_divided_loop() -> None:
+    shown = run("divided_loop")
+    assert "executed on: desk, shelf, cellar" in shown
+    assert "the same result" in shown
+
+
+def test_shared_board() -> None:
+    shown = run("shared_board")
+    assert "15 visits, 15 names" in shown
+    assert "15 marks in 1000000 bytes" in shown
+    assert "nobody came between" in shown
+
+
 @pytest.mark.foreign
 @ON_311
 def test_x86_to_arm(foreign: Callable[[str], Path]) -> None:

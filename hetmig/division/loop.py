@@ -212,6 +212,7 @@ class Division:
         try:
             standing = Standing(frame, iterator, self.merge)
             _require_same(self.before, standing.digests(self.items, crew.surroundings()))
+            self._require_same_items()
             values = standing.merged(given)
         except HetmigError as error:
             crew.note(f"hetmig: the loop goes on undivided: {error}\n")
@@ -222,6 +223,15 @@ class Division:
             getattr(sys, stream).write(text)
         deque(itertools.islice(self.truth, count), maxlen=0)
         del self.ahead[0]
+
+    def _require_same_items(self) -> None:
+        """Raise DivisionRefused if a list that is iterated has other items now."""
+        if type(self.truth) is not type(iter([])):
+            return
+        now, rest = remainder(self.truth), self.items[0]
+        behind = len(rest) - len(now)
+        if behind < 0 or not all(map(operator.is_, now, rest[behind:])):
+            raise DivisionRefused("the list that is iterated has changed")
 
     def finish(self, frame: FrameType, iterator: FrameType) -> None:
         """Raises PartEnd with what this part gives back."""

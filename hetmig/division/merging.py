@@ -80,7 +80,7 @@ def merging(declared: Mapping[str, Any]) -> dict[str, Merging]:
     """What `divisible(merge=...)` was given.  Raises TypeError."""
     found = {}
     for name, how in declared.items():
-        function, *identity = how if isinstance(how, tuple) else (how,)
+        function, *identity = how if isinstance(how, tuple) and how else (how,)
         if not callable(function) or len(identity) > 1 or not isinstance(name, str):
             raise TypeError(f"merge[{name!r}] is not a function, or (function, identity): {how!r}")
         found[name] = Merging(function, tuple(identity))

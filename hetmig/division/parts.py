@@ -1,6 +1,7 @@
 """A loop's frame, seen as what parts of the loop need of it and what they give back."""
 
 from __future__ import annotations
+import __future__
 
 import contextlib
 import hashlib
@@ -14,12 +15,18 @@ from typing import Any
 from hetmig.division.merging import Merging
 from hetmig.division.namespace import data_of, is_programs_own
 from hetmig.errors import DivisionRefused, NotMigratable
-from hetmig.interpreter.activation import UNBOUND, Activation
+from hetmig.interpreter.activation import NULL, UNBOUND, Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.loops import Loop, loop_at
+from hetmig.interpreter.stackmap import Slot
 from hetmig.state.image import Image, freeze_value
 
 __all__ = ["UNTOUCHED", "Done", "Standing", "Untouched"]
+
+
+_Feature = type(__future__.annotations)
+_ATOMS = (int, float, complex, str, bytes, tuple, frozenset, type(None))
+"""Nobody changes them in place."""
 
 
 class Untouched:
@@ -91,6 +98,7 @@ class Standing:
                 f"it carries {name!r} from one iteration to the next: declare how to merge it, "
                 f"merge={{{name!r}: (function, identity)}}"
             )
+        self._require_own_accumulators()
         for index, name in enumerate(self.names):
             if name not in self.loop.cells or name in self.merge:
                 continue
@@ -100,6 +108,15 @@ class Standing:
             content = _content(value) if self._is_cell(name) else value
             if name in self.merge and content is UNBOUND:
                 raise self._refused(f"{name!r} has no value yet")
+
+    def _require_own_accumulators(self) -> None:
+        """Two names of one object would be two objects in a part."""
+        known: dict[int, str] = {}
+        for name in self.merge:
+            value = self.value(name)
+            other = known.setdefault(id(value), name)
+            if other != name and not isinstance(value, _ATOMS):
+                raise self._refused(f"{other!r} and {name!r} are the same object")
 
     def _slots(self) -> Iterator[tuple[str, Any]]:
         return zip(self.names, self.activation.slots, strict=True)
@@ -125,7 +142,7 @@ class Standing:
         """
         slots = [self._slot_of_part(name, value, begun) for name, value in self._slots()]
         base = self.loop.base
-        stack: list[Any] = [None] * base + [iterator] + self.activation.stack[base + 1 :]
+        stack = [*self._below(), iterator, *self.activation.stack[base + 1 :]]
         changed = {
             id(value): (value, begun[name], _content(value))
             for name, value in self._slots()
@@ -138,6 +155,14 @@ class Standing:
         finally:
             for cell, _, content in changed.values():
                 cell.cell_contents = content
+
+    def _below(self) -> Iterator[Any]:
+        """What lies under the loop's iterator: no part looks at it, so plain values need not be."""
+        kinds = self.loop.head.before or ()
+        for depth in range(self.loop.base):
+            value = self.activation.stack[depth]
+            plain = kinds[depth] is kinds[depth + 1] is Slot.VALUE and value is not NULL
+            yield None if plain else value
 
     def _slot_of_part(self, name: str, value: Any, begun: Mapping[str, Any]) -> Any:
         cell = self._is_cell(name)
@@ -185,16 +210,13 @@ class Standing:
 
         Raises DivisionRefused if that can't be, and what the functions raise that merge.
         """
-        values = {}
-        for name, value in done.last.items():
-            if value is not UNBOUND:
-                values[name] = value
-            elif self.value(name) is not UNBOUND:
+        found_now = {name: found for name, (found, _) in done.found.items()}
+        for name, value in {**done.last, **found_now}.items():
+            if value is UNBOUND and self.value(name) is not UNBOUND:
                 raise self._refused(f"a part has deleted {name!r}")
-        for name, how in self.merge.items():
+        values = {name: value for name, value in done.last.items() if value is not UNBOUND}
+        for name, how in self.merge.items():  # from here on, objects are changed in place
             found, in_place = done.found[name]
-            if found is UNBOUND:
-                raise self._refused(f"a part has deleted {name!r}")
             values[name] = how.merge(name, self.value(name), found, in_place)
         return values
 
@@ -225,7 +247,9 @@ def _pieces(kind: str, state: Any) -> Iterator[tuple[str, Any]]:
     for name, value in state.items():
         inner = isinstance(value, Mapping) and kind == "modules"
         if inner:
-            yield from ((f"{name}.{variable}", what) for variable, what in value.items())
+            for variable, what in value.items():
+                if not isinstance(what, _Feature):  # of `from __future__`: a move makes it a copy
+                    yield f"{name}.{variable}", what
         else:
             yield name, value
 

@@ -10,18 +10,15 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hetmig.division import crew
 from hetmig.division.parts import Done
 from hetmig.errors import HetmigError
 from hetmig.interpreter.activation import Activation
-from hetmig.node import inside, protocol
+from hetmig.node import inside, protocol, runtime
 from hetmig.state.image import Image, freeze, freeze_for_any, thaw
 from hetmig.state.manifest import check_python
-
-if TYPE_CHECKING:
-    from hetmig.node.runtime import Runtime
 
 __all__ = ["Team"]
 
@@ -33,18 +30,18 @@ _PATIENCE = 60.0
 
 
 class Team:
-    """Runs parts at nodes.  It is a `crew.Crew`."""
+    """Runs parts at nodes.  It is a `crew.Crew`.
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    It holds nothing: a task is moved while it is in here.
+    """
 
     def surroundings(self) -> dict[str, Any]:
-        return self._runtime.surroundings()
+        return runtime.current().surroundings()
 
     def freeze(self, stack: Sequence[Activation]) -> Image:
-        runtime = self._runtime
+        here = runtime.current()
         desk = {"last": 0, "open": {}, "answers": {}, "called": {}}
-        extra = {**runtime.surroundings(), "source": runtime.source, "desk": desk}
+        extra = {**here.surroundings(), "source": here.source, "desk": desk}
         frozen = freeze_for_any(functools.partial(freeze, stack, extra))
         frames: list[protocol.Buffer] = [bytes(frame) for frame in frozen.frames]
         return Image(frozen.kind, frames, frozen.description, frozen.portable)
@@ -62,7 +59,7 @@ class Team:
         return handles
 
     def _submitted(self, image: Image, index: int, at: str | None) -> dict[str, Any]:
-        ours = self._runtime.about
+        ours = runtime.current().about
         about: dict[str, Any] = {
             name: ours[name] for name in ("argv", "file", "directory") if name in ours
         }
@@ -108,7 +105,7 @@ class Team:
             return
         described = None if error is None else protocol.describe_error(error)
         header = {"number": request.number, "count": count, "error": described}
-        self._runtime.post(protocol.DIVIDED, header)
+        runtime.current().post(protocol.DIVIDED, header)
 
     def note(self, text: str) -> None:
         sys.stderr.write(text)

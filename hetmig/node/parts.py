@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hetmig.node.daemon import Node
     from hetmig.node.hosted import Hosted
 
-__all__ = ["HANDLERS", "divided", "watch", "watch_all"]
+__all__ = ["HANDLERS", "divide_here", "divided", "watch", "watch_all"]
 
 _LONGEST_POLL = 10.0
 _LOOK_SECONDS = 2.0
@@ -158,10 +158,14 @@ async def divide(node: Node, message: Message) -> tuple[dict[str, Any], Sequence
     for name in to:
         if not node.directory.is_here(name):
             await node.directory.reach(name, node.about())
-    return {"parts": await _ask(hosted, parts, to, timeout)}, ()
+    return {"parts": await divide_here(hosted, parts, to, timeout)}, ()
 
 
-async def _ask(hosted: Hosted, parts: int, to: list[str], timeout: float) -> int:
+async def divide_here(hosted: Hosted, parts: int, to: list[str], timeout: float) -> int:
+    """Divide a loop of a task that runs here; into how many parts.  For placement policies, too.
+
+    Without `to`, the parts go to the nodes that have least to do.  Raises DivisionRefused.
+    """
     if hosted.runner is None or not hosted.is_running or hosted.about.get("what") == "actor":
         raise DivisionRefused("this is no task with a loop that runs here")
     runner, number = hosted.runner, next(_numbers)

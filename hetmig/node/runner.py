@@ -103,7 +103,7 @@ class Runner:
         self.caps: dict[str, int] = config.get("caps", {})
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
-        self.runtime.team = dividing.Team(self.runtime)
+        self.runtime.team = dividing.Team()
         self.runtime.files.here = config["place"]
         standard_input.connect(reading_input.more)
         self.runtime.preemptor.install()

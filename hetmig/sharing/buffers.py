@@ -127,8 +127,11 @@ class SharedBuffer:
 
     def release(self) -> None:
         """Send what we have changed, and give the lock back.  Raises LockLost."""
-        if not self.lock.locked() or self._data is None or self._user != task_here():
+        if not self.lock.locked():
             raise RuntimeError("the buffer was not acquired by this task")
+        if self._data is None or self._user != task_here():
+            self.lock.release()
+            raise RuntimeError("an inner block was abandoned: nothing is released")
         changed = {}
         for number, content in split(self._data, self.page):
             found = digest(content)
@@ -177,13 +180,14 @@ class SharedBuffer:
     @contextlib.contextmanager
     def read(self) -> Iterator[Any]:
         """A view of what was released so far, for reading; it waits for nobody."""
-        if not self.lock.locked():
+        in_use = self._using and self._user == task_here()
+        if not in_use and not self.lock.locked():
             self._refresh()
         self._using += 1
         try:
             yield self._view(writable=False)
         finally:
-            self._using -= 1
+            self._using = max(0, self._using - 1)  # none, if it was abandoned inside
 
     def _view(self, writable: bool = True) -> Any:
         assert self._data is not None

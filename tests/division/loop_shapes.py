@@ -359,6 +359,24 @@ def grows(ask: Ask) -> Any:
     return acc, work
 
 
+def hidden_list(kept: list[list[int]] = []) -> list[int]:  # noqa: B006
+    """A list that no variable of the loop's function leads to."""
+    if not kept:
+        kept.append([])
+    return kept[0]
+
+
+def changes_a_hidden_list(ask: Ask) -> Any:
+    hidden_list()[:] = range(9)
+    acc = 0
+    for x in hetmig.divisible(hidden_list(), merge={"acc": operator.add}):
+        ask(x)
+        acc += x
+        if x == 2:
+            hidden_list()[7] = 1000
+    return acc
+
+
 def shrinks(ask: Ask) -> Any:
     work = list(range(10))
     acc = 0
@@ -411,6 +429,17 @@ def times(a: Any, b: Any) -> Any:
     )
 
 
+def two_names(ask: Ask) -> Any:
+    """Each accumulator would be an object of its own in a part."""
+    out: list[int] = []
+    also = out
+    for x in hetmig.divisible(range(6), merge={"out": operator.add, "also": operator.add}):
+        ask(x)
+        out.append(x)
+        also.append(-x)
+    return out, also is out
+
+
 def deleted(ask: Ask) -> Any:
     acc, y = 0, "there"
     for x in hetmig.divisible(range(7), merge={"acc": operator.add}):
@@ -444,7 +473,7 @@ DIVIDED = [
 """Parts of these are merged."""
 
 TAKEN_BACK = [
-    late_lambdas, in_a_handler, mutated_item, undeclared_set, grows, shrinks, memory_of_one,
-    deleted,
+    late_lambdas, in_a_handler, mutated_item, undeclared_set, grows, shrinks,
+    changes_a_hidden_list, memory_of_one, deleted, two_names,
 ]  # fmt: skip
 """Of these some divisions are not possible, and the loop does the work itself."""

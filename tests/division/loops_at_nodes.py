@@ -73,6 +73,18 @@ def fails(count: int, gate: str) -> tuple[list[int], str]:
     return out, ""
 
 
+def waits(count: int, gate: str) -> tuple[list[int], str]:
+    """Its own iterations are done at once; the parts wait for the gate."""
+    out: list[int] = []
+    for x in hetmig.divisible(range(count), merge={"out": operator.add}):
+        if x == 1:
+            wait_until_asked()
+        if x > count // 2:
+            wait_for(gate)
+        out.append(x)
+    return out, hetmig.here() or ""
+
+
 def undeclared(gate: str) -> int:
     total = 0
     for x in hetmig.divisible(range(8)):

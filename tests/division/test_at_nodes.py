@@ -98,6 +98,20 @@ def test_the_loop_moves_while_its_parts_are_out(
     assert notes(task) == ""
 
 
+def test_the_loop_moves_while_it_waits_for_a_part(
+    nodes: Nodes, cluster: LocalNodes, gate: Path, wait_for: WaitFor
+) -> None:
+    task = nodes.submit(loops_at_nodes.waits, 12, str(gate))
+    wait_for(task, "in the loop")
+    assert task.divide(2, cluster[1].name, TIMEOUT) == 2
+    # of 2 to 11 the loop keeps 2 to 6, for which it needs no gate
+    task.migrate(cluster[2].name, TIMEOUT)
+    task.migrate(cluster[1].name, TIMEOUT)
+    gate.touch()
+    assert task.result(TIMEOUT) == (list(range(12)), cluster[1].name)
+    assert notes(task) == ""
+
+
 def test_a_part_is_lost(nodes: Nodes, cluster: LocalNodes, gate: Path, wait_for: WaitFor) -> None:
     task = begun(nodes, gate, wait_for, [cluster[1].name])
     lost, _ = sorted(parts_of(nodes, task), key=lambda info: info.name)

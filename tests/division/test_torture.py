@@ -36,7 +36,9 @@ def run(shape: object, at: int, parts: int, here: Here) -> object:
 
 
 @pytest.mark.parametrize("shape", [*DIVIDED, *TAKEN_BACK], ids=lambda shape: shape.__name__)
-@pytest.mark.parametrize("parts", [2, 3, 4])
+@pytest.mark.parametrize(
+    "parts", [4, *(pytest.param(n, marks=pytest.mark.nightly) for n in (2, 3))]
+)
 def test_division_at_each_iteration(shape: object, parts: int) -> None:
     expected = repr(run(shape, -1, parts, Here()))
     count = Asker.calls

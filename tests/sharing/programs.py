@@ -163,3 +163,18 @@ def little(size: int) -> list[int]:
             view[size // 2] = (view[size // 2] + change) % 256
         moved.append(buffer.bytes_moved)
     return moved
+
+
+def abandons_inside(buffer: Any) -> tuple[str, bool]:
+    try:
+        with buffer.write() as outer:
+            outer[0] = 9
+            try:
+                with buffer.write() as inner:
+                    inner[1] = 9
+                    raise KeyError
+            except KeyError:
+                pass
+    except RuntimeError as error:
+        return str(error), bool(buffer.lock.locked())
+    return "", True

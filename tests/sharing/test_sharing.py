@@ -168,3 +168,12 @@ def test_a_small_change_costs_little(nodes: Nodes) -> None:
     assert first <= 1 << 16
     assert nothing == first
     assert one == first + 1024
+
+
+def test_an_inner_block_that_fails_releases_nothing(nodes: Nodes) -> None:
+    buffer = hetmig.shared_buffer(10, nodes=nodes)
+    said, locked = nodes.submit(programs.abandons_inside, buffer).result(TIMEOUT)
+    assert "nothing is released" in said
+    assert not locked
+    assert programs.reads(buffer) == bytes(10)
+    assert nodes.submit(programs.fails_in_a_write, buffer).result(TIMEOUT) == bytes(10)
