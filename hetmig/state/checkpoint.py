@@ -238,6 +238,7 @@ def resumed(loaded: Loaded) -> tuple[dict[str, Any], list[memoryview]]:
     settings = task.get("checkpoint") or {}
     about = {
         **{item: task.get(item) for item in ("name", "argv", "file", "directory")},
+        **{item: task[item] for item in ("named", "location", "mailbox") if item in task},
         "id": secrets.token_hex(6),
         "python": this_python(),
         "epoch": loaded.next_epoch,

@@ -139,6 +139,11 @@ def dozes(path: str) -> list[Any]:
         found.append(value)
 
 
+def adding(offset: int) -> Any:
+    """A function with a variable of its own."""
+    return lambda number: number + offset
+
+
 def applies() -> Any:
     """Functions that came in messages."""
     return [hetmig.receive(60)(20) for _ in range(2)]
