@@ -2,8 +2,9 @@
 
     python examples/moving_collector.py
 
-Three crawlers know the collector by its name only.  While they work, it moves "harbour" -> "hill" ->
-"tower", and each node that it has left is switched off: whatever is sent finds it, once, in order.
+Three crawlers know the collector by its name only.  While they work, it moves from the "harbour" to
+the "hill" and the "tower", and each node that it has left is switched off: whatever is sent finds
+it, once, in order.
 At the end it is asked for its report, and sends what it has.
 """
 

@@ -83,7 +83,6 @@ def freeze(
     The stack and all it reaches stay as they are.  With `portable`, every supported version of
     Python can go on with it; without, this one.  Raises `NotMigratable`, naming the variable.
     """
-
     require_no_room()
 
     def write(writer: Writer) -> Image:
