@@ -146,7 +146,11 @@ def adding(offset: int) -> Any:
 
 def applies() -> Any:
     """Functions that came in messages."""
-    return [hetmig.receive(60)(20) for _ in range(2)]
+    found = []
+    for _ in range(2):
+        function = hetmig.receive(60)
+        found.append(function(20))
+    return found
 
 
 def receives_and_checkpoints(directory: str) -> list[Any]:

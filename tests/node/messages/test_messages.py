@@ -328,3 +328,22 @@ def test_at_random(seed: int, cluster: LocalNodes, nodes: Nodes) -> None:
     got, _ = target.result(TIMEOUT)
     for name in "xyz":
         assert [number for sender, number in got if sender == name] == list(range(100))
+
+
+def test_between_python_versions(foreign: Callable[[str], Path]) -> None:
+    """It waits here, goes on there, and so do messages with code in them."""
+    other = foreign("3.14" if sys.version_info[:2] != (3, 14) else "3.12")
+    with (
+        LocalNodes(2, python=[None, str(other)]) as pair,
+        connect(pair[0], keys=pair.keys, echo=False) as nodes,
+    ):
+        cloudpickle.register_pickle_by_value(programs)
+        try:
+            task = nodes.submit(programs.applies)
+            task.migrate("b", timeout=TIMEOUT)
+            task.send(programs.adding(22))
+            task.migrate("a", timeout=TIMEOUT)
+            task.send(programs.adding(1))
+            assert task.result(TIMEOUT) == [42, 21]
+        finally:
+            cloudpickle.unregister_pickle_by_value(programs)
