@@ -42,9 +42,9 @@ def test_a_message_finds_the_task_where_it_is(nodes: Nodes, wait_for: WaitFor) -
     task = nodes.submit(programs.listens, 6)
     wait_for(task, "begun")
     sent = [task.send(number, timeout=TIMEOUT) for number in range(2)]
-    task.migrate("b")
+    task.migrate("b", timeout=TIMEOUT)
     sent += [task.send(number, timeout=TIMEOUT) for number in range(2, 4)]
-    task.migrate("c")
+    task.migrate("c", timeout=TIMEOUT)
     sent += [task.send(number, timeout=TIMEOUT) for number in range(4, 6)]
     assert task.result(TIMEOUT) == list(range(6))
     for message in sent:
@@ -55,9 +55,9 @@ def test_moved_while_it_waits(nodes: Nodes) -> None:
     """In `receive`, blocked, with nothing there; many times."""
     task = nodes.submit(programs.collects, 2)
     for place in "bcab":
-        assert task.migrate(place).destination == place
+        assert task.migrate(place, timeout=TIMEOUT).destination == place
     task.send("one")
-    task.migrate("c")
+    task.migrate("c", timeout=TIMEOUT)
     task.send("two")
     assert task.result(TIMEOUT) == (["one", "two"], "c")
 
@@ -66,7 +66,7 @@ def test_requests_from_a_client_and_from_a_task_that_moves(nodes: Nodes) -> None
     server = nodes.with_options(name="server").submit(programs.serves)
     assert server.request("x", timeout=TIMEOUT) == ("x", "a")
     asker = nodes.submit(programs.asks, server, 3, "bc")
-    server.migrate("c")
+    server.migrate("c", timeout=TIMEOUT)
     answers = asker.result(TIMEOUT)
     assert [value for value, _ in answers] == [0, 0, 1, -1, 2, -2]
     assert server.result(TIMEOUT) == ["client", *["asks"] * 6]
@@ -79,9 +79,9 @@ def test_under_asyncio(nodes: Nodes, wait_for: WaitFor) -> None:
     assert server.result(TIMEOUT) == ["asks_at_once"] * 5
     task = nodes.submit(programs.waits_under_asyncio)
     wait_for(task, "begun")
-    task.migrate("c")
+    task.migrate("c", timeout=TIMEOUT)
     task.send("x")
-    task.migrate("b")
+    task.migrate("b", timeout=TIMEOUT)
     task.send("y")
     assert task.result(TIMEOUT) == ["x", "y", "none"]
 
@@ -97,7 +97,7 @@ def test_what_a_task_leaves_is_told_to_its_senders(
     nodes: Nodes, cluster: LocalNodes, tmp_path: Path
 ) -> None:
     task = nodes.submit(programs.leaves_some)
-    task.migrate("b")
+    task.migrate("b", timeout=TIMEOUT)
     with connect(cluster[2], keys=cluster.keys, echo=False) as other:
         mine: Any = other.find(task.id)
         first = task.send("first")
@@ -138,7 +138,7 @@ def test_names(nodes: Nodes, cluster: LocalNodes) -> None:
         assert isinstance(found, TaskRef)
         assert (found.id, found.where()) == (task.id, "a")
         assert found.request(1, timeout=TIMEOUT) == (1, "a")
-        found.migrate("b")
+        found.migrate("b", timeout=TIMEOUT)
         assert found.request(2, timeout=TIMEOUT) == (2, "b")
         copy = other.bind(pickle.loads(pickle.dumps(task)))
         assert copy == found
@@ -163,7 +163,7 @@ def test_functions_and_large_values_travel(nodes: Nodes, cluster: LocalNodes) ->
         task.send(programs.adding(22))
     finally:
         cloudpickle.unregister_pickle_by_value(programs)
-    task.migrate("b")
+    task.migrate("b", timeout=TIMEOUT)
     task.send(abs)
     assert task.result(TIMEOUT) == [42, 20]
     server = nodes.submit(programs.serves)
@@ -235,7 +235,7 @@ def test_a_checkpoint_holds_the_mailbox(nodes: Nodes, wait_for: WaitFor, tmp_pat
     task.send(None)
     assert task.result(TIMEOUT) == [0, 1, 2, 3, 4, "later"]
     again = nodes.resume(tmp_path)
-    again.migrate("b")
+    again.migrate("b", timeout=TIMEOUT)
     again.send("new")
     again.send(None)
     assert again.result(TIMEOUT) == [0, 1, 2, 3, 4, "new"]
@@ -248,7 +248,7 @@ def test_a_killed_node_loses_what_it_had_accepted_and_says_so(tmp_path: Path) ->
             go = tmp_path / "go"
             task = nodes.submit(programs.dozes, str(go))
             before = task.send("before")
-            task.migrate("b")
+            task.migrate("b", timeout=TIMEOUT)
             lost = task.send("lost")
             two[1].kill()
             two[1].start()
