@@ -121,7 +121,7 @@ def _move_and_kill(
             _revive(local, dead)
             dead = None
         task.migrate(_HOSTS[to], timeout=_SECONDS)
-        if number % 4 == 3 and at != 0 and dead is None:
+        if number % 4 == 1 and at != 0 and dead is None:
             local[at].kill()
             kills, dead = kills + 1, at
         at = to

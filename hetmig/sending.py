@@ -18,6 +18,7 @@ from hetmig.errors import (
     NodeUnreachable,
     NoSuchObject,
     NoSuchTask,
+    TaskLost,
 )
 from hetmig.messages import TaskRef
 from hetmig.node import protocol
@@ -148,9 +149,9 @@ class Sender:
                 await asyncio.sleep(_PAUSE)
 
     def _settle(self, found: dict[int, Outcome]) -> None:
-        failed = [what.error for what in found.values() if what.error is not None]
-        if failed:
-            _log.warning("of %d messages: %s", len(failed), failed[0])
+        failed = [what.error for what in found.values() if isinstance(what.error, TaskLost)]
+        if failed:  # perhaps nobody waits for these
+            _log.warning("messages in vain, %d of them: %s", len(failed), failed[0])
         for number, what in found.items():
             posted = self._posted.pop(number, None)
             if posted is not None and not posted.outcome.done():

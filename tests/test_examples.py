@@ -102,6 +102,13 @@ def test_shared_board() -> None:
     assert "nobody came between" in shown
 
 
+def test_moving_collector() -> None:
+    shown = run("moving_collector")
+    assert "from hill to tower; hill is switched off" in shown
+    assert "120 pages of 3 crawlers, says the tower" in shown
+    assert "each page once, in order" in shown
+
+
 @pytest.mark.foreign
 @ON_311
 def test_x86_to_arm(foreign: Callable[[str], Path]) -> None:

@@ -236,8 +236,9 @@ def resumed(loaded: Loaded) -> tuple[dict[str, Any], list[memoryview]]:
     """A checkpoint as it is submitted: a new task, which goes on with the series of the old one."""
     task = loaded.task
     settings = task.get("checkpoint") or {}
-    about = {
+    about: dict[str, Any] = {
         **{item: task.get(item) for item in ("name", "argv", "file", "directory")},
+        **{item: task[item] for item in ("named", "location", "mailbox") if item in task},
         "id": secrets.token_hex(6),
         "python": this_python(),
         "epoch": loaded.next_epoch,

@@ -22,7 +22,7 @@ from hetmig.state.pickler import Namespaces
 from hetmig.state.pins import require_unpinned
 from hetmig.state.reading import Reader, refused
 from hetmig.state.resources import type_name
-from hetmig.state.room import Room
+from hetmig.state.room import Room, require_no_room
 from hetmig.state.vocabulary import PRELUDE, known_to_all
 from hetmig.state.writing import Writer
 
@@ -83,6 +83,7 @@ def freeze(
     The stack and all it reaches stay as they are.  With `portable`, every supported version of
     Python can go on with it; without, this one.  Raises `NotMigratable`, naming the variable.
     """
+    require_no_room()
 
     def write(writer: Writer) -> Image:
         require_unpinned()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 
-__all__ = ["Room"]
+from hetmig.errors import NotMigratable
+
+__all__ = ["Room", "require_no_room"]
 
 # Nested calls the pickler may take, however deep the program stands: less than 1 MB of C stack.
 _ROOM = 4000
 _LOW = 1000  # as Python begins with
 _one_limit = threading.RLock()  # the limit is one for all threads, so they take turns
+_open: list[int] = []
+"""For each room that is open, its thread."""
 
 
 class Room:
@@ -21,13 +25,24 @@ class Room:
 
     def __enter__(self) -> None:
         _one_limit.acquire()
+        _open.append(threading.get_ident())
         before = self._before = sys.getrecursionlimit()
         # nobody stands deeper than the limit allows: as long as it is low, that says enough
         sys.setrecursionlimit((before if before <= _LOW else _depth()) + _ROOM)
 
     def __exit__(self, *exception: object) -> None:
         sys.setrecursionlimit(self._before)
+        _open.pop()
         _one_limit.release()
+
+
+def require_no_room() -> None:
+    """Raise NotMigratable if this thread is interrupted while it pickles or unpickles something.
+
+    The limit and its lock belong to the process, and so does what is half put together.
+    """
+    if threading.get_ident() in _open:
+        raise NotMigratable("hetmig is pickling or unpickling something of the task's just now")
 
 
 def _depth() -> int:

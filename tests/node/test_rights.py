@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hetmig.client import Nodes, Task
-from hetmig.errors import HetmigError, ProtocolError, Unauthorized
+from hetmig.errors import HetmigError, NoSuchTask, ProtocolError, Unauthorized
+from hetmig.messages import TaskRef
 from hetmig.node import protocol, requests
 from hetmig.node.caller import ADMIN, ALL, OBSERVE, RUN, SUBMIT, Caller, parse_rights
 from hetmig.node.handoff import Note
@@ -20,6 +22,7 @@ from hetmig.node.protocol import Message
 from hetmig.node.rights import NEEDED, admit
 from tests.node import actors, programs
 from tests.node.apart import Apart, ask
+from tests.node.messages import programs as mail
 
 TIMEOUT = 60
 
@@ -243,6 +246,28 @@ def test_a_task_asks_with_its_owners_rights(alice: Nodes, bob: Nodes) -> None:
     assert alice.submit(actors.fetch, ref, "b").result(TIMEOUT)[0] == "hers"
     with pytest.raises(Unauthorized, match="another user's"):
         bob.submit(actors.fetch, ref, "b").result(TIMEOUT)
+
+
+def test_messages_are_for_ones_own_tasks(alice: Nodes, bob: Nodes, eve: Nodes, root: Nodes) -> None:
+    """Of a client and of its tasks; at its home, and where it is a guest."""
+    task = alice.with_options(name="hers").submit(mail.serves)
+    for place in ("b", "a"):
+        task.migrate(place, timeout=TIMEOUT)
+        theirs: Any = bob.bind(TaskRef(task.id, task.name, alice._home, None))
+        for attempt in (theirs.send, theirs.request):
+            with pytest.raises(Unauthorized):
+                attempt("x", timeout=TIMEOUT)
+        with pytest.raises(Unauthorized):
+            bob.submit(mail.sends, theirs, [1]).result(TIMEOUT)
+    with pytest.raises(NoSuchTask):
+        bob.find("hers")  # nor does it hear that there is one
+    seen: Any = eve.find("hers")
+    with pytest.raises(Unauthorized, match="admin"):
+        seen.send("x")
+    found: Any = root.find("hers")
+    assert found.request("by root", timeout=TIMEOUT)[0] == "by root"
+    assert alice.submit(mail.sends, task, [None]).result(TIMEOUT) == 1
+    assert task.result(TIMEOUT) == ["client"]
 
 
 def test_drain_is_asked_with_the_rights_of_who_asks(

@@ -1,6 +1,7 @@
 """Messages as a task sends and receives them, through the node it is on.
 
-The functions that wait hold nothing of the process, so a task is moved while it waits in them.
+The functions that wait hold nothing of the process, so a task is moved while it waits in them:
+what `_desk` and `_mail` give is used at once, with arguments that are there already.
 Each comes twice, for plain programs and for coroutines; they differ in how they wait.
 """
 
@@ -103,23 +104,28 @@ async def receive_soon(timeout: float | None) -> Letter:
 def _take() -> Letter | None:
     letter = _mail().take()
     if letter is not None:
-        runtime.current().post(protocol.TAKEN, {"received": _mail().received})
+        header = {"received": _mail().received}
+        runtime.current().post(protocol.TAKEN, header)
     return letter
 
 
 def _ask_for_messages(clock: _Clock) -> int:
-    return _desk().ask(protocol.RECEIVE, _mail().question(clock.slice()))
+    seconds = clock.slice()
+    header = _mail().question(seconds)
+    return _desk().ask(protocol.RECEIVE, header)
 
 
 def _take_in(question: int) -> None:
     header, parcel = _desk().take(question)
-    _mail().arrived(header, [] if parcel is None else parcel.frames)
+    frames = [] if parcel is None else parcel.frames
+    _mail().arrived(header, frames)
 
 
 def reply(header: dict[str, Any], frozen: Image) -> None:
     """Answer a request that was received."""
     about = {"sender": header["sender"], "n": header["n"], "manifest": frozen.manifest()}
-    runtime.current().post(protocol.ANSWER, about, [bytes(frame) for frame in frozen.frames])
+    frames = [bytes(frame) for frame in frozen.frames]
+    runtime.current().post(protocol.ANSWER, about, frames)
 
 
 # Sending --------------------------------------------------------------------------------------
@@ -184,8 +190,9 @@ def _begin(to: Target, frozen: Image, timeout: float | None, request: bool) -> t
     number, header = _mail().begin(task, name, request=request)
     about = {**header, "home": home, "patience": timeout}
     frames = [memoryview(frame) for frame in frozen.frames]
+    parcel = Parcel(frozen.manifest(), frames, True)
     try:
-        return number, _desk().ask(protocol.SEND, about, Parcel(frozen.manifest(), frames, True))
+        return number, _desk().ask(protocol.SEND, about, parcel)
     except BaseException:
         _mail().given_up(task, number)
         raise
@@ -245,12 +252,15 @@ def forget(to: Target, number: int) -> None:
 
 
 def _ask_for_news(to: Target, clock: _Clock) -> int:
-    return _desk().ask(protocol.REPLIES, {**_mail().news_of(to[0], clock.slice()), "home": to[2]})
+    seconds = clock.slice()
+    header = {**_mail().news_of(to[0], seconds), "home": to[2]}
+    return _desk().ask(protocol.REPLIES, header)
 
 
 def _hear(to: Target, question: int) -> bool:
     header, parcel = _desk().take(question)
-    return _mail().hear(to[0], header, [] if parcel is None else parcel.frames)
+    frames = [] if parcel is None else parcel.frames
+    return _mail().hear(to[0], header, frames)
 
 
 def _too_late(to: Target, timeout: float | None) -> TimeoutError:

@@ -139,9 +139,18 @@ def dozes(path: str) -> list[Any]:
         found.append(value)
 
 
+def adding(offset: int) -> Any:
+    """A function with a variable of its own."""
+    return lambda number: number + offset
+
+
 def applies() -> Any:
     """Functions that came in messages."""
-    return [hetmig.receive(60)(20) for _ in range(2)]
+    found = []
+    for _ in range(2):
+        function = hetmig.receive(60)
+        found.append(function(20))
+    return found
 
 
 def receives_and_checkpoints(directory: str) -> list[Any]:

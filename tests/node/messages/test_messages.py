@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import pickle
 import random
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 import hetmig
@@ -40,9 +42,9 @@ def test_a_message_finds_the_task_where_it_is(nodes: Nodes, wait_for: WaitFor) -
     task = nodes.submit(programs.listens, 6)
     wait_for(task, "begun")
     sent = [task.send(number, timeout=TIMEOUT) for number in range(2)]
-    task.migrate("b")
+    task.migrate("b", timeout=TIMEOUT)
     sent += [task.send(number, timeout=TIMEOUT) for number in range(2, 4)]
-    task.migrate("c")
+    task.migrate("c", timeout=TIMEOUT)
     sent += [task.send(number, timeout=TIMEOUT) for number in range(4, 6)]
     assert task.result(TIMEOUT) == list(range(6))
     for message in sent:
@@ -53,9 +55,9 @@ def test_moved_while_it_waits(nodes: Nodes) -> None:
     """In `receive`, blocked, with nothing there; many times."""
     task = nodes.submit(programs.collects, 2)
     for place in "bcab":
-        assert task.migrate(place).destination == place
+        assert task.migrate(place, timeout=TIMEOUT).destination == place
     task.send("one")
-    task.migrate("c")
+    task.migrate("c", timeout=TIMEOUT)
     task.send("two")
     assert task.result(TIMEOUT) == (["one", "two"], "c")
 
@@ -64,7 +66,7 @@ def test_requests_from_a_client_and_from_a_task_that_moves(nodes: Nodes) -> None
     server = nodes.with_options(name="server").submit(programs.serves)
     assert server.request("x", timeout=TIMEOUT) == ("x", "a")
     asker = nodes.submit(programs.asks, server, 3, "bc")
-    server.migrate("c")
+    server.migrate("c", timeout=TIMEOUT)
     answers = asker.result(TIMEOUT)
     assert [value for value, _ in answers] == [0, 0, 1, -1, 2, -2]
     assert server.result(TIMEOUT) == ["client", *["asks"] * 6]
@@ -77,9 +79,9 @@ def test_under_asyncio(nodes: Nodes, wait_for: WaitFor) -> None:
     assert server.result(TIMEOUT) == ["asks_at_once"] * 5
     task = nodes.submit(programs.waits_under_asyncio)
     wait_for(task, "begun")
-    task.migrate("c")
+    task.migrate("c", timeout=TIMEOUT)
     task.send("x")
-    task.migrate("b")
+    task.migrate("b", timeout=TIMEOUT)
     task.send("y")
     assert task.result(TIMEOUT) == ["x", "y", "none"]
 
@@ -95,7 +97,7 @@ def test_what_a_task_leaves_is_told_to_its_senders(
     nodes: Nodes, cluster: LocalNodes, tmp_path: Path
 ) -> None:
     task = nodes.submit(programs.leaves_some)
-    task.migrate("b")
+    task.migrate("b", timeout=TIMEOUT)
     with connect(cluster[2], keys=cluster.keys, echo=False) as other:
         mine: Any = other.find(task.id)
         first = task.send("first")
@@ -136,7 +138,7 @@ def test_names(nodes: Nodes, cluster: LocalNodes) -> None:
         assert isinstance(found, TaskRef)
         assert (found.id, found.where()) == (task.id, "a")
         assert found.request(1, timeout=TIMEOUT) == (1, "a")
-        found.migrate("b")
+        found.migrate("b", timeout=TIMEOUT)
         assert found.request(2, timeout=TIMEOUT) == (2, "b")
         copy = other.bind(pickle.loads(pickle.dumps(task)))
         assert copy == found
@@ -155,17 +157,20 @@ def test_names(nodes: Nodes, cluster: LocalNodes) -> None:
 
 
 def test_functions_and_large_values_travel(nodes: Nodes, cluster: LocalNodes) -> None:
-    offset = 22
     task = nodes.submit(programs.applies)
-    task.send(lambda number: number + offset)
-    task.migrate("b")
+    cloudpickle.register_pickle_by_value(programs)  # which the nodes do not have
+    try:
+        task.send(programs.adding(22))
+    finally:
+        cloudpickle.unregister_pickle_by_value(programs)
+    task.migrate("b", timeout=TIMEOUT)
     task.send(abs)
     assert task.result(TIMEOUT) == [42, 20]
     server = nodes.submit(programs.serves)
     data = bytes(range(256)) * (1 << 14)
     assert server.request(data, timeout=TIMEOUT)[0] == data
     with pytest.raises(NotMigratable, match="the message"):
-        server.send(threading.Lock())
+        server.send(sys.flags)
     server.cancel()
 
 
@@ -190,6 +195,7 @@ def test_on_asyncio(cluster: LocalNodes, nodes: Nodes) -> None:
     assert task.result(TIMEOUT)[0] == list(range(50))
 
 
+@pytest.mark.nightly
 def test_a_full_mailbox_holds_its_senders_back(nodes: Nodes, tmp_path: Path) -> None:
     """300 MB do not fit; who does not wait gets MailboxFull, and what follows is still in order."""
     go = tmp_path / "go"
@@ -229,7 +235,7 @@ def test_a_checkpoint_holds_the_mailbox(nodes: Nodes, wait_for: WaitFor, tmp_pat
     task.send(None)
     assert task.result(TIMEOUT) == [0, 1, 2, 3, 4, "later"]
     again = nodes.resume(tmp_path)
-    again.migrate("b")
+    again.migrate("b", timeout=TIMEOUT)
     again.send("new")
     again.send(None)
     assert again.result(TIMEOUT) == [0, 1, 2, 3, 4, "new"]
@@ -242,7 +248,7 @@ def test_a_killed_node_loses_what_it_had_accepted_and_says_so(tmp_path: Path) ->
             go = tmp_path / "go"
             task = nodes.submit(programs.dozes, str(go))
             before = task.send("before")
-            task.migrate("b")
+            task.migrate("b", timeout=TIMEOUT)
             lost = task.send("lost")
             two[1].kill()
             two[1].start()
@@ -258,7 +264,13 @@ def test_a_killed_node_loses_what_it_had_accepted_and_says_so(tmp_path: Path) ->
                 lost.received(TIMEOUT)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    "policy",
+    [
+        name if name == "chain" else pytest.param(name, marks=pytest.mark.nightly)
+        for name in POLICIES
+    ],
+)
 def test_senders_and_a_moving_receiver_and_dead_former_hosts(policy: str) -> None:
     """All delivered once, in order, whatever is killed behind the task."""
     count, names = 60, "abcde"
@@ -316,3 +328,22 @@ def test_at_random(seed: int, cluster: LocalNodes, nodes: Nodes) -> None:
     got, _ = target.result(TIMEOUT)
     for name in "xyz":
         assert [number for sender, number in got if sender == name] == list(range(100))
+
+
+def test_between_python_versions(foreign: Callable[[str], Path]) -> None:
+    """It waits here, goes on there, and so do messages with code in them."""
+    other = foreign("3.14" if sys.version_info[:2] != (3, 14) else "3.12")
+    with (
+        LocalNodes(2, python=[None, str(other)]) as pair,
+        connect(pair[0], keys=pair.keys, echo=False) as nodes,
+    ):
+        cloudpickle.register_pickle_by_value(programs)
+        try:
+            task = nodes.submit(programs.applies)
+            task.migrate("b", timeout=TIMEOUT)
+            task.send(programs.adding(22))
+            task.migrate("a", timeout=TIMEOUT)
+            task.send(programs.adding(1))
+            assert task.result(TIMEOUT) == [42, 21]
+        finally:
+            cloudpickle.unregister_pickle_by_value(programs)
