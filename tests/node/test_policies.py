@@ -80,27 +80,27 @@ def test_age_against_cost_over_gain(
 ) -> None:
     """age > cost / (n - m), with m counting the task that comes."""
     seen = view(node("a", here), [node("b", there)], [TaskView("1", age=age)], cost)
-    assert list(AgeBased().decide(seen)) == ([Move("1", "b", "worth")] if moves else [])
+    assert list(AgeBased().decide(seen)) == ([Move("1", "b", "worth", True)] if moves else [])
 
 
 def test_age_takes_the_task_whose_age_is_worth_most() -> None:
     tasks = [TaskView("young", age=5, size=1), TaskView("old", age=50, size=100)]
     seen = View(0, node("a", 3), [node("b")], tasks, lambda task, to: task.size / 10)
     (move,) = AgeBased().decide(seen)
-    assert move == Move("young", "b", "worth")  # 50 seconds a second of freeze, the other 5
+    assert move == Move("young", "b", "worth", True)  # 50 seconds a second of freeze, the other 5
 
 
 def test_a_fast_node_is_worth_a_move_though_it_is_as_full() -> None:
     fast = NodeView("b", 1, speed=4.0)
     (move,) = AgeBased().decide(view(node("a", 2), [fast], [TaskView("1", age=5)]))
-    assert move == Move("1", "b", "worth")
+    assert move == Move("1", "b", "worth", True)
 
 
 def test_the_threshold_gives_to_the_first_that_has_room() -> None:
     peers = [node("b", 2), node("c", 1), node("d", 0), node("e", 0)]
     seen = view(node("a", 3), peers, [TaskView("1", age=9), TaskView("2", age=1)])
     assert list(SenderInitiated(threshold=1, probes=2).decide(seen)) == []
-    assert list(SenderInitiated(threshold=1).decide(seen)) == [Move("2", "d", "newest")]
+    assert list(SenderInitiated(threshold=1).decide(seen)) == [Move("2", "d", "newest", True)]
     assert list(SenderInitiated(threshold=1, moving=False).decide(seen)) == []
     assert SenderInitiated(threshold=1).place(TaskView("3"), seen) == "d"
     assert SenderInitiated(threshold=9).place(TaskView("3"), seen) is None
@@ -112,7 +112,9 @@ def test_an_idle_node_asks_the_busiest_and_gets_the_oldest() -> None:
     assert list(policy.decide(view(node("a", 1), [node("c", 5)]))) == []
     assert list(policy.decide(view(node("a"), [node("c", 1)]))) == []
     tasks = [TaskView("1", age=1), TaskView("2", age=2)]
-    assert policy.give(node("a"), view(node("c", 2), [], tasks)) == Move("2", "a", "asked for")
+    assert policy.give(node("a"), view(node("c", 2), [], tasks)) == Move(
+        "2", "a", "asked for", True
+    )
     assert policy.give(node("a", 1), view(node("c", 2), [], tasks)) is None
 
 
