@@ -175,7 +175,7 @@ def test_a_node_that_comes_back_with_less_passes_its_task_on(tmp_path: Path, go:
 
 
 def test_an_own_policy_moves_tasks_and_who_was_moved_by_hand_stays(
-    trio: LocalNodes, go: Path
+    go: Path,
 ) -> None:
     """It would move everything all the time; so what does not move is held back by the node."""
     policy = "tests.node.placed:Named:every=0.05,cool_down=0,rate=1000"
@@ -213,7 +213,15 @@ def test_a_policy_that_raises_harms_nobody(go: Path) -> None:
         assert nodes.submit(placed.until_moved, str(go)).result(TIMEOUT) == "a"
 
 
-@pytest.mark.parametrize("policy", ["age:every=0.1", "steal:every=0.1", "place:every=0.1"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "age:every=0.1",
+        pytest.param("steal:every=0.1", marks=pytest.mark.nightly),
+        pytest.param("place:every=0.1", marks=pytest.mark.nightly),
+        pytest.param("threshold:every=0.1,predict=smoothed", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_crowd_spreads(policy: str, go: Path) -> None:
     """All on one node: some go to the other by themselves, and all end."""
     each = [{"slots": 1}] * 2

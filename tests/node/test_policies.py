@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
+import sys
+import types
 from collections.abc import Sequence
 
 import pytest
@@ -31,6 +34,8 @@ from hetmig.node.placement import (
     policy_of,
 )
 from hetmig.node.placement.restraint import Limits
+from hetmig.simulation import Arrival, simulate
+from tests.interpreters import ROOT
 
 TEXTS = [
     *POLICIES,
@@ -385,3 +390,17 @@ def test_a_policy_by_name_with_settings() -> None:
 def test_what_is_no_policy_is_told(text: str, told: str) -> None:
     with pytest.raises(HetmigError, match=told):
         policy_of(text)
+
+
+def test_the_policy_of_the_documents_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is run as it stands there, over a trace, and spreads a crowd."""
+    page = (ROOT / "docs" / "placement.md").read_text("utf-8")
+    (program,) = re.findall(r"^```python\n(from hetmig.node.placement.+?)^```", page, re.M | re.S)
+    module = types.ModuleType("of_the_documents")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(program, vars(module))
+    crowd = [Arrival(0.01 * number, 0, 50.0) for number in range(8)]
+    alone = simulate(crowd, 4, "none")
+    spread = simulate(crowd, 4, "of_the_documents:Oldest")
+    assert spread.moves >= 5
+    assert spread.delay < 0.4 * alone.delay
