@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import hetmig
+from hetmig.cli import main
 from hetmig.client import Nodes, Task, connect
 from hetmig.errors import NeedsNotMet
 from hetmig.node.embedded import LocalNodes
@@ -111,6 +112,18 @@ def test_a_drain_leaves_it_rather_than_let_it_go_astray(nodes: Nodes, go: Path) 
     again = nodes.resume(str(report[task.id]["checkpoint"]))
     go.touch()
     assert again.result(TIMEOUT) == "b"
+
+
+def test_ps_and_top_show_what_nodes_have(
+    trio: LocalNodes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    options = ["--node", trio[0].endpoint, "--keys", str(trio.keys)]
+    for command in (["ps", "--nodes"], ["top", "--once"]):
+        assert main([*command, *options]) == 0
+        shown = capsys.readouterr().out
+        assert "zone=secure gpu=1/1" in shown
+        assert " HAS" in shown
 
 
 def test_nodes_say_what_they_have(nodes: Nodes) -> None:
