@@ -64,7 +64,7 @@ class Found(NamedTuple):
 
 def run(scale: float = 1.0) -> Report:
     """Simulate all cases, then run the policies on four nodes of this machine."""
-    tasks, seeds = max(500, int(TASKS * min(scale, 1))), range(max(2, round(SEEDS * scale)))
+    tasks, seeds = max(100, int(TASKS * min(scale, 1))), range(max(2, round(SEEDS * scale)))
     memoryless = Exponential(UNIX.mean)
     cases = [
         *(Case("Pareto, cost of today", load, OURS, UNIX) for load in LOADS),

@@ -1,23 +1,33 @@
-"""Work on a pretended processor, of which each node has one."""
+"""Work on a pretended processor, of which each node has one, shared evenly by what runs there."""
 
 from __future__ import annotations
 
 __all__ = ["traveller", "worker"]
 
 
-def worker(directory: str, seconds: float) -> float:
-    """Work for so long, in short turns, each with the processor of the node it is on then."""
+def worker(directory: str, name: str, seconds: float) -> float:
+    """Work for so long: a second takes as many seconds as there are workers on the node.
+
+    Each has a file in the directory of the node where it is.
+    """
+    import os
     import time
 
     import hetmig
 
-    done = 0.0
+    done, mine = 0.0, ""
     while done < seconds:
-        turn = min(0.02, seconds - done)
-        with hetmig.pinned("it has the processor"):
-            take_turn(directory, turn)
-        done += turn
-        time.sleep(0.001)  # so that another one gets it
+        there = os.path.join(directory, str(hetmig.here()))
+        if os.path.dirname(mine) != there:
+            if mine:
+                os.unlink(mine)
+            mine = os.path.join(there, name)
+            os.makedirs(there, exist_ok=True)
+            os.close(os.open(mine, os.O_CREAT))
+        share = 1 / len(os.listdir(there))
+        time.sleep(0.03)
+        done += 0.03 * share
+    os.unlink(mine)
     return done
 
 
@@ -27,19 +37,3 @@ def traveller(names: list[str]) -> None:
 
     for name in names:
         hetmig.migrate(name)
-
-
-def take_turn(directory: str, seconds: float) -> None:
-    """Wait for the processor, have it for so long, and give it back."""
-    import fcntl
-    import os
-    import time
-
-    import hetmig
-
-    processor = os.open(os.path.join(directory, str(hetmig.here())), os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(processor, fcntl.LOCK_EX)
-        time.sleep(seconds)
-    finally:
-        os.close(processor)

@@ -75,6 +75,13 @@ def test_killed_and_resumed() -> None:
     assert "\n  33860 primes below 400000\n" in shown
 
 
+def test_own_policy() -> None:
+    shown = run("own_policy")
+    assert shown.count("restless ended in the north") == 2
+    assert "settled ended in the south" in shown
+    assert "2 moves, asked for by placement" in shown
+
+
 def test_moving_actor() -> None:
     shown = run("moving_actor")
     assert "moved: shop -> office, office -> shop, shop -> office" in shown

@@ -144,8 +144,10 @@ def print_rows(rows: list[list[str]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for heading in rows[0]:
-        table.add_column(heading, no_wrap=True)
+    *firm, last = zip(*rows, strict=True)
+    for column in firm:  # where there is no room, it is the last one that is cut off
+        table.add_column(column[0], no_wrap=True, min_width=max(map(len, column)))
+    table.add_column(last[0], no_wrap=True)
     for row in rows[1:]:
         table.add_row(*map(plain, row))
     console().print(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,8 @@ __all__ = [
     "find_task",
     "node_name",
     "node_state",
-    "offers",
     "progress",
+    "with_offers",
 ]
 
 ALIVE = ("running", "kept", "unreachable", "unresponsive")
@@ -116,20 +116,31 @@ def _show_nodes(nodes: list[NodeInfo], *, as_json: bool) -> None:
     if as_json:
         print_json({"nodes": [asdict(node) for node in nodes]})
         return
-    rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE", "POLICY", "HAS"]]
+    rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE"]]
     for node in nodes:
         python: Mapping[str, Any] = node.python or {}
         tasks = "" if node.tasks is None else str(node.tasks)
         version, machine = python.get("version", ""), python.get("machine", "")
         row = [node.name, node.endpoint, tasks, version, machine, node_state(node)]
-        rows.append([*row, node.policy or "", offers(node)])
+        rows.append(row)
+    with_offers(rows[0], rows[1:], nodes)
     print_rows(rows)
 
 
-def offers(node: NodeInfo) -> str:
-    """What a node's owner has said that it has, beyond what every node says of itself."""
+def with_offers(heads: list[str], rows: list[list[str]], nodes: Sequence[NodeInfo]) -> None:
+    """Add a column for what nodes have, if there is any such thing."""
+    if any(found := [_offers(node) for node in nodes]):
+        heads.append("HAS")
+        for row, words in zip(rows, found, strict=True):
+            row.append(words)
+
+
+def _offers(node: NodeInfo) -> str:
+    """What a node's owner has said of it, beyond what every node says of itself."""
     usual = ("node", "arch", "system", "python")
-    words = [f"{k}={label}" for k, label in (node.labels or {}).items() if k not in usual]
+    policy = [part for part in (node.policy or "none").split(":") if "=" not in part]
+    words = [] if policy == ["none"] else [f"policy {':'.join(policy)}"]
+    words += [f"{k}={label}" for k, label in (node.labels or {}).items() if k not in usual]
     for name, amount in (node.resources or {}).items():
         words.append(f"{name}={amount - (node.used or {}).get(name, 0):g}/{amount:g}")
     return " ".join([*words, *(node.data or [])])

@@ -19,7 +19,7 @@ from hetmig.commands.common import (
     seconds,
     size,
 )
-from hetmig.commands.tasks import ALIVE, duration, node_state, offers, progress
+from hetmig.commands.tasks import ALIVE, duration, node_state, progress, with_offers
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -96,12 +96,10 @@ def _nodes(found: Sequence[NodeInfo]) -> Table:
                 _number(node.runners),
                 "" if node.memory is None else size(node.memory),
                 "" if node.latency_s is None else milliseconds(node.latency_s),
-                node.policy or "",
-                offers(node),
             ]
         )
     heads = ["NODE", "STATE", "PYTHON", "MACHINE", "TASKS", "RUNNERS", "MEMORY", "LATENCY"]
-    heads += ["POLICY", "HAS"]
+    with_offers(heads, rows, found)
     return _table(heads, rows, numbers=range(4, 8))
 
 

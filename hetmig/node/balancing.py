@@ -203,7 +203,7 @@ class Balancer:
             hosted.handoff.state is State.RUNNING
             and hosted.about.get("what", "task") == "task"
             and hosted.has_begun
-            and hosted.id not in self._placing.offering
+            and hosted.id not in self._placing.laid
             and not hosted.about.get("stays")
             and not hosted.moving.locked()
         )
@@ -233,7 +233,8 @@ class Balancer:
     async def _move(self, move: Move, decision: str) -> bool:
         """Whether the task has moved."""
         hosted = self._node.tasks[move.task]
-        self._placing.offering[move.task] = self._placing.view().slowdown()
+        if move.only_if_better:
+            self._placing.offering[move.task] = self._placing.view().slowdown()
         self.restraint.began(move)
         result, reason = "moved", move.why
         try:

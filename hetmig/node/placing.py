@@ -7,10 +7,10 @@ frozen.  What others say of themselves is only for choosing whom to ask.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from hetmig.node.placement.catalog import Chosen
 from hetmig.node.placement.needs import Facts, amounts, checked, labels_of_this_machine, missing
 from hetmig.node.placement.view import NodeView, TaskView
 from hetmig.node.protocol import describe_error, want
-from hetmig.node.staging import RESERVATION_SECONDS
 from hetmig.state.manifest import is_portable, same_minor
 from hetmig.state.parcel import Parcel
 
@@ -57,8 +56,13 @@ class Placing:
         self.policy = "none"
         self.balancer: Balancer | None = None
         self.offering: dict[str, float] = {}
-        """Tasks that a policy is moving away, and how much they are slowed down here."""
-        self._promised: dict[str, tuple[Mapping[str, Any], float]] = {}
+        """Tasks that move if they are slowed down less there, and how much they are here."""
+        self.laid: set[str] = set()
+        """Tasks on a shelf, which begin elsewhere."""
+        self._promised: dict[str, Mapping[str, Any]] = {}
+        """What tasks need that asked to come, and have no runner set aside yet."""
+        self._expected: dict[str, Mapping[str, Any]] = {}
+        """The same, of those which have one."""
 
     def configure(
         self,
@@ -99,24 +103,21 @@ class Placing:
     def facts(self, without: str = "") -> Facts:
         """What this node has, and how much of that is in use by others than the task `without`."""
         used: dict[str, float] = {}
-        now = time.monotonic()
-        there = {h.id: h.about for h in self._node.tasks.values() if h.is_known and h.about}
-        promised = {
+        here = {hosted.id: hosted for hosted in self._node.tasks.values() if hosted.is_known}
+        self._expected = {
             task: needs
-            for task, (needs, until) in self._promised.items()
-            if until > now and task not in there
+            for task, needs in self._expected.items()
+            if task in self._node.reservations or (task in here and not here[task].about)
         }
-        self._promised = {t: p for t, p in self._promised.items() if t in promised}
-        taken = {**promised, **{task: about.get("needs") or {} for task, about in there.items()}}
+        taken = {**self._promised, **self._expected}
+        taken.update(
+            (task, hosted.about.get("needs") or {}) for task, hosted in here.items() if hosted.about
+        )
         for task, needs in taken.items():
-            if task != without and (task in promised or self._runs_here(task)):
+            if task not in (without, *self.laid):
                 for name, amount in amounts(needs).items():
                     used[name] = used.get(name, 0) + amount
         return Facts(self._labels, self._resources, used, tuple(self._data))
-
-    def _runs_here(self, task: str) -> bool:
-        """What lies on a shelf, on its way elsewhere, uses nothing."""
-        return self.offering.get(task) != float("inf")
 
     def describe(self) -> dict[str, Any]:
         """All of it, as others are told."""
@@ -148,21 +149,28 @@ class Placing:
         request: dict[str, Any] = {}
         if needs := hosted.about.get("needs"):
             request["needs"] = needs
-        slowdown = self.offering.get(hosted.id, float("inf"))
-        return {**request, "slowdown": slowdown} if slowdown < float("inf") else request
+        if (slowdown := self.offering.get(hosted.id)) is not None:
+            request["slowdown"] = slowdown
+        return request
 
-    def admit(self, header: dict[str, Any]) -> None:
-        """A task asks to come.  Raises NeedsNotMet, or MigrationRefused if it gains nothing here.
+    @contextlib.contextmanager
+    def admitted(self, header: dict[str, Any]) -> Iterator[None]:
+        """A task asks to come, and a runner is set aside for it within this.
 
-        Two nodes may have chosen the same idle one: the second is told so.
+        Raises NeedsNotMet, or MigrationRefused if it gains nothing here: two nodes may have chosen
+        the same idle one, and the second is told so.
         """
         task, needs = want(header, "task", str), checked(want(header, "needs", dict, {}))
         self.require(needs, task)
         slowdown = want(header, "slowdown", float, None)
         if slowdown is not None and self.view().slowdown(1) >= slowdown:
             raise MigrationRefused("it has as much to do itself by now", busy=1)
-        if needs:
-            self._promised[task] = needs, time.monotonic() + RESERVATION_SECONDS
+        self._promised[task] = needs  # before anybody else can ask
+        try:
+            yield
+            self._expected[task] = needs
+        finally:
+            self._promised.pop(task, None)
 
     # Beginning --------------------------------------------------------------------------------
 
@@ -186,11 +194,11 @@ class Placing:
         """The others that have all this, the idlest first.  Raises NeedsNotMet."""
         found = [node for node in await self._node.moves.survey() if node.get("labels") is not None]
         lacks = {node["name"]: missing(needs, view_of(node).facts) for node in found}
-        lacks[self._node.here["name"]] = missing(needs, self.facts())
         if parcel is not None and not is_portable(parcel.manifest):
             for node in found:
                 if not same_minor(parcel.manifest["python"], node["python"]):
                     lacks[node["name"]].append("a Python of the version that made the task")
+        unused = {node["name"]: replace(view_of(node).facts, used={}) for node in found}
         fitting = [
             node
             for node in found
@@ -199,7 +207,8 @@ class Placing:
             and not self._node.directory.is_here(node["name"])
         ]
         if not fitting:
-            raise _unmet(*min(lacks.items(), key=lambda lack: len(lack[1])), of=len(lacks))
+            nearest = min(lacks, key=lambda name: (len(missing(needs, unused[name])), name))
+            raise _unmet(nearest, lacks[nearest] or ["readiness: it is draining"], of=len(lacks))
         return [node["name"] for node in sorted(fitting, key=lambda node: view_of(node).load)]
 
     async def begin(
@@ -242,7 +251,7 @@ class Placing:
         nbytes = sum(frame.nbytes for frame in parcel.frames)
         shelf: Any = self._node.shelves.make(parcel.manifest, nbytes)
         needs = hosted.about.get("needs") or {}
-        self.offering[hosted.id] = float("inf")
+        self.laid.add(hosted.id)
         try:
             await hosted.start(hosted.about, parcel.manifest, parcel.frames, shelf)
             rounds, pause = 0, _PAUSE
@@ -266,7 +275,7 @@ class Placing:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
-            self.offering.pop(hosted.id, None)
+            self.laid.discard(hosted.id)
 
     async def _hand_over(self, hosted: Hosted, places: Sequence[str]) -> bool:
         """Whether one of them has taken it.  Raises NeedsNotMet."""
@@ -287,7 +296,7 @@ class Placing:
         async with hosted.moving:  # somebody may have moved it by hand meanwhile
             lies_there = hosted.runner is shelf
             if hosted.is_here and lies_there:
-                self.offering.pop(hosted.id, None)
+                self.laid.discard(hosted.id)
                 await hosted.start(hosted.about, parcel.manifest, parcel.frames)
                 shelf.kill()
 

@@ -60,13 +60,13 @@ async def hello(node: Node, message: Message) -> Reply:
 async def reserve(node: Node, message: Message) -> Reply:
     task = want(message.header, "task", str)
     size = want(message.header, "bytes", int, None)
-    node.placing.admit(message.header)
-    await node.moves.require_home(want(message.header, "home", dict))
-    if size is not None:  # a passive object
-        node.shelf({}, size).kill()
-    else:
-        runner = await node.reserved(task)
-        node.reservations.hold(task, runner)
+    with node.placing.admitted(message.header):
+        await node.moves.require_home(want(message.header, "home", dict))
+        if size is not None:  # a passive object
+            node.shelf({}, size).kill()
+        else:
+            runner = await node.reserved(task)
+            node.reservations.hold(task, runner)
     session, memory = node.session(message.user).hex(), node.journal.memory
     return {**node.here, "python": this_python(), "session": session, "memory": memory}, ()
 

@@ -79,6 +79,9 @@ class Reservations:
     def __len__(self) -> int:
         return len(self._held)
 
+    def __contains__(self, task: str) -> bool:
+        return task in self._held
+
     def close(self) -> None:
         """Release nothing any more."""
         for _, timer in self._held.values():

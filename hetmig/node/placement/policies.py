@@ -79,7 +79,7 @@ class Parts(Policy):
             for peer in self.location.order(view):
                 task = self.selection.choose(view, peer)
                 if task is not None:
-                    return [Move(task.id, peer.name, type(self.selection).__name__.lower())]
+                    return [Move(task.id, peer.name, type(self.selection).__name__.lower(), True)]
         return ()
 
 
@@ -128,7 +128,7 @@ class ReceiverInitiated(Parts):
         if view.here.slowdown() <= asker.slowdown(1):
             return None
         task = self.selection.choose(view, asker)
-        return None if task is None else Move(task.id, asker.name, "asked for")
+        return None if task is None else Move(task.id, asker.name, "asked for", True)
 
 
 class AgeBased(Parts):
@@ -159,7 +159,7 @@ class AgeBased(Parts):
     def give(self, asker: NodeView, view: View) -> Move | None:
         """See `Policy`."""
         task = self.selection.choose(view, asker)
-        return None if task is None else Move(task.id, asker.name, "asked for")
+        return None if task is None else Move(task.id, asker.name, "asked for", True)
 
 
 class PlaceNew(Policy):

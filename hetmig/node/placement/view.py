@@ -67,6 +67,9 @@ class Move:
     to: str
     why: str = ""
     """A word or two, for the log."""
+    only_if_better: bool = False
+    """The destination, which knows best, takes it only if it is slowed down less there than here:
+    two nodes may have chosen the same idle one."""
 
 
 @dataclass(slots=True)
