@@ -132,6 +132,30 @@ def to_a_then(target, signal):
     return tasks.write_on(target, signal)
 
 
+@pytest.mark.nightly
+@pytest.mark.foreign
+def test_other_versions_and_byte_orders(foreign, tmp_path):
+    pythons = [None, str(foreign("3.13")), str(foreign("s390x"))]
+    source, target = tmp_path / "source", tmp_path / "target"
+    lines = [f"line {number} ä€\n" for number in range(2000)]
+    source.write_text("".join(lines), "utf-8")
+    script = tmp_path / "ask.py"
+    script.write_text(tasks.SCRIPT)
+    with (
+        LocalNodes(3, python=pythons, path=[str(ROOT)]) as local,
+        hetmig.connect(local[0], keys=local.keys, echo=False) as nodes,
+    ):
+        stops = ["b", "c", "a", "b", "c"]
+        task = nodes.submit(tasks.copy_lines, str(source), str(target), stops, "home")
+        assert task.result(SECONDS) == 2000
+        task = nodes.run_script(script, stdin=io.BytesIO(b"Ann\nsec\nthird\r\nlast"))
+        seen, _ = written(task)
+        task.result(SECONDS)
+        assert "".join(seen).endswith("'last' c\nEOFError\n")
+    expected = "".join(f"{number} {line}" for number, line in enumerate(lines, 1))
+    assert target.read_text("utf-8") == expected
+
+
 # Standard input -------------------------------------------------------------------------------
 
 
