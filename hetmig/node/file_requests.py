@@ -52,6 +52,8 @@ class Files:
         self.held = HeldFiles()
         self._node = node
         self._threads = ThreadPoolExecutor(_THREADS, "hetmig-files")
+        self._granted: dict[bytes, Who] = {}
+        """By the key of a process elsewhere, its task."""
         self._silent: dict[str, float] = {}
         """Until when (monotonic) a node is asked only once, by its endpoint."""
         self._looking = asyncio.create_task(self._look())
@@ -121,6 +123,35 @@ class Files:
                 return want(answer.header, "told", dict), answer.payload
             await asyncio.sleep(_PAUSE)
 
+    def granted(self, key: bytes) -> Who | None:
+        """Of which task a process elsewhere is, that may use its files here; None for others."""
+        return self._granted.get(key)
+
+    async def answer(self, who: Who, message: Message, number: int) -> None:
+        """The process of a task elsewhere asks, on a link of its own."""
+        header: dict[str, Any] = {"re": number}
+        payload: Sequence[Buffer] = ()
+        try:
+            if want(message.header, "op", str) in LOCAL:
+                raise ProtocolError("only the node itself may ask for that")
+            told, payload = await self._do(who, message.header, message.payload)
+            header["told"] = told
+        except OSError as error:
+            if isinstance(error, HetmigError):
+                header["told"] = {"error": protocol.describe_error(error)}
+            else:
+                header["told"] = {"os_error": described(error)}
+        except Exception as error:  # whatever it is, the task waits for an answer
+            header["told"] = {"error": protocol.describe_error(error)}
+        self._node.send(message.route, protocol.REPLY, header, payload)
+
+    async def _grant(self, who: Who, header: dict[str, Any]) -> Told:
+        """Let a process of that task come straight here; those before it may not any more."""
+        await self._do(who, {**header, "op": "attach"}, ())
+        self._granted = {k: w for k, w in self._granted.items() if w.task != who.task}
+        self._granted[want(header, "key", str).encode("ascii", "replace")] = who
+        return {"told": {}}, ()
+
     async def serve(self, message: Message) -> Told:
         """Another node asks for a task that runs there."""
         header = message.header
@@ -129,6 +160,8 @@ class Files:
         epoch, runs = want(header, "epoch", int), want(header, "runs", bool)
         who = Who(want(header, "task", str), message.caller.key, epoch, runs=runs)
         try:
+            if header["op"] == "grant":
+                return await self._grant(who, header)
             told, payload = await self._do(who, header, message.payload)
         except OSError as error:
             if isinstance(error, HetmigError):
@@ -143,6 +176,8 @@ class Files:
             for task in self.held.tasks:
                 if not await self._lives(task):
                     self.held.drop([task])
+            open_here = self.held.tasks
+            self._granted = {k: w for k, w in self._granted.items() if w.task in open_here}
 
     async def _lives(self, task: str) -> bool:
         hosted = self._node.tasks.get(task)

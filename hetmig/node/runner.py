@@ -25,6 +25,7 @@ from hetmig.interpreter import layout, reentry, safepoint
 from hetmig.interpreter.activation import Activation
 from hetmig.node import (
     asynchronous,
+    direct,
     orphans,
     protocol,
     reading_input,
@@ -102,6 +103,7 @@ class Runner:
         self.channel = Channel(config)
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.files.here = config["place"]
+        self.runtime.files.direct = direct.Direct(config)
         standard_input.connect(reading_input.more)
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)

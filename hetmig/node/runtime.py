@@ -35,6 +35,7 @@ __all__ = ["Runtime", "current", "is_task"]
 _OURS = frozenset(
     {
         "hetmig.node.desk",
+        "hetmig.node.direct",
         "hetmig.node.file_line",
         "hetmig.node.runner",
         "hetmig.node.runtime",
@@ -160,6 +161,7 @@ class Runtime:
         """In a forked child: it is no task, and its parent's connection is not its own."""
         self.preemptor.cancel()
         self.preemptor.poll = None
+        lines.connect(None)  # what it closes is still open in its parent
 
     @property
     def events(self) -> int:
