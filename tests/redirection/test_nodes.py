@@ -82,6 +82,18 @@ def test_the_policy_of_the_task(nodes, tmp_path):
     assert target.read_text() == "one two"
 
 
+def test_the_short_way_breaks(nodes, tmp_path):
+    (tmp_path / "file").write_bytes(os.urandom(6 << 20))
+    task = nodes.submit(tasks.read_without_short_way, str(tmp_path / "file"), 6 << 20)
+    assert task.result(SECONDS)
+
+
+def test_a_tasks_own_key_is_good_for_its_files_alone(nodes, tmp_path):
+    (tmp_path / "file").write_bytes(os.urandom(1 << 20))
+    refused = nodes.submit(tasks.ask_for_more, str(tmp_path / "file")).result(SECONDS)
+    assert refused == ["Unauthorized"] * 3 + ["FileLost", "ProtocolError"]
+
+
 def test_the_end_of_a_task_writes_what_is_open(nodes, tmp_path):
     assert nodes.submit(tasks.leave_open, str(tmp_path / "file")).result(SECONDS) == "done"
     assert (tmp_path / "file").read_text() == "written at the end"
