@@ -69,8 +69,8 @@ def _table(speeds: dict[str, float], blocks: int, rounds: int) -> Table:
         f"Median of {rounds} rounds of {blocks} blocks of {_BLOCK >> 10} KiB, in turn; the aim is "
         "0.5 for reading.",
         "Raw: one request after the other, one process to the other. Curve: encrypted, as all "
-        "links of nodes are. Through home: from the node which has the file to the node of the "
-        "task, and on to its process, encrypted on both ways.",
+        "links of nodes are. Through home: from the node which has the file to the process of the "
+        "task, encrypted.",
     ]
     columns = ("what", "MB/s", "by raw with curve")
     return Table("Files: sequential reading and writing at another node", columns, rows, notes)

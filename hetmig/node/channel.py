@@ -12,12 +12,12 @@ from hetmig.node import protocol, sockets
 from hetmig.node.keys import Identity
 from hetmig.node.protocol import Buffer, Message
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "OwnedLock"]
 
 _NO_COPY = 64 * 1024
 
 
-class _Lock:
+class OwnedLock:
     """A lock that says who holds it."""
 
     def __init__(self) -> None:
@@ -25,12 +25,14 @@ class _Lock:
         self.owner: int | None = None
 
     def acquire(self, blocking: bool = True) -> bool:
+        """Take it; whether it could be taken."""
         if not self._lock.acquire(blocking):
             return False
         self.owner = threading.get_ident()
         return True
 
     def release(self) -> None:
+        """Give it back."""
         self.owner = None
         self._lock.release()
 
@@ -49,7 +51,7 @@ class Channel:
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self.lock = _Lock()
+        self.lock = OwnedLock()
         self.received = 0
         """Messages so far."""
         identity = Identity(config["public"].encode(), config["secret"].encode())

@@ -128,6 +128,7 @@ class Node:
         pool = Pool(context, gatekeeper, command=command, spare=spare, about=about, caps=caps)
         node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint
+        gatekeeper.admit(DOMAIN, node.lets_in)
         node._recover()
         return node
 
@@ -317,10 +318,17 @@ class Node:
             except Exception:
                 _log.exception("a message could not be handled")
 
+    def lets_in(self, key: bytes) -> bool:
+        """Whether who holds this key may connect."""
+        return self.keyring.is_authorized(key) or self.files.granted(key) is not None
+
     def _dispatch(self, frames: list[zmq.Frame]) -> None:
         message = protocol.decode(frames[1:], self.caps.message)
         message.route, message.user = frames[0].bytes, str(frames[1].get("User-Id")).encode()
         number = want(message.header, "id", int, 0)
+        if message.kind == protocol.FILE and (who := self.files.granted(message.user)) is not None:
+            spawn(self.files.answer(who, message, number))
+            return
         try:
             rights.admit(message, self.keyring)
         except HetmigError as error:

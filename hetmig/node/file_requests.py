@@ -52,6 +52,8 @@ class Files:
         self.held = HeldFiles()
         self._node = node
         self._threads = ThreadPoolExecutor(_THREADS, "hetmig-files")
+        self._granted: dict[bytes, tuple[Who, bytes]] = {}
+        """By the key of a process elsewhere, its task, and the node that vouches for it."""
         self._silent: dict[str, float] = {}
         """Until when (monotonic) a node is asked only once, by its endpoint."""
         self._looking = asyncio.create_task(self._look())
@@ -121,6 +123,37 @@ class Files:
                 return want(answer.header, "told", dict), answer.payload
             await asyncio.sleep(_PAUSE)
 
+    def granted(self, key: bytes) -> Who | None:
+        """Of which task a process elsewhere is, that may use its files here; None for others."""
+        who, voucher = self._granted.get(key, (None, b""))
+        return who if self._node.keyring.is_node(voucher) else None
+
+    async def answer(self, who: Who, message: Message, number: int) -> None:
+        """The process of a task elsewhere asks, on a link of its own."""
+        header: dict[str, Any] = {"re": number}
+        payload: Sequence[Buffer] = ()
+        try:
+            if want(message.header, "op", str) in LOCAL:
+                raise ProtocolError("only the node itself may ask for that")
+            told, payload = await self._do(who, message.header, message.payload)
+            header["told"] = told
+        except OSError as error:
+            if isinstance(error, HetmigError):
+                header["told"] = {"error": protocol.describe_error(error)}
+            else:
+                header["told"] = {"os_error": described(error)}
+        except Exception as error:  # whatever it is, the task waits for an answer
+            header["told"] = {"error": protocol.describe_error(error)}
+        self._node.send(message.route, protocol.REPLY, header, payload)
+
+    async def _grant(self, who: Who, message: Message) -> Told:
+        """Let a process of that task come straight here; those before it may not any more."""
+        await self._do(who, {**message.header, "op": "attach"}, ())
+        self._granted = {k: v for k, v in self._granted.items() if v[0].task != who.task}
+        key = want(message.header, "key", str).encode("ascii", "replace")
+        self._granted[key] = who, message.user
+        return {"told": {}}, ()
+
     async def serve(self, message: Message) -> Told:
         """Another node asks for a task that runs there."""
         header = message.header
@@ -129,6 +162,8 @@ class Files:
         epoch, runs = want(header, "epoch", int), want(header, "runs", bool)
         who = Who(want(header, "task", str), message.caller.key, epoch, runs=runs)
         try:
+            if header["op"] == "grant":
+                return await self._grant(who, message)
             told, payload = await self._do(who, header, message.payload)
         except OSError as error:
             if isinstance(error, HetmigError):
@@ -143,6 +178,8 @@ class Files:
             for task in self.held.tasks:
                 if not await self._lives(task):
                     self.held.drop([task])
+            open_here = self.held.tasks
+            self._granted = {k: v for k, v in self._granted.items() if v[0].task in open_here}
 
     async def _lives(self, task: str) -> bool:
         hosted = self._node.tasks.get(task)

@@ -26,6 +26,7 @@ from hetmig.interpreter import reentry, safepoint
 from hetmig.interpreter.activation import Activation
 from hetmig.node import (
     asynchronous,
+    direct,
     dividing,
     orphans,
     protocol,
@@ -105,6 +106,7 @@ class Runner:
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.team = dividing.Team()
         self.runtime.files.here = config["place"]
+        self.runtime.files.direct = direct.Direct(config)
         standard_input.connect(reading_input.more)
         self.runtime.preemptor.install()
         sleeping.install(lambda: self.runtime.preemptor.pending)

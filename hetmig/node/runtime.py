@@ -36,6 +36,7 @@ __all__ = ["Runtime", "current", "is_task"]
 _OURS = frozenset(
     {
         "hetmig.node.desk",
+        "hetmig.node.direct",
         "hetmig.node.messages.mail",
         "hetmig.node.messages.outgoing",
         "hetmig.node.file_line",
@@ -167,6 +168,7 @@ class Runtime:
         self.preemptor.cancel()
         self.preemptor.poll = None
         crew.set_crew(None)
+        lines.connect(None)  # what it closes is still open in its parent
 
     @property
     def events(self) -> int:

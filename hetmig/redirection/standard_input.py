@@ -7,7 +7,6 @@ and not used travels with the task.
 from __future__ import annotations
 
 import codecs
-import copyreg
 import io
 import sys
 from collections.abc import Callable, Mapping
@@ -42,6 +41,10 @@ class TaskInputBytes(io.BufferedIOBase):
         self.next = 1
         """The number of the piece that comes next."""
         self.ended = False
+
+    # and no `__reduce_ex__`: a task may move while it is inside of a method
+    def __hetmig_reduce__(self) -> tuple[Any, ...]:
+        return getattr, (sys.stdin, "buffer")
 
     def readable(self) -> bool:
         """Yes."""
@@ -151,6 +154,9 @@ class TaskInput(io.TextIOBase):
         self._text = state["text"]
         self._decoder.setstate(state["decoder"])
 
+    def __hetmig_reduce__(self) -> tuple[Any, ...]:
+        return getattr, (sys, "stdin")
+
     def readable(self) -> bool:
         """Yes."""
         return True
@@ -221,16 +227,3 @@ def ask(prompt: object = "", /) -> str:
     if not line:
         raise EOFError("EOF when reading a line")
     return line.removesuffix("\n")
-
-
-def _reduce(stream: TaskInput) -> tuple[Any, ...]:
-    return getattr, (sys, "stdin")
-
-
-def _reduce_bytes(stream: TaskInputBytes) -> tuple[Any, ...]:
-    return getattr, (sys.stdin, "buffer")
-
-
-# and no methods of theirs: a task may move while it is inside of one
-copyreg.pickle(TaskInput, _reduce)
-copyreg.pickle(TaskInputBytes, _reduce_bytes)

@@ -61,7 +61,7 @@ def test_signals_of_the_program_during_a_sleep(nodes: Nodes) -> None:
 @pytest.mark.parametrize(
     ("program", "name"),
     [
-        (programs.in_input, r"input\(\.\.\.\)"),
+        (programs.in_input, r"readline\(\.\.\.\)"),
         (programs.in_recv, r"recv\(\.\.\.\)"),
         (programs.in_acquire, r"acquire\(\.\.\.\)"),
         (programs.in_wait, r"waitpid\(\.\.\.\)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from pathlib import Path
+from typing import Any
 
 import hetmig
 
@@ -43,6 +44,52 @@ def plain_open(target: str) -> list[str]:
         hetmig.migrate("a")
         kinds.append(type(out.buffer.raw).__name__)  # type: ignore[attr-defined]
     return kinds
+
+
+def read_without_short_way(source: str, size: int) -> bool:
+    """The straight link to the file's node breaks while it is read."""
+    from hetmig.node import runtime
+
+    with hetmig.open(source, "rb") as file:
+        home = runtime.current().files.here
+        hetmig.migrate("b")
+        direct = runtime.current().files.direct
+        assert direct is not None
+        found = file.read(size // 2)
+        was_direct = direct.leads_to(home)
+        direct.close(home)
+        found += file.read()
+    return was_direct and found == Path(source).read_bytes()
+
+
+def ask_for_more(source: str) -> list[str]:
+    """Use the key of this process at another node, for what it is not for."""
+    from hetmig.node import protocol, runtime
+
+    with hetmig.open(source, "rb") as file:
+        home = runtime.current().files.here
+        hetmig.migrate("b")
+        direct: Any = runtime.current().files.direct
+        handle = file.raw.handle
+        file.read(10)
+        file.raw.forget()
+        link = direct._links[home["endpoint"]]
+        questions = [
+            (protocol.TASKS, {}),
+            (protocol.STATUS, {}),
+            (protocol.READ_INPUT, {"task": "x", "n": 1, "events": 0}),
+            (protocol.FILE, {"op": "read", "handle": "0" * 32, "at": 0, "size": 1}),
+            (protocol.FILE, {"op": "reclaim", "handle": handle}),
+        ]
+        errors = []
+        for number, (kind, header) in enumerate(questions, 1_000_001):
+            link.send_multipart(protocol.encode(kind, {**header, "id": number}))
+            found: list[Any] = []
+            while not found:
+                found = [m for m in direct.receive(home, 1) if m.header.get("re") == number]
+            told = found[0].header.get("told", found[0].header)
+            errors.append(told["error"]["type"])
+        return errors
 
 
 def leave_open(target: str) -> str:
@@ -101,4 +148,14 @@ print("waiting")
 print("got", input("? "), hetmig.here())
 """
 
-__all__ = ["SCRIPT", "WAITING", "copy_lines", "hold", "leave_open", "plain_open", "write_on"]
+__all__ = [
+    "SCRIPT",
+    "WAITING",
+    "ask_for_more",
+    "copy_lines",
+    "hold",
+    "leave_open",
+    "plain_open",
+    "read_without_short_way",
+    "write_on",
+]

@@ -82,6 +82,18 @@ def test_the_policy_of_the_task(nodes, tmp_path):
     assert target.read_text() == "one two"
 
 
+def test_the_short_way_breaks(nodes, tmp_path):
+    (tmp_path / "file").write_bytes(os.urandom(6 << 20))
+    task = nodes.submit(tasks.read_without_short_way, str(tmp_path / "file"), 6 << 20)
+    assert task.result(SECONDS)
+
+
+def test_a_tasks_own_key_is_good_for_its_files_alone(nodes, tmp_path):
+    (tmp_path / "file").write_bytes(os.urandom(1 << 20))
+    refused = nodes.submit(tasks.ask_for_more, str(tmp_path / "file")).result(SECONDS)
+    assert refused == ["Unauthorized"] * 3 + ["FileLost", "ProtocolError"]
+
+
 def test_the_end_of_a_task_writes_what_is_open(nodes, tmp_path):
     assert nodes.submit(tasks.leave_open, str(tmp_path / "file")).result(SECONDS) == "done"
     assert (tmp_path / "file").read_text() == "written at the end"
@@ -130,6 +142,30 @@ def test_the_node_with_the_file_dies(tmp_path):
 def to_a_then(target, signal):
     hetmig.migrate("a")
     return tasks.write_on(target, signal)
+
+
+@pytest.mark.nightly
+@pytest.mark.foreign
+def test_other_versions_and_byte_orders(foreign, tmp_path):
+    pythons = [None, str(foreign("3.13")), str(foreign("s390x"))]
+    source, target = tmp_path / "source", tmp_path / "target"
+    lines = [f"line {number} ä€\n" for number in range(2000)]
+    source.write_text("".join(lines), "utf-8")
+    script = tmp_path / "ask.py"
+    script.write_text(tasks.SCRIPT)
+    with (
+        LocalNodes(3, python=pythons, path=[str(ROOT)]) as local,
+        hetmig.connect(local[0], keys=local.keys, echo=False) as nodes,
+    ):
+        stops = ["b", "c", "a", "b", "c"]
+        task = nodes.submit(tasks.copy_lines, str(source), str(target), stops, "home")
+        assert task.result(SECONDS) == 2000
+        task = nodes.run_script(script, stdin=io.BytesIO(b"Ann\nsec\nthird\r\nlast"))
+        seen, _ = written(task)
+        task.result(SECONDS)
+        assert "".join(seen).endswith("'last' c\nEOFError\n")
+    expected = "".join(f"{number} {line}" for number, line in enumerate(lines, 1))
+    assert target.read_text("utf-8") == expected
 
 
 # Standard input -------------------------------------------------------------------------------
