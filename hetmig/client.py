@@ -315,6 +315,16 @@ class Nodes:
         id = task.id if isinstance(task, Reference) else task
         return bool(self._call(self._connection.rehome(id, to, timeout))["told"])
 
+    def takeover(self, task: str) -> Task:
+        """Let this node's replica of a task go on with it, and this node be its home.
+
+        For a home that was lost together with the task's node: nobody else can decide then that the
+        replica takes over.  Raises MigrationRefused if the one or the other answers; TaskLost.
+        """
+        header = {"task": task}
+        self._call(self._connection.request(protocol.TAKE_OVER, header))
+        return self.task(task)
+
     def drain(
         self, node: str | None = None, timeout: float = 30.0, *, shutdown: bool = False
     ) -> list[dict[str, Any]]:

@@ -142,6 +142,7 @@ class Checkpoints:
 
     def begun(self, hosted: Hosted) -> None:
         """A task begins on this node, or goes on here."""
+        self._node.replicating.begun(hosted)
         settings = hosted.about.get("checkpoint")
         if settings is not None and settings["every"] is not None:
             spawn(self._again_and_again(hosted, settings["every"]))

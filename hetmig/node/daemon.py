@@ -50,6 +50,8 @@ from hetmig.node.pulse import Pulse
 from hetmig.node.rehoming import residents
 from hetmig.node.rehoming.deeds import Claim
 from hetmig.node.rehoming.records import Rehoming
+from hetmig.node.replicas.keeping import Replicas
+from hetmig.node.replicas.sending import Sending
 from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
@@ -64,6 +66,7 @@ __all__ = ["Node"]
 _log = logging.getLogger("hetmig")
 DOMAIN = "hetmig.nodes"
 _REMEMBERED = 10_000
+_ENDS = ("end", "cancelled", "lost")
 _NOTES = frozenset(note.value for note in Note)
 
 
@@ -148,6 +151,8 @@ class Node:
         self.shelves = Shelves()
         self.moves = Moves(self)
         self.rehoming = Rehoming(self)
+        self.replicas = Replicas(self)
+        self.replicating = Sending(self)
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
         self._context = context
@@ -175,6 +180,7 @@ class Node:
         for task in self._requests:
             task.cancel()
         self.reservations.close()
+        self.replicas.close()
         await self.pool.close()
         await self.directory.close()
         await sockets.close(self._door, self._reader)
@@ -244,6 +250,8 @@ class Node:
         except HetmigError as error:
             _log.error("a report on task %s: %s", about["id"], error)
         self.syncing.soon()
+        if header["what"] in _ENDS and (hosted := self.tasks.get(about["id"])) is not None:
+            self.replicating.ended(hosted)
 
     def keep_report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
@@ -397,10 +405,13 @@ class Node:
         Raises Unauthorized for another, JournalError.
         """
         hosted = self.tasks.get(want(message.header, "task", str))
-        if hosted is None or not hosted.about:
-            return
+        claim = None
         if "claim" in message.header:
             claim = Claim.of(want(message.header, "claim", dict))
+            self.rehoming.supersede(claim, message.user)
+        if hosted is None or not hosted.about:
+            return
+        if claim is not None:
             residents.require(hosted.about, claim, message.user)
             residents.hear(self, claim)
         if hosted.about["home"]["key"].encode() != message.user:

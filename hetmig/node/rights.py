@@ -37,6 +37,8 @@ _ABOUT_ONE = (
     protocol.CANCEL,
     protocol.CHECKPOINT,
     protocol.REHOME,
+    protocol.REPLICATE,
+    protocol.TAKE_OVER,
     protocol.GET,
     protocol.CALL,
     protocol.ANSWERS,
@@ -65,6 +67,7 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.RECORD: frozenset({RUN}),
     protocol.REHOMED: frozenset({RUN}),
     protocol.HOME: ALL,
+    protocol.REPLICA: frozenset({RUN}),
     **{note.value: frozenset({RUN}) for note in Note},
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""

@@ -24,8 +24,9 @@ _PIECE = 1 << 20
 _GOING = os.O_TRUNC | os.O_CREAT | os.O_EXCL
 _DECLARED = "_hetmig_opened"
 """The attribute which `open` sets."""
-_resumed = False
-"""Whether the files that are opened again belong to a task that comes from a checkpoint."""
+_resumed = _standby = False
+"""Whether the files that are opened again belong to a task that comes from a checkpoint; and
+whether that task still runs, and this is a copy which waits."""
 
 
 class Opened(NamedTuple):
@@ -134,14 +135,17 @@ def _is_same(held: os.stat_result, path: str) -> bool:
 
 
 @contextlib.contextmanager
-def since_checkpoint(resumed: bool) -> Iterator[None]:
-    """Whether what is put together meanwhile was kept some time ago, and files may have grown."""
-    global _resumed
-    before, _resumed = _resumed, resumed
+def since_checkpoint(resumed: bool, standby: bool = False) -> Iterator[None]:
+    """Whether what is put together meanwhile was kept some time ago, and files may have grown.
+
+    `standby`: the task itself goes on, and no file of its may be touched.
+    """
+    global _resumed, _standby
+    before, (_resumed, _standby) = (_resumed, _standby), (resumed, standby)
     try:
         yield
     finally:
-        _resumed = before
+        _resumed, _standby = before
 
 
 def content_of(path: str, up_to: int | None = None) -> tuple[int, bytes]:
@@ -164,6 +168,8 @@ def open_again(
 ) -> Any:
     """The file of that name here, where it was left.  Raises NotMigratable if it is another one."""
     opened = Opened(*how)
+    if _standby and content is not None and set(opened.mode) & set("wax+"):
+        raise NotMigratable(f"{opened.path} is still being written by the task", standby=1)
     if content is None or place is None:
         made = _opened(opened._replace(path=os.devnull), opened.name, encoding, errors, _nothing)
         setattr(made, _DECLARED, opened)
