@@ -6,12 +6,13 @@
         task.result(), task.journey()                          # the value, list[Hop]
 
 Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
-        tasks(), task(id), nodes(), rehome(task, to), drain(node=None, timeout=30), close();
+        tasks(), task(id), nodes(), rehome(task, to), takeover(id), drain(node=None), close();
         attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
         migrate(to, timeout=10), rehome(to), where(), journey(),
         progress() -> (done, total, note) or None,
-        checkpoint(to=None), last_checkpoint(), add_checkpoint_callback(f(checkpoint, reason)),
+        replicate(to, every=5), checkpoint(to=None), last_checkpoint(),
+        add_checkpoint_callback(f(checkpoint, reason)),
         add_progress_callback(f(done, total, note)), add_output_callback(f(stream, text)).
 
 What a task writes is echoed to our own stdout and stderr unless `echo=False` or it has an output

@@ -134,10 +134,12 @@ def test_the_node_of_the_replica_dies_as_it_takes_over(tmp_path: Path) -> None:
             nodes[2].kill()
             restart(nodes, "c", "image-written")
             task.replicate("c", every=RARELY)
+            said = len(pieces)
             nodes[1].kill()
             assert nodes[2].wait() == -signal.SIGKILL
             until(lambda: task.where() == "a")
             restart(nodes, "c")
+            until(lambda: len(pieces) > said + 10)
             go.touch()
             rounds, where = task.result(TIMEOUT)
             assert where == "a"
@@ -215,7 +217,8 @@ def test_a_file_that_the_task_still_writes_is_left_alone(tmp_path: Path) -> None
             nodes[1].kill()
             until(lambda: task.where() == "c")
             go.touch()
-            assert file.read_text("utf-8") == whole(task.result(TIMEOUT))
+            rounds = task.result(TIMEOUT)
+            assert file.read_text("utf-8") == whole(rounds)
 
 
 # The home is lost as well ---------------------------------------------------------------------
