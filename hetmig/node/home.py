@@ -260,6 +260,11 @@ class Record:
             self.checkpoint_key = bytes.fromhex(want(header, "key", str))
             self.touch()
 
+    @property
+    def has_replica(self) -> bool:
+        """Whether there is a copy elsewhere than where the task is."""
+        return self.replica is not None and self.replica["place"] != self.place
+
     def replicated(self, header: dict[str, Any], epoch: int) -> None:
         """A copy was brought to another node, or is not wanted any more."""
         replica = want(header, "replica", dict, None)
@@ -272,17 +277,15 @@ class Record:
         """Under this epoch the task is at that place; `hop` is the move, as told from there."""
         if hop is not None:
             self._told_by_destination[want(hop, "epoch", int)] = hop
+        is_copied = self.replica is not None and self.replica["place"] == place
+        if is_copied and epoch >= self.epoch:
+            self.replica = None  # it is the task itself now
+            self.touch()
         if epoch > self.epoch:
             self.epoch, self.place = epoch, place
             self._responsive = True
-            self._forget_replica(place)
             self._judge()
             self.touch()
-
-    def _forget_replica(self, place: dict[str, Any]) -> None:
-        """It is the task itself now."""
-        if self.replica is not None and self.replica["place"] == place:
-            self.replica = None
 
     def reach(self, reachable: bool) -> None:
         """Whether the node where it is answers."""
@@ -311,7 +314,6 @@ class Record:
         self.next_event = max(self.next_event, events + 1)
         self.fence = self.epoch = epoch
         self.place = place
-        self._forget_replica(place)
         self.reach(True)
         self.touch()
 

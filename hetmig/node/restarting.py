@@ -12,7 +12,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
-from hetmig.errors import HetmigError, NoCheckpoint, TaskLost
+from hetmig.errors import HetmigError, JournalError, NoCheckpoint, TaskLost
 from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.directory import certificate_of
@@ -21,6 +21,7 @@ from hetmig.node.home import Record
 from hetmig.node.hosted import Hosted
 from hetmig.node.rehoming.deeds import Claim, at_home
 from hetmig.node.replicas.taking_over import by_home, newest_at
+from hetmig.node.steps import step
 from hetmig.state.checkpoint import load, take_out_written
 from hetmig.state.manifest import check_python
 from hetmig.state.parcel import Parcel
@@ -32,6 +33,7 @@ __all__ = ["Restarting"]
 
 _log = logging.getLogger("hetmig")
 _ANSWER_SECONDS = 2.0
+_DISK_SECONDS = 1.0
 
 
 class Restarting:
@@ -108,11 +110,18 @@ class Restarting:
         place = record.replica["place"]
         restarted = {"task": record.id, "what": "restarted", "epoch": epoch, "place": place}
         node.home.report({**restarted, "events": events}, ())
-        node.journal.sync()
         _log.warning("task %s: %s; its replica takes over", record.id, reason)
         spawn(self._told(record, epoch))
 
     async def _told(self, record: Record, epoch: int) -> None:
+        while True:
+            try:
+                self._node.journal.sync()  # or another one might take over after a crash
+                break
+            except JournalError as error:
+                _log.error("%s", error)
+                await asyncio.sleep(_DISK_SECONDS)
+        step("replica-decided")
         try:
             await by_home(self._node, record, epoch)
         except HetmigError as error:

@@ -34,7 +34,7 @@ PATIENCE = 15.0
 """Seconds for which a node may be silent before it is given up."""
 PATIENCE_WITH_JOURNAL = 600.0
 """The same, if it goes on with its tasks when it is started again, and nothing else is left of the
-task: one that has a checkpoint need not wait for it."""
+task: one that has a checkpoint or a replica need not wait for it."""
 
 
 class _Seen(NamedTuple):
@@ -112,7 +112,7 @@ class Watch:
         record.reach(False)
         patience = self.patience
         if patience is None:
-            waits = seen.is_durable and record.checkpoint is None
+            waits = seen.is_durable and record.checkpoint is None and not record.has_replica
             patience = PATIENCE_WITH_JOURNAL if waits else PATIENCE
         if time.monotonic() - seen.when > patience:
             name = record.place["name"]

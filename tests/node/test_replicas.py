@@ -1,4 +1,7 @@
-"""A warm copy takes over when the task's node is lost: nothing is lost, and nothing comes twice."""
+"""A warm copy takes over when the task's node is lost: nothing is lost, and nothing comes twice.
+
+python -m pytest -m "nightly or not nightly" tests/node/test_replicas.py
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from tests.node.test_restarting import counts, processes, written
 WaitFor = Callable[[Task, str], str]
 OFTEN = 0.1
 RARELY = 1000.0
+MORE = [(False, "c"), (False, "a"), (True, "a")]
 
 
 def state_at(nodes: LocalNodes, index: int, task: str) -> list[str]:
@@ -33,8 +37,13 @@ def copy_time(task: Task) -> float:
     return task.info().replicated or 0.0
 
 
-@pytest.mark.parametrize("journal", [False, True])
-@pytest.mark.parametrize("at", ["a", "c"])
+@pytest.mark.parametrize(
+    ("journal", "at"),
+    [
+        (True, "c"),
+        *(pytest.param(*case, marks=pytest.mark.nightly) for case in MORE),
+    ],
+)
 def test_the_node_of_a_task_is_killed(
     journal: bool, at: str, tmp_path: Path, wait_for: WaitFor
 ) -> None:
@@ -62,6 +71,7 @@ def test_the_node_of_a_task_is_killed(
             assert task.info().replica is None
 
 
+@pytest.mark.nightly
 def test_the_copy_of_before_is_void(tmp_path: Path, wait_for: WaitFor) -> None:
     """The node was silent only, and is back: no two of them go on."""
     with LocalNodes(3, patience=1.0) as nodes:
@@ -83,6 +93,7 @@ def test_the_copy_of_before_is_void(tmp_path: Path, wait_for: WaitFor) -> None:
             assert (rounds, where) == (list(range(len(rounds))), "c")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("newer", ["checkpoint", "replica"])
 def test_the_newest_state_wins(newer: str, tmp_path: Path) -> None:
     with LocalNodes(3, patience=1.0) as nodes:
@@ -102,6 +113,7 @@ def test_the_newest_state_wins(newer: str, tmp_path: Path) -> None:
             assert task.result(TIMEOUT)[1] == expected
 
 
+@pytest.mark.nightly
 def test_the_replica_is_lost_as_well(tmp_path: Path) -> None:
     """There is an older checkpoint; without one the task is lost."""
     with LocalNodes(3, patience=1.0) as nodes:
@@ -122,6 +134,7 @@ def test_the_replica_is_lost_as_well(tmp_path: Path) -> None:
                 other.result(TIMEOUT)
 
 
+@pytest.mark.nightly
 def test_the_node_of_the_replica_dies_as_it_takes_over(tmp_path: Path) -> None:
     """It has been told, and may have begun: its copy is void when it is back."""
     with LocalNodes(3, patience=2.0, state=tmp_path / "state") as nodes:
@@ -143,6 +156,32 @@ def test_the_node_of_the_replica_dies_as_it_takes_over(tmp_path: Path) -> None:
             go.touch()
             rounds, where = task.result(TIMEOUT)
             assert where == "a"
+            assert "".join(pieces) == whole(rounds)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("victim", "death"), [(0, "replica-decided"), (2, "replica-taken")])
+def test_who_decides_or_takes_over_is_killed_and_comes_back(
+    victim: int, death: str, tmp_path: Path
+) -> None:
+    """It goes on at the replica's node, once."""
+    with LocalNodes(3, patience=1.0 if victim == 0 else 10.0, state=tmp_path / "state") as nodes:
+        nodes[victim].kill()
+        restart(nodes, "abc"[victim], death)
+        with connect(nodes[0], keys=nodes.keys, echo=False) as connection:
+            go = tmp_path / "go"
+            task = connection.submit(chatters, str(go))
+            pieces = collected(task)
+            task.migrate("b", timeout=30)
+            task.replicate("c", every=RARELY)
+            said = len(pieces)
+            nodes[1].kill()
+            assert nodes[victim].wait() == -signal.SIGKILL
+            restart(nodes, "abc"[victim])
+            until(lambda: len(pieces) > said + 10)
+            go.touch()
+            rounds, where = task.result(TIMEOUT)
+            assert where == "c"
             assert "".join(pieces) == whole(rounds)
 
 
@@ -202,6 +241,7 @@ def appends(path: str, go: str) -> int:
     return rounds
 
 
+@pytest.mark.nightly
 def test_a_file_that_the_task_still_writes_is_left_alone(tmp_path: Path) -> None:
     """The copy is put together when it takes over: then what was written since is cut off."""
     with LocalNodes(3, patience=1.0) as nodes:

@@ -21,6 +21,7 @@ from hetmig.node.pool import Runner
 from hetmig.node.protocol import Message, want
 from hetmig.node.rehoming.deeds import Claim, at_home
 from hetmig.node.rehoming.residents import require
+from hetmig.node.steps import step
 from hetmig.state.checkpoint import take_out_written
 from hetmig.state.manifest import check_python
 from hetmig.state.parcel import Parcel, open_sealed
@@ -218,6 +219,8 @@ class Replicas:
             node.tasks[task] = hosted
             del self._kept[task]
         _log.warning("task %s goes on here: its replica has taken over", task)
+        step("replica-taken")
+        hosted.arrived()
         if runner is None:
             spawn(hosted.start(about, replica.parcel.manifest, replica.parcel.frames))
         else:
