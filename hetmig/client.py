@@ -333,9 +333,10 @@ class Nodes:
 
         What can't move in time is checkpointed and stopped, or stays; with `shutdown` the node ends
         afterwards, and keeps in its journal, if it has one, what could not move.
-        One dictionary for each task: `task`, `name`, `what`, `fate` ("moved", "ended", "kept",
-        "checkpointed", "stays", "lost", "homeless"), `to` (None if it did not move), `checkpoint`
-        (the file or URL, or None), `reason`.
+        Who waits for a task that has left is led to its new home.  One dictionary for each task:
+        `task`, `name`, `what`, `fate` ("moved", "ended", "rehomed", "kept", "checkpointed",
+        "stays", "lost", "homeless"), `to` (None if it did not move), `checkpoint` (the file or URL,
+        or None), `reason`; and `home`, if that is another node now.
         """
         return self._call(self._connection.drain(node, timeout, shutdown=shutdown))
 

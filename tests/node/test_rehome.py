@@ -110,8 +110,8 @@ NEW = [
     "home-answer/offer-staged", "home-received/commit", "home-record/running",
     "home-recorded/running", "home-answer/owned",
 ]  # fmt: skip
-OFTEN = {"home-recorded/committed", "home-answer/owned"}
-"""Around the points of decision: looked at in each run."""
+OFTEN = {"home-recorded/committed"}
+"""The point of decision: looked at in each run."""
 
 
 def cases() -> list[object]:

@@ -26,6 +26,7 @@ WaitFor = Callable[[Task, str], str]
 ROOT = str(Path(__file__).parents[2])
 
 
+@pytest.mark.nightly
 def test_a_client_that_nobody_has_told_asks_the_others(tmp_path: Path) -> None:
     """The old home dies before it says a word of it, and stays dead."""
     with LocalNodes(3, state=tmp_path / "state") as nodes:
@@ -109,6 +110,7 @@ def adds(ledger: Any, kept: Any, go: str) -> list[Any]:
     return [ledger.read().result(), kept.get()]
 
 
+@pytest.mark.nightly
 def test_actors_and_objects_outlive_their_home(tmp_path: Path, wait_for: WaitFor) -> None:
     """References name the old home, which is gone."""
     with LocalNodes(3, path=[ROOT]) as nodes:

@@ -185,6 +185,7 @@ def test_who_decides_or_takes_over_is_killed_and_comes_back(
             assert "".join(pieces) == whole(rounds)
 
 
+@pytest.mark.nightly
 def test_it_is_dropped_when_nobody_needs_it(nodes: Nodes, cluster: LocalNodes) -> None:
     """The task ends, is cancelled, moves there, or says so; and moves elsewhere with it."""
     ended, cancelled, moved, told = (nodes.submit(loops_until_moved, "nowhere") for _ in range(4))
@@ -264,6 +265,7 @@ def test_a_file_that_the_task_still_writes_is_left_alone(tmp_path: Path) -> None
 # The home is lost as well ---------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_person_takes_over(tmp_path: Path) -> None:
     """Home and task were on one machine; it comes back, and its copy is void."""
     with LocalNodes(3, patience=1.0, state=tmp_path / "state") as nodes:
