@@ -16,7 +16,7 @@
     hetmig.register(Type, freeze=, thaw=)       how objects of a type travel
 
     hetmig.connect(endpoint)            a connection: submit, run_script, tasks, nodes, drain
-        .submit(function, *args)        a Task: result, migrate, send, request, checkpoint ...
+        .submit(function, *args)        a Task: result, migrate, send, request, replicate ...
         .with_options(name=).submit(f)  a Task with a name; .find(name) takes it up
         .resume(checkpoint)             the Task again, from a file, directory or URL
         .put(obj, at=node)              an ObjectRef: get, move, where, delete

@@ -304,6 +304,16 @@ class Connection:
         summary: dict[str, Any] = (await self._of_task(protocol.FOLLOW, header))["task"]
         return summary
 
+    async def replicate(
+        self, task: str, to: str | None, every: float, timeout: float
+    ) -> dict[str, Any]:
+        """Have a warm copy of a task at another node; what is there now."""
+        header = {"task": task, "to": to, "every": every, "timeout": timeout}
+        seconds = 2 * timeout + _GRACE_SECONDS
+        told = await self._at_rest(protocol.REPLICATE, header, timeout, seconds)
+        replica: dict[str, Any] = told["replica"]
+        return replica
+
     async def rehome(self, task: str, to: str, timeout: float) -> dict[str, Any]:
         """Let the record of a task move to the node `to`; its `home` then, and who was `told`."""
         header = {"task": task, "to": to, "timeout": timeout}

@@ -6,12 +6,13 @@
         task.result(), task.journey()                          # the value, list[Hop]
 
 Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
-        tasks(), task(id), nodes(), rehome(task, to), drain(node=None, timeout=30), close();
+        tasks(), task(id), nodes(), rehome(task, to), takeover(id), drain(node=None), close();
         attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
         migrate(to, timeout=10), rehome(to), where(), journey(),
         progress() -> (done, total, note) or None,
-        checkpoint(to=None), last_checkpoint(), add_checkpoint_callback(f(checkpoint, reason)),
+        replicate(to, every=5), checkpoint(to=None), last_checkpoint(),
+        add_checkpoint_callback(f(checkpoint, reason)),
         add_progress_callback(f(done, total, note)), add_output_callback(f(stream, text)).
 
 What a task writes is echoed to our own stdout and stderr unless `echo=False` or it has an output
@@ -366,6 +367,16 @@ class Nodes:
         id = task.id if isinstance(task, Reference) else task
         return bool(self._call(self._connection.rehome(id, to, timeout))["told"])
 
+    def takeover(self, task: str) -> Task:
+        """Let this node's replica of a task go on with it, and this node be its home.
+
+        For a home that was lost together with the task's node: nobody else can decide then that the
+        replica takes over.  Raises MigrationRefused if the one or the other answers; TaskLost.
+        """
+        header = {"task": task}
+        self._call(self._connection.request(protocol.TAKE_OVER, header))
+        return self.task(task)
+
     def drain(
         self, node: str | None = None, timeout: float = 30.0, *, shutdown: bool = False
     ) -> list[dict[str, Any]]:
@@ -373,9 +384,10 @@ class Nodes:
 
         What can't move in time is checkpointed and stopped, or stays; with `shutdown` the node ends
         afterwards, and keeps in its journal, if it has one, what could not move.
-        One dictionary for each task: `task`, `name`, `what`, `fate` ("moved", "ended", "kept",
-        "checkpointed", "stays", "lost", "homeless"), `to` (None if it did not move), `checkpoint`
-        (the file or URL, or None), `reason`.
+        Who waits for a task that has left is led to its new home.  One dictionary for each task:
+        `task`, `name`, `what`, `fate` ("moved", "ended", "rehomed", "kept", "checkpointed",
+        "stays", "lost", "homeless"), `to` (None if it did not move), `checkpoint` (the file or URL,
+        or None), `reason`; and `home`, if that is another node now.
         """
         return self._call(self._connection.drain(node, timeout, shutdown=shutdown))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, NamedTuple
 
-__all__ = ["Checkpoint", "Hop", "Step"]
+__all__ = ["Checkpoint", "Hop", "Replica", "Step"]
 
 
 class Step(NamedTuple):
@@ -100,3 +100,26 @@ class Checkpoint:
     def from_json(cls, checkpoint: dict[str, Any]) -> Checkpoint:
         """From a node's record; unknown items are ignored."""
         return cls(**{item.name: checkpoint[item.name] for item in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A warm copy of a task, at another node."""
+
+    node: str
+    """Name of that node."""
+    bytes: int
+    """Size of the copy."""
+    freeze_s: float
+    """Seconds for which the task stood still."""
+    total_s: float
+    """Seconds until the copy was ready there."""
+    warm: bool
+    """Whether it is put together already.  Not if the task writes a file of `hetmig.open`: then
+    it is when the copy takes over."""
+
+    @classmethod
+    def from_json(cls, replica: dict[str, Any]) -> Replica:
+        """What a node tells."""
+        names = cls.__dataclass_fields__.keys() - {"node"}
+        return cls(replica["place"]["name"], **{name: replica[name] for name in names})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig import aio
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
-from hetmig.journey import Checkpoint, Hop
+from hetmig.journey import Checkpoint, Hop, Replica
 from hetmig.messages import TaskRef
 from hetmig.remote import bound_to
 from hetmig.sending import SentMessage
@@ -38,7 +38,8 @@ class TaskInfo:
     state: str
     """"running", "unreachable" (its node does not answer at the moment), "unresponsive" (its
     process does not: stopped, or in C code that lets nothing else run), "done", "failed",
-    "cancelled" or "lost"; of an object "kept" or "deleted"."""
+    "cancelled" or "lost"; of an object "kept" or "deleted"; "replica" if the asked node has nothing
+    but a warm copy."""
     node: str
     """Name of the node it is, or was last, on."""
     endpoint: str
@@ -51,6 +52,10 @@ class TaskInfo:
     """Seconds for which it stood still at its last move."""
     bytes: int | None = None
     """Size of the parcel of that."""
+    replica: str | None = None
+    """Name of the node with its warm copy."""
+    replicated: float | None = None
+    """When that was made, in seconds since the epoch."""
 
 
 class Task(Future[Any]):
@@ -114,6 +119,19 @@ class Task(Future[Any]):
     def rehome(self, to: str, timeout: float = 10.0) -> bool:
         """Let the node `to` be the task's home; see `Nodes.rehome`."""
         return self._nodes.rehome(self.id, to, timeout)
+
+    def replicate(
+        self, to: str | None, *, every: float = 5.0, timeout: float = 30.0
+    ) -> Replica | None:
+        """Keep a warm copy of the task at the node `to`, made anew every so many seconds.
+
+        It takes over when the task's node is lost, if the task's home is not.  The first copy is
+        there when this returns; with `to=None` there is none any more.
+        Raises NotMigratable, MigrationRefused or NodeUnreachable with what is in the way.
+        """
+        asked = self._nodes._connection.replicate(self.id, to, float(every), timeout)
+        told = self._nodes._call(asked)
+        return Replica.from_json(told) if told else None
 
     def send(self, value: object, timeout: float | None = None) -> SentMessage:
         """Send the task a message, wherever it is; returns when its mailbox has accepted it.
@@ -288,7 +306,7 @@ def place_of(place: str | os.PathLike[str]) -> str:
 def task_info(summary: dict[str, Any]) -> TaskInfo:
     """What a node says of a task, as a line of `hetmig ps`."""
     names = TaskInfo.__dataclass_fields__.keys() - {"hops", "freeze_s", "bytes"}
-    items = {name: summary[name] for name in names}
+    items: dict[str, Any] = {name: summary.get(name) for name in names}
     last = summary["hops"][-1] if summary["hops"] else {}
     items.update(progress=_progress(summary), hops=len(summary["hops"]))
     return TaskInfo(**items, freeze_s=last.get("freeze_s"), bytes=last.get("bytes"))

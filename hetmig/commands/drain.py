@@ -103,7 +103,8 @@ def _where(entry: dict[str, Any]) -> str:
 
 def _why(entry: dict[str, Any]) -> str:
     if "freeze_s" in entry:
-        return f"frozen {milliseconds(entry['freeze_s'])}"
+        home = f", at home on {entry['home']}" if "home" in entry else ""
+        return f"frozen {milliseconds(entry['freeze_s'])}{home}"
     return str(entry["reason"])
 
 

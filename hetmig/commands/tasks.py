@@ -37,6 +37,7 @@ __all__ = [
     "node_name",
     "node_state",
     "progress",
+    "replica_of",
     "with_offers",
 ]
 
@@ -95,7 +96,8 @@ def run_ps(arguments: argparse.Namespace) -> int:
             _show_nodes(nodes.nodes(), as_json=arguments.json)
         else:
             tasks = nodes.tasks()
-            shown = [task for task in tasks if arguments.all or task.state in ALIVE]
+            living = (*ALIVE, "replica")
+            shown = [task for task in tasks if arguments.all or task.state in living]
             _show_tasks(tasks if arguments.json else shown, as_json=arguments.json)
     return EXIT_OK
 
@@ -105,11 +107,21 @@ def _show_tasks(tasks: list[TaskInfo], *, as_json: bool) -> None:
         print_json({"tasks": [asdict(task) for task in tasks]})
         return
     rows = [["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE", "WHAT"]]
+    with_replicas = any(task.replica for task in tasks)
+    if with_replicas:
+        rows[0].append("REPLICA")
     for task in tasks:
         age = "" if task.submitted is None else duration(time.time() - task.submitted)
         row = [task.id, task.name, task.state, task.node, progress(task), str(task.hops), age]
-        rows.append([*row, task.what])
+        rows.append([*row, task.what, *([replica_of(task)] if with_replicas else [])])
     print_rows(rows)
+
+
+def replica_of(task: TaskInfo) -> str:
+    """Where its warm copy is, and how old."""
+    if task.replica is None or task.replicated is None:
+        return ""
+    return f"{task.replica}, {duration(max(time.time() - task.replicated, 0.0))} old"
 
 
 def _show_nodes(nodes: list[NodeInfo], *, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from hetmig.commands.common import (
     print_json,
     size,
 )
-from hetmig.commands.tasks import ALIVE, find_any
+from hetmig.commands.tasks import ALIVE, find_any, replica_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = console()
     count = f"{len(hops)} {'move' if len(hops) == 1 else 'moves'}"
     about = f"{plain(task.id)}, {plain(task.state)} on {plain(task.node)}"
-    out.print(f"[bold]{plain(task.name)}[/] {about}: {count}")
+    replica = f"; replica at {plain(replica_of(task))}" if task.replica else ""
+    out.print(f"[bold]{plain(task.name)}[/] {about}: {count}{replica}")
     for number, hop in enumerate(hops, 1):
         _print_hop(out, number, hop)
     return EXIT_OK

@@ -143,6 +143,7 @@ class Checkpoints:
 
     def begun(self, hosted: Hosted) -> None:
         """A task begins on this node, or goes on here."""
+        self._node.replicating.begun(hosted)
         settings = hosted.about.get("checkpoint")
         begins_elsewhere = isinstance(hosted.runner, Shelf)
         if settings is not None and settings["every"] is not None and not begins_elsewhere:

@@ -55,6 +55,8 @@ from hetmig.node.pulse import Pulse
 from hetmig.node.rehoming import residents
 from hetmig.node.rehoming.deeds import Claim
 from hetmig.node.rehoming.records import Rehoming
+from hetmig.node.replicas.keeping import Replicas
+from hetmig.node.replicas.sending import Sending
 from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
@@ -69,6 +71,7 @@ __all__ = ["Node"]
 _log = logging.getLogger("hetmig")
 DOMAIN = "hetmig.nodes"
 _REMEMBERED = 10_000
+_ENDS = ("end", "cancelled", "lost")
 _NOTES = frozenset(note.value for note in Note)
 
 
@@ -160,6 +163,8 @@ class Node:
         self.moves = Moves(self)
         self.rehoming = Rehoming(self)
         self.finding = Finding(self, remote.forward)
+        self.replicas = Replicas(self)
+        self.replicating = Sending(self)
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
         self.placing = Placing(self)
@@ -191,6 +196,7 @@ class Node:
         for task in self._requests:
             task.cancel()
         self.reservations.close()
+        self.replicas.close()
         await self.pool.close()
         self.files.close()
         await self.directory.close()
@@ -271,6 +277,8 @@ class Node:
         except HetmigError as error:
             _log.error("a report on task %s: %s", about["id"], error)
         self.syncing.soon()
+        if header["what"] in _ENDS and (hosted := self.tasks.get(about["id"])) is not None:
+            self.replicating.ended(hosted)
 
     def keep_report(
         self, about: dict[str, Any], header: dict[str, Any], payload: Sequence[Buffer]
@@ -431,10 +439,13 @@ class Node:
         Raises Unauthorized for another, JournalError.
         """
         hosted = self.tasks.get(want(message.header, "task", str))
-        if hosted is None or not hosted.about:
-            return
+        claim = None
         if "claim" in message.header:
             claim = Claim.of(want(message.header, "claim", dict))
+            self.rehoming.supersede(claim, message.user)
+        if hosted is None or not hosted.about:
+            return
+        if claim is not None:
             residents.require(hosted.about, claim, message.user)
             residents.hear(self, claim)
         if hosted.about["home"]["key"].encode() != message.user:

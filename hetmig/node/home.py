@@ -84,6 +84,11 @@ class Record:
         """What it is sealed with."""
         self.checkpoint_failed = ""
         """Why the last one that was tried after that came to nothing."""
+        self.replica: dict[str, Any] | None = None
+        """The newest warm copy: its place, of which epoch and number, when, and whether warm."""
+        self._replicated = (0, 0)
+        self.willed: tuple[str, int] | None = None
+        """Which node has got our deeds, should we be lost, and how many."""
         self._reachable = self._responsive = True
         self.is_told = False
         """Whether its submitter has heard of its end."""
@@ -125,6 +130,8 @@ class Record:
             "progress": self.progress,
             "checkpoint": self.checkpoint,
             "checkpoint_failed": self.checkpoint_failed,
+            "replica": None if self.replica is None else self.replica["place"]["name"],
+            "replicated": None if self.replica is None else self.replica["time"],
             "restarts": self.fence // GENERATION,
             "hops": [hops[epoch] for epoch in sorted(hops)],
         }
@@ -260,10 +267,27 @@ class Record:
             self.checkpoint_key = bytes.fromhex(want(header, "key", str))
             self.touch()
 
+    @property
+    def has_replica(self) -> bool:
+        """Whether there is a copy elsewhere than where the task is."""
+        return self.replica is not None and self.replica["place"] != self.place
+
+    def replicated(self, header: dict[str, Any], epoch: int) -> None:
+        """A copy was brought to another node, or is not wanted any more."""
+        replica = want(header, "replica", dict, None)
+        age = epoch, want(header, "n", int)
+        if age > self._replicated:
+            self._replicated, self.replica = age, replica
+            self.touch()
+
     def arrived(self, epoch: int, place: dict[str, Any], hop: dict[str, Any] | None = None) -> None:
         """Under this epoch the task is at that place; `hop` is the move, as told from there."""
         if hop is not None:
             self._told_by_destination[want(hop, "epoch", int)] = hop
+        is_copied = self.replica is not None and self.replica["place"] == place
+        if is_copied and epoch >= self.epoch:
+            self.replica = None  # it is the task itself now
+            self.touch()
         if epoch > self.epoch:
             self.epoch, self.place = epoch, place
             self._responsive = True
@@ -410,6 +434,8 @@ class Home:
         task, what = want(header, "task", str), want(header, "what", str)
         if what not in ("progress", "pulse") and task in self.records:
             number = header["epoch"] if header.get("n") is None else header["n"]
+            if what == "replica":
+                number = "newest"  # there is one every few seconds
             self._journal.keep_report(task, f"{what}/{number}", header, payload)
 
     def report(self, header: dict[str, Any], payload: Sequence[Buffer]) -> None:
@@ -440,6 +466,8 @@ class Home:
                 record.event(header, [bytes(frame) for frame in payload])
             case "checkpoint":
                 record.saved(header)
+            case "replica":
+                record.replicated(header, epoch)
             case "pulse" if epoch >= record.epoch:
                 record.beats(want(header, "responsive", bool))
             case "progress":

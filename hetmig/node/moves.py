@@ -130,6 +130,16 @@ class Moves:
             stop=protocol.want(header, "stop", bool, False),
         )
 
+    async def replicate(self, header: dict[str, Any]) -> dict[str, Any]:
+        """Have a warm copy of a task at another node, or none any more."""
+        task, timeout = protocol.want(header, "task", str), protocol.want(header, "timeout", float)
+        hosted = self._node.tasks.get(task)
+        if hosted is not None and hosted.is_here:
+            return await self._node.replicating.replicate(hosted, header)
+        asked = {name: value for name, value in header.items() if name != "id"}
+        seconds = 2 * timeout + _GRACE_SECONDS
+        return dict((await self.forward(task, protocol.REPLICATE, asked, seconds))["replica"])
+
     async def rehome(self, task: str, target: str, timeout: float) -> dict[str, Any]:
         """Let the record of a task move, wherever its home is; where that is then."""
         node = self._node

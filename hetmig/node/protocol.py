@@ -79,6 +79,14 @@ INPUT = "input"
 READ_INPUT = "read-input"
 """A long poll, from a task and from its node to its home: the next piece of that."""
 
+REPLICATE = "replicate"
+"""Have a warm copy of a task at another node, or none."""
+REPLICA = "replica"
+"""A copy of a task for the node of its replica; without one, a question about what is there."""
+TAKE_OVER = "take-over"
+"""The home of a task lets its replica go on with it; from a client: a person says so, as the home
+is lost with the task's node."""
+
 # About an object or an actor, wherever it is
 GET = "get"
 CALL = "call"

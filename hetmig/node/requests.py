@@ -25,6 +25,7 @@ from hetmig.node.home import Fenced
 from hetmig.node.messages import finding, names
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.rehoming import residents
+from hetmig.node.replicas import taking_over
 from hetmig.state.manifest import this_python
 
 if TYPE_CHECKING:
@@ -108,7 +109,13 @@ async def list_tasks(node: Node, message: Message) -> Reply:
         if hosted.is_here and hosted.id not in node.home.records
         if message.caller.may_see(hosted.about)
     ]
-    return {"tasks": tasks + guests}, ()
+    known = {task["id"] for task in tasks + guests}
+    waiting = [
+        {**summary(replica.hosted, node.here), "state": "replica"}
+        for replica in node.replicas.all()
+        if replica.hosted.id not in known and message.caller.may_see(replica.about)
+    ]
+    return {"tasks": tasks + guests + waiting}, ()
 
 
 async def list_nodes(node: Node, message: Message) -> Reply:
@@ -168,6 +175,19 @@ async def rehome(node: Node, message: Message) -> Reply:
     return await node.moves.rehome(task, to, timeout), ()
 
 
+async def replicate(node: Node, message: Message) -> Reply:
+    node.require_control(message, want(message.header, "task", str))
+    return {"replica": await node.moves.replicate(message.header)}, ()
+
+
+async def replica(node: Node, message: Message) -> Reply:
+    return await node.replicas.asked(message), ()
+
+
+async def take_over(node: Node, message: Message) -> Reply:
+    return await taking_over.asked(node, message), ()
+
+
 async def record(node: Node, message: Message) -> Reply:
     return await node.rehoming.note(message), ()
 
@@ -215,6 +235,9 @@ HANDLERS: dict[str, Handler] = {
     protocol.DRAIN: drain,
     protocol.FENCE: fence,
     protocol.REHOME: rehome,
+    protocol.REPLICATE: replicate,
+    protocol.REPLICA: replica,
+    protocol.TAKE_OVER: take_over,
     protocol.RECORD: record,
     protocol.REHOMED: rehomed,
     protocol.HOME: home,

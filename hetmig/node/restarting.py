@@ -1,4 +1,4 @@
-"""A task whose node is lost goes on at its home node, from its newest checkpoint.
+"""A task whose node is lost goes on: its warm replica, or at home from its newest checkpoint.
 
 It gets an epoch of a new generation.  Whoever still has a copy from before is told that it is void:
 when it reports something, and by a question to the node that was given up, until that answers.
@@ -12,7 +12,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
-from hetmig.errors import HetmigError, NoCheckpoint, TaskLost
+from hetmig.errors import HetmigError, JournalError, NoCheckpoint, TaskLost
 from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.directory import certificate_of
@@ -20,6 +20,8 @@ from hetmig.node.handoff import GENERATION
 from hetmig.node.home import Record
 from hetmig.node.hosted import Hosted
 from hetmig.node.rehoming.deeds import Claim, at_home
+from hetmig.node.replicas.taking_over import by_home, newest_at
+from hetmig.node.steps import step
 from hetmig.state.checkpoint import load, take_out_written
 from hetmig.state.manifest import check_python
 from hetmig.state.parcel import Parcel
@@ -31,6 +33,7 @@ __all__ = ["Restarting"]
 
 _log = logging.getLogger("hetmig")
 _ANSWER_SECONDS = 2.0
+_DISK_SECONDS = 1.0
 
 
 class Restarting:
@@ -44,7 +47,7 @@ class Restarting:
         """The task's node is lost: restart the task if it has a checkpoint, else it is lost too."""
         if record.is_closed:
             return  # the one whose it will be finds the same
-        if record.checkpoint is None:
+        if record.checkpoint is None and record.replica is None:
             record.fail("lost", TaskLost(reason))
         elif record.id not in self._under_way:
             self._under_way.add(record.id)
@@ -73,18 +76,57 @@ class Restarting:
             self._under_way.discard(record.id)
 
     async def _restart(self, record: Record, epoch: int, reason: str) -> None:
+        """From the newest that there is, a warm replica or a checkpoint; else from the other."""
+        replica = await newest_at(self._node, record)
+        saved = record.checkpoint or {}
+        age = saved.get("epoch", 0), saved.get("number", 0)
+        if record.outcome is not None or record.epoch != epoch:
+            return  # it was heard of meanwhile
+        if replica is not None and (record.checkpoint is None or replica[0] > age):
+            await self._hand_to(record, replica[1], reason)
+            return
+        parcel = None
         try:
             parcel = await asyncio.to_thread(_newest, record)
             check_python(parcel.manifest)
             if self._node.draining:
                 raise TaskLost("its home node is draining and takes no tasks")
         except HetmigError as error:
-            where = (record.checkpoint or {}).get("where")
-            record.fail("lost", TaskLost(f"{reason}; its checkpoint {where} is no help: {error}"))
+            if replica is not None and record.epoch == epoch and record.outcome is None:
+                await self._hand_to(record, replica[1], reason)
+                return
+            where = saved.get("where")
+            why = f"its checkpoint {where} is no help: {error}" if where else "its replica is gone"
+            record.fail("lost", TaskLost(f"{reason}; {why}"))
             return
         if record.outcome is not None or record.epoch != epoch:
-            return  # it was heard of meanwhile
+            return
         await self._begin(record, parcel)
+
+    async def _hand_to(self, record: Record, events: int, reason: str) -> None:
+        """Decide, for good, that the replica is the task now; then its node is told."""
+        node, epoch = self._node, (record.epoch // GENERATION + 1) * GENERATION
+        assert record.replica is not None
+        place = record.replica["place"]
+        restarted = {"task": record.id, "what": "restarted", "epoch": epoch, "place": place}
+        node.home.report({**restarted, "events": events}, ())
+        _log.warning("task %s: %s; its replica takes over", record.id, reason)
+        spawn(self._told(record, epoch))
+
+    async def _told(self, record: Record, epoch: int) -> None:
+        while True:
+            try:
+                self._node.journal.sync()  # or another one might take over after a crash
+                break
+            except JournalError as error:
+                _log.error("%s", error)
+                await asyncio.sleep(_DISK_SECONDS)
+        step("replica-decided")
+        try:
+            await by_home(self._node, record, epoch)
+        except HetmigError as error:
+            if record.epoch == epoch:
+                self.give_up(record, f"its replica can't take over: {error}")
 
     async def _begin(self, record: Record, parcel: Parcel) -> None:
         node, epoch = self._node, (record.epoch // GENERATION + 1) * GENERATION

@@ -39,6 +39,8 @@ _ABOUT_ONE = (
     protocol.REHOME,
     protocol.DIVIDE,
     protocol.OUTCOME,
+    protocol.REPLICATE,
+    protocol.TAKE_OVER,
     protocol.GET,
     protocol.CALL,
     protocol.ANSWERS,
@@ -75,6 +77,7 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.FILE: frozenset({RUN}),
     protocol.READ_INPUT: frozenset({RUN}),
     protocol.INPUT: frozenset({SUBMIT, ADMIN}),
+    protocol.REPLICA: frozenset({RUN}),
     **{note.value: frozenset({RUN}) for note in Note},
 }
 """For each kind of message that a node takes, the rights of which its sender needs one."""

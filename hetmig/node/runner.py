@@ -211,7 +211,7 @@ def _build(message: Message, runtime: Runtime) -> Work:
         return _script(*runtime.source, module)
     kind, description = manifest["kind"], manifest["frames"]
     frozen = image.Image(kind, message.payload, description, is_portable(manifest))
-    with moving.since_checkpoint("checkpoint" in manifest):
+    with moving.since_checkpoint("checkpoint" in manifest, manifest.get("standby", False)):
         thawed: Any = image.thaw(frozen, main=module)
     if manifest["kind"] == "call":
         function, args, kwargs = thawed

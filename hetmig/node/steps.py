@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["HOME_STEPS", "STEPS", "step"]
+__all__ = ["HOME_STEPS", "REPLICA_STEPS", "STEPS", "step"]
 
 STEPS = (
     "freeze", "frozen", "encoded", "offer", "receive", "verified", "staging", "image-written",
@@ -21,6 +21,8 @@ HOME_STEPS = (
     "home-heard", "home-gone",
 )  # fmt: skip
 """Those of the hand-over of its record."""
+REPLICA_STEPS = ("replica-decided", "replica-taken")
+"""Those of a replica that takes over."""
 
 
 def _armed() -> tuple[str, str, int] | None:
@@ -29,7 +31,7 @@ def _armed() -> tuple[str, str, int] | None:
         return None
     place, _, times = wish.partition("*")
     name, _, detail = place.partition("/")
-    if name not in STEPS + HOME_STEPS:
+    if name not in STEPS + HOME_STEPS + REPLICA_STEPS:
         raise ValueError(f"HETMIG_DIE_AT={wish}: no step is called {name!r}")
     return name, detail, int(times or 1)
 

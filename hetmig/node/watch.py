@@ -7,13 +7,16 @@ what its journal holds.  So it is given up only after a while; see `restarting` 
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetmig.errors import HetmigError
 from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.directory import certificate_of
+from hetmig.node.replicas.taking_over import will
 from hetmig.node.restarting import Restarting
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ PATIENCE = 15.0
 """Seconds for which a node may be silent before it is given up."""
 PATIENCE_WITH_JOURNAL = 600.0
 """The same, if it goes on with its tasks when it is started again, and nothing else is left of the
-task: one that has a checkpoint need not wait for it."""
+task: one that has a checkpoint or a replica need not wait for it."""
 
 
 class _Seen(NamedTuple):
@@ -49,8 +52,8 @@ class Watch:
         self.patience: float | None = None
         """Seconds; None for the usual ones."""
         self._restarting = Restarting(node)
-        self._fencing: set[str] = set()
-        """Tasks of which some node is being told just now that its copy is void."""
+        self._telling: set[tuple[str, str]] = set()
+        """What nodes are being told just now: of which task, and what."""
         self._misses: dict[tuple[str, int], int] = {}
         self._seen: dict[str, _Seen] = {}
 
@@ -64,9 +67,12 @@ class Watch:
             await asyncio.sleep(INTERVAL)
             places: dict[str, list[Record]] = {}
             for record in self._node.home.records.values():
-                if record.given_up and record.id not in self._fencing:
-                    self._fencing.add(record.id)
-                    spawn(self._fence(record))
+                if record.given_up:
+                    self._tell("void", record, self._restarting.fence)
+                if (replica := record.replica) is not None and record.outcome is None:
+                    key = replica["place"]["endpoint"], len(record.deeds)
+                    if record.willed != key:
+                        self._tell("will", record, functools.partial(will, self._node))
                 away = record.place != self._node.here and not record.is_closed
                 if record.outcome is None and away:
                     places.setdefault(record.place["endpoint"], []).append(record)
@@ -74,11 +80,14 @@ class Watch:
                 del self._seen[endpoint]
             await asyncio.gather(*(self._look(records) for records in places.values()))
 
-    async def _fence(self, record: Record) -> None:
-        try:
-            await self._restarting.fence(record)
-        finally:
-            self._fencing.discard(record.id)
+    def _tell(
+        self, what: str, record: Record, tell: Callable[[Record], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Once at a time: who is silent is waited for longer than until the next look."""
+        if (entry := (what, record.id)) in self._telling:
+            return
+        self._telling.add(entry)
+        spawn(tell(record)).add_done_callback(lambda _: self._telling.discard(entry))
 
     async def _look(self, records: list[Record]) -> None:
         """At the tasks which are all at one place."""
@@ -103,7 +112,7 @@ class Watch:
         record.reach(False)
         patience = self.patience
         if patience is None:
-            waits = seen.is_durable and record.checkpoint is None
+            waits = seen.is_durable and record.checkpoint is None and not record.has_replica
             patience = PATIENCE_WITH_JOURNAL if waits else PATIENCE
         if time.monotonic() - seen.when > patience:
             name = record.place["name"]

@@ -22,19 +22,29 @@ _GOING = os.O_TRUNC | os.O_CREAT | os.O_EXCL
 _ELSEWHERE = (
     "hetmig.open(..., policy='home') keeps it open at its node, 'carry' takes its content along"
 )
-_resumed = False
-"""Whether what is put together comes from a checkpoint: files may have grown since."""
+_resumed = _standby = False
+"""Whether what is put together comes from a checkpoint, and files may have grown since; and whether
+that task still runs, and this is a copy which waits."""
 
 
 @contextlib.contextmanager
-def since_checkpoint(resumed: bool) -> Iterator[None]:
-    """Whether what is put together meanwhile was kept some time ago, and files may have grown."""
-    global _resumed
-    before, _resumed = _resumed, resumed
+def since_checkpoint(resumed: bool, standby: bool = False) -> Iterator[None]:
+    """Whether what is put together meanwhile was kept some time ago, and files may have grown.
+
+    `standby`: the task itself goes on, and no file of its may be touched.
+    """
+    global _resumed, _standby
+    before, (_resumed, _standby) = (_resumed, _standby), (resumed, standby)
     try:
         yield
     finally:
-        _resumed = before
+        _resumed, _standby = before
+
+
+def _require_its_turn(told: dict[str, Any]) -> None:
+    """Raise NotMigratable if the task itself still has the file."""
+    if _standby:
+        raise NotMigratable(f"the task still has {told['path']} open", standby=1)
 
 
 def flags_of(mode: str) -> int:
@@ -149,6 +159,8 @@ def _opener(path: str) -> Callable[[str, int], int]:
 def arrive_reopened(told: dict[str, Any]) -> LocalRaw:
     """The file of that name here, where it was left.  Raises NotMigratable if it is another one."""
     path, (size, digest) = told["path"], told["content"]
+    if told["mode"] != "rb":
+        _require_its_turn(told)
     grows = told["mode"] != "rb"  # others may add to what the task has written
     try:
         here = content_of(path, size if _resumed or grows else None)
@@ -176,6 +188,7 @@ def arrive_carried(told: dict[str, Any], content: Any) -> LocalRaw:
 
 def arrive_from_copy(told: dict[str, Any]) -> LocalRaw:
     """A file of the policy 'home' in a checkpoint: it is at its node alone."""
+    _require_its_turn(told)
     line = lines.current()
     place = told["place"]
     if line is None or line.here != place:
@@ -190,6 +203,7 @@ def arrive_from_copy(told: dict[str, Any]) -> LocalRaw:
 
 def arrive_home(told: dict[str, Any]) -> LocalRaw | RemoteRaw:
     """The file as its node has it open.  Raises NotMigratable if that can't be reached."""
+    _require_its_turn(told)
     line = lines.current()
     if line is None:
         raise NotMigratable(f"{told['path']} is open at a node, and this is no task of one")

@@ -107,7 +107,8 @@ def refused(error: Exception, name: str, frame: FrameAddress | None) -> Migratio
     reason = f"{name} cannot be rebuilt at the destination: {_missing(error)}"
     if isinstance(error, SourceChanged):
         return SourceChanged(reason, frame=frame, variable=name, **error.data)
-    return MigrationRefused(reason, frame=frame, variable=name)
+    data = error.data if isinstance(error, NotMigratable) else {}
+    return MigrationRefused(reason, frame=frame, variable=name, **data)
 
 
 def _missing(error: Exception) -> str:

@@ -26,6 +26,7 @@ WaitFor = Callable[[Task, str], str]
 ROOT = str(Path(__file__).parents[2])
 
 
+@pytest.mark.nightly
 def test_a_client_that_nobody_has_told_asks_the_others(tmp_path: Path) -> None:
     """The old home dies before it says a word of it, and stays dead."""
     with LocalNodes(3, state=tmp_path / "state") as nodes:
@@ -57,6 +58,7 @@ def homes_of_living(nodes: LocalNodes, task: str) -> list[str]:
     return found
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("death", ["home-answer/offer-staged", "home-answer/owned"])
 def test_what_is_said_meanwhile_by_a_task_beside_its_record(death: str, tmp_path: Path) -> None:
     """The task runs on the old home, whose record is closed while the new one is down."""
@@ -82,6 +84,7 @@ def test_what_is_said_meanwhile_by_a_task_beside_its_record(death: str, tmp_path
             assert homes_of(nodes, task.id) == expected
 
 
+@pytest.mark.nightly
 def test_a_result_that_is_there_already_moves_too() -> None:
     with LocalNodes(2) as nodes:
         with connect(nodes[0], keys=nodes.keys, echo=False) as connection:
@@ -107,6 +110,7 @@ def adds(ledger: Any, kept: Any, go: str) -> list[Any]:
     return [ledger.read().result(), kept.get()]
 
 
+@pytest.mark.nightly
 def test_actors_and_objects_outlive_their_home(tmp_path: Path, wait_for: WaitFor) -> None:
     """References name the old home, which is gone."""
     with LocalNodes(3, path=[ROOT]) as nodes:
@@ -131,6 +135,7 @@ def test_actors_and_objects_outlive_their_home(tmp_path: Path, wait_for: WaitFor
             assert ledger.read().result(TIMEOUT) == written
 
 
+@pytest.mark.nightly
 def test_the_new_home_restarts_a_task_from_a_checkpoint(tmp_path: Path, wait_for: WaitFor) -> None:
     """It got the key of it along; and it tells a copy from before the move that it is void."""
     with LocalNodes(3, patience=1.0, state=tmp_path / "state") as nodes:
@@ -154,6 +159,7 @@ def test_the_new_home_restarts_a_task_from_a_checkpoint(tmp_path: Path, wait_for
             assert (rounds, where) == (list(range(len(rounds))), "b")
 
 
+@pytest.mark.nightly
 def test_a_copy_that_was_given_up_by_the_old_home(tmp_path: Path, wait_for: WaitFor) -> None:
     """The new one, of which it has never heard, can prove that it is the home."""
     with LocalNodes(3, patience=1.0, state=tmp_path / "state") as nodes:
@@ -178,6 +184,7 @@ def test_a_copy_that_was_given_up_by_the_old_home(tmp_path: Path, wait_for: Wait
             assert (rounds, where) == (list(range(len(rounds))), "b")
 
 
+@pytest.mark.nightly
 def test_while_it_moves_all_the_time(tmp_path: Path) -> None:
     with LocalNodes(3, state=tmp_path / "state") as nodes:
         with connect(nodes[0], keys=nodes.keys, echo=False) as connection:

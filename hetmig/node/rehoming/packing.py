@@ -42,6 +42,8 @@ def pack(record: Record) -> list[Buffer]:
         "checkpoint": record.checkpoint,
         "checkpoint_key": None if key is None else key.hex(),
         "given_up": record.given_up,
+        "replica": record.replica,
+        "replicated": list(record._replicated),
         "early": early,
         "output": output,
         "ended": None if ended is None else ended[0],
@@ -78,6 +80,9 @@ def _unpacked(frames: Sequence[Buffer]) -> Record:
     record.hops = {want(hop, "epoch", int): hop for hop in state["hops"]}
     record._told_by_destination = {want(hop, "epoch", int): hop for hop in state["told"]}
     record.checkpoint = want(state, "checkpoint", dict, None)
+    record.replica = want(state, "replica", dict, None)
+    epoch, number = state["replicated"]
+    record._replicated = int(epoch), int(number)
     key = want(state, "checkpoint_key", str, None)
     record.checkpoint_key = None if key is None else bytes.fromhex(key)
     _put_events_back(record, state, memoryview(small), result)

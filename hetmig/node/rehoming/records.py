@@ -329,9 +329,7 @@ class Rehoming:
         if about is None or not (message.caller.may_see(about) or RUN in message.caller.rights):
             return {"home": None, "term": 0, "is_home": False}
         record, claim = self._node.home.records.get(task), self.forward(task)
-        if record is not None and not record.is_closed:
-            told: dict[str, Any] = {"home": self._node.here, "term": term_of(record.about)}
-            told |= {"is_home": True, "ended": record.outcome is not None}
+        if record is not None and (told := self.at_home(task)) is not None:
             transfer = self._transfers.get(task)
             if want(message.header, "told", bool, False) and transfer is not None:
                 told["told"] = await self._wait_told(transfer, message)
@@ -342,6 +340,25 @@ class Rehoming:
         if claim is not None:
             return {"home": claim.home, "term": claim.term, "is_home": False}
         return {"home": about["home"], "term": term_of(about), "is_home": False}
+
+    def at_home(self, task: str) -> dict[str, Any] | None:
+        """What others may know of a task whose home this is; None if it is not, or leaves."""
+        record = self._node.home.records.get(task)
+        if record is None or record.is_closed:
+            return None
+        told = {"home": self._node.here, "term": term_of(record.about), "is_home": True}
+        replica = None if record.replica is None else record.replica["place"]
+        return {**told, "ended": record.outcome is not None, "replica": replica}
+
+    def supersede(self, claim: Claim, sender: bytes) -> None:
+        """The home has been taken over while this node was lost: it is not ours any more.
+
+        Raises Unauthorized if that is not believed, JournalError.
+        """
+        record = self._node.home.records.get(claim.task)
+        if record is not None and residents.require(record.about, claim, sender):
+            self.transfer(claim.task).supersede(claim)
+            self.left(self._transfers[claim.task])
 
     async def _wait_told(self, transfer: Transfer, message: Message) -> bool:
         until = time.monotonic() + min(want(message.header, "seconds", float, 0.0), 5.0)

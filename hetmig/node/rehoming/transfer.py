@@ -239,6 +239,17 @@ class Transfer:
         journal.record_home(self.id, row, also)
         step("home-recorded", state.value)
 
+    def supersede(self, claim: Claim) -> None:
+        """Another node has become the home without us.  Raises JournalError."""
+        before = self.machine, self.gone, self.peer
+        self.machine = Handoff(State.GONE, claim.term)
+        self.gone, self.peer = claim, {"place": claim.home}
+        try:
+            self._record()
+        except JournalError:
+            self.machine, self.gone, self.peer = before
+            raise
+
     def confirmed(self) -> None:
         """The node that has the task knows now that this is its home."""
         self.is_told = True
