@@ -282,9 +282,11 @@ class Checkpoints:
         if record is None:
             return ()
         until = time.monotonic() + _SEEN_SECONDS
-        while record.is_followed and record.unseen(events) and time.monotonic() < until:
+        while (
+            record.output.is_followed and record.output.unseen(events) and time.monotonic() < until
+        ):
             await asyncio.sleep(_LOOK_SECONDS)
-        return record.unseen(events)
+        return record.output.unseen(events)
 
     def _report(
         self, about: dict[str, Any], epoch: int, record: dict[str, Any] | None, reason: str

@@ -16,8 +16,8 @@ from hetmig.errors import HetmigError, SubmitterGone, TaskLost
 from hetmig.node import protocol, rights
 from hetmig.node.caller import Caller
 from hetmig.node.directory import certificate_of
-from hetmig.node.home import Record
 from hetmig.node.protocol import Message, want
+from hetmig.node.record import Record
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -96,7 +96,7 @@ class Inputs:
         if told.wanted is None:
             return None
         number, events = told.wanted
-        unseen = any(after < piece[0] <= events for piece in record.output)
+        unseen = any(after < piece[0] <= events for piece in record.output.pieces)
         return None if unseen or record.next_event <= events else number
 
     def put(self, task: str, number: int, piece: bytes) -> None:

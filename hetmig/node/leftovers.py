@@ -44,9 +44,9 @@ def homeless(node: Node) -> list[dict[str, Any]]:
             continue
         if record.outcome is None:
             reason = f"it runs on {record.place['name']}, and its home ends: its result is lost"
-            waits = record.is_followed
+            waits = record.output.is_followed
         else:
-            reason, waits = "nobody has fetched its result", record.is_followed
+            reason, waits = "nobody has fetched its result", record.output.is_followed
         entry = {"task": record.id, "name": record.about["name"], "what": record.what}
         entry |= {"fate": "homeless", "to": None, "checkpoint": None, "reason": reason}
         found.append({**entry, "waits": waits})

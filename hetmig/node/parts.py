@@ -64,12 +64,14 @@ async def _outcome(node: Node, header: dict[str, Any], caller: Caller) -> Told:
 
 def _told(record: Any) -> Told:
     end = record.outcome
-    if not end.ok or record.lacks_output:
+    if not end.ok or record.output.lacks_some:
         reason = end.traceback or str((end.error or {}).get("message", "its output is too long"))
         return {"state": "failed", "reason": reason}, None
     manifest = make_manifest(end.kind, [], len(end.frames), portable=end.portable)
     manifest["python"] = end.python
-    output = [[stream, piece.decode("utf-8", "replace")] for _, stream, piece in record.output]
+    output = [
+        [stream, piece.decode("utf-8", "replace")] for _, stream, piece in record.output.pieces
+    ]
     frames = [memoryview(frame) for frame in end.frames]
     return {"state": "done", "output": output}, Parcel(manifest, frames, True)
 

@@ -17,8 +17,8 @@ from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import GENERATION
-from hetmig.node.home import Record
 from hetmig.node.hosted import Hosted
+from hetmig.node.record import Record
 from hetmig.node.rehoming.deeds import Claim, at_home
 from hetmig.node.replicas.taking_over import by_home, newest_at
 from hetmig.node.steps import step

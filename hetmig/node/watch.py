@@ -21,7 +21,7 @@ from hetmig.node.restarting import Restarting
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
-    from hetmig.node.home import Record
+    from hetmig.node.record import Record
 
 __all__ = ["Watch"]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from hetmig.node import home
-from hetmig.node.home import Home, Record
+from hetmig.node import home, transcript
+from hetmig.node.home import Home
 from hetmig.node.journal import Journal
+from hetmig.node.record import Record
 
 HERE = {"name": "a", "endpoint": "tcp://127.0.0.1:1", "key": "k"}
 THERE = {**HERE, "name": "b"}
@@ -34,7 +35,7 @@ def record() -> Record:
 
 
 def text_of(record: Record, after: int = 0) -> bytes:
-    return b"".join(data for *_, data in record.pieces(after))
+    return b"".join(data for *_, data in record.output.after(after))
 
 
 def test_output_out_of_order_and_twice(record: Record) -> None:
@@ -44,24 +45,24 @@ def test_output_out_of_order_and_twice(record: Record) -> None:
 
 
 def test_output_nobody_takes_is_bounded(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(home, "_KEEP_UNSEEN_BYTES", 1000)
+    monkeypatch.setattr(transcript, "KEEP_UNSEEN_BYTES", 1000)
     for number in range(1, 101):
         record.event(*output(number, b"x" * 100))
-    assert sum(len(data) for *_, data in record.output) <= 1000
-    (last, stream, note), *rest = record.pieces(0)
+    assert sum(len(data) for *_, data in record.output.pieces) <= 1000
+    (last, stream, note), *rest = record.output.after(0)
     assert (last, stream) == (90, "stderr")
     assert b"9000 bytes" in note
     assert [number for number, *_ in rest] == list(range(91, 101))
-    assert record.pieces(95) == rest[5:]
+    assert record.output.after(95) == rest[5:]
 
 
 def test_output_the_submitter_has_seen_is_no_loss(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(home, "_KEEP_UNSEEN_BYTES", 1000)
+    monkeypatch.setattr(transcript, "KEEP_UNSEEN_BYTES", 1000)
     for number in range(1, 101):
         record.event(*output(number, b"x" * 100))
-        record.seen(number)
+        record.output.seen(number)
     assert b"gone" not in text_of(record)
 
 
@@ -132,3 +133,14 @@ def test_ended_tasks_are_forgotten_by_size(monkeypatch: pytest.MonkeyPatch) -> N
     ended(node, "huge", 5000)
     node.add(about("newer"), HERE)
     assert list(node.records) == ["new", "huge", "newer"]
+
+
+def test_hops_are_told_once_by_who_knows_better(record: Record) -> None:
+    python = {"version": "3.11.7", "machine": "x86_64"}
+    record.arrived(2, THERE, {"epoch": 2, "source": "a", "freeze_s": 9.0})
+    record.hop({"epoch": 3, "source": "b", "source_python": dict(python)})
+    assert [hop["epoch"] for hop in record.summary()["hops"]] == [3]
+    record.hop({"epoch": 2, "source": "a", "freeze_s": 0.1, "source_python": dict(python)})
+    hops = record.summary()["hops"]
+    assert [hop.get("freeze_s") for hop in hops] == [0.1, None]
+    assert hops[0]["source_python"] is hops[1]["source_python"], "what is alike is kept once"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hetmig.errors import HetmigError
-from hetmig.node.home import Record
+from hetmig.node.record import Record
 from hetmig.node.rehoming.packing import pack, unpack
 from tests.node.test_home import HERE, THERE, about, end, output
 
@@ -20,7 +20,7 @@ def lived_through(*, ended: bool) -> Record:
     record = Record(about(), HERE, deeds=["first", "second"])
     for number in (1, 2, 3, 6):
         record.event(*output(number, b"%d\n" % number))
-    record.seen(2)
+    record.output.seen(2)
     record.hop({"epoch": 2, "freeze_s": 0.1})
     record.arrived(3, THERE, {"epoch": 3})
     record.given_up.append(HERE)
@@ -46,7 +46,7 @@ def test_it_is_the_same_afterwards(ended: bool) -> None:
         for number in (4, 5):
             record.event(*output(number, b"%d\n" % number))
         record.event(*end(7, hops=1, result=b"the result"))
-    assert [*after.output] == [*before.output]
+    assert [*after.output.pieces] == [*before.output.pieces]
     assert after.outcome == before.outcome
 
 

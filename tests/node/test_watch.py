@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hetmig.node import watch
-from hetmig.node.home import Record
+from hetmig.node.record import Record
 from hetmig.node.watch import Watch
 
 HERE = {"name": "a", "endpoint": "tcp://127.0.0.1:1", "key": "k"}

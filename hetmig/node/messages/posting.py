@@ -16,8 +16,8 @@ from hetmig.state.parcel import Parcel
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
-    from hetmig.node.home import Record
     from hetmig.node.hosted import Hosted
+    from hetmig.node.record import Record
 
 __all__ = ["after_its_end", "has_ended", "left_over", "replies", "send"]
 

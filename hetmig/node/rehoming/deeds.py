@@ -16,7 +16,7 @@ from hetmig.errors import Unauthorized
 from hetmig.node.protocol import want
 
 if TYPE_CHECKING:
-    from hetmig.node.home import Record
+    from hetmig.node.record import Record
 
 __all__ = ["Claim", "at_home", "digest", "new_deed", "require_believable", "term_of"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hetmig.errors import HetmigError
 from hetmig.node.background import spawn
-from hetmig.node.home import Record
+from hetmig.node.record import Record
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hetmig.errors import MessageTooLarge, ProtocolError
-from hetmig.node.home import Outcome, Record
+from hetmig.node.itinerary import Itinerary
 from hetmig.node.protocol import Buffer, want
+from hetmig.node.record import Outcome, Record
 from hetmig.state.json_text import DEPTH, read_json
 
 __all__ = ["pack", "unpack"]
@@ -24,8 +25,8 @@ def pack(record: Record) -> list[Buffer]:
     for number, (header, payload) in record._early.items():
         early.append([number, header, [len(frame) for frame in payload]])
         small += payload
-    output = [[number, stream, len(piece)] for number, stream, piece in record.output]
-    small += [piece for *_, piece in record.output]
+    output = [[number, stream, len(piece)] for number, stream, piece in record.output.pieces]
+    small += [piece for *_, piece in record.output.pieces]
     outcome, ended = record.outcome, record._ended
     key = record.checkpoint_key
     state = {
@@ -34,11 +35,10 @@ def pack(record: Record) -> list[Buffer]:
         "place": record.place,
         "submitted": record.submitted,
         "deeds": record.deeds,
-        "seen": record._seen,
+        "seen": record.output.seen_up_to,
         "next": record.next_event,
-        "dropped": list(record._dropped),
-        "hops": list(record.hops.values()),
-        "told": list(record._told_by_destination.values()),
+        "dropped": list(record.output.dropped),
+        **record.hops.packed(),
         "checkpoint": record.checkpoint,
         "checkpoint_key": None if key is None else key.hex(),
         "given_up": record.given_up,
@@ -77,8 +77,7 @@ def _unpacked(frames: Sequence[Buffer]) -> Record:
         setattr(record, item, want(state, item, _TYPES.get(item, type(state[item]))))
     record.deeds = [str(deed) for deed in state["deeds"]]
     record.given_up = [_place(place) for place in state["given_up"]]
-    record.hops = {want(hop, "epoch", int): hop for hop in state["hops"]}
-    record._told_by_destination = {want(hop, "epoch", int): hop for hop in state["told"]}
+    record.hops = Itinerary.unpacked(state)
     record.checkpoint = want(state, "checkpoint", dict, None)
     record.replica = want(state, "replica", dict, None)
     epoch, number = state["replicated"]
@@ -102,10 +101,9 @@ def _put_events_back(
     for number, header, sizes in state["early"]:
         record._early[int(number)] = dict(header), [cut(size) for size in sizes]
     for number, stream, size in state["output"]:
-        record.output.append((int(number), str(stream), cut(size)))
-    record._output_bytes = sum(len(piece) for *_, piece in record.output)
+        record.output.write(int(number), str(stream), cut(size))
     number, count = state["dropped"]
-    record._dropped, record.next_event = (int(number), int(count)), int(state["next"])
+    record.output.dropped, record.next_event = (int(number), int(count)), int(state["next"])
     if (ended := want(state, "ended", dict, None)) is not None:
         record._ended = ended, result
     if (outcome := want(state, "outcome", dict, None)) is not None:

@@ -22,9 +22,9 @@ from hetmig.node.background import spawn
 from hetmig.node.caller import RUN, owner_of
 from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import Act, Effect, Note, State
-from hetmig.node.home import Record
 from hetmig.node.journal import Kept
 from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.record import Record
 from hetmig.node.rehoming import residents
 from hetmig.node.rehoming.deeds import Claim, digest, term_of
 from hetmig.node.rehoming.packing import unpack

@@ -10,7 +10,7 @@ from hetmig.errors import HetmigError
 from hetmig.node import protocol
 from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import State
-from hetmig.node.home import Record
+from hetmig.node.record import Record
 from hetmig.node.rehoming import residents
 from hetmig.node.rehoming.deeds import Claim
 

@@ -26,8 +26,8 @@ from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import Act, Effect, Handoff, Note, State
-from hetmig.node.home import Record
 from hetmig.node.protocol import Buffer, want
+from hetmig.node.record import Record
 from hetmig.node.rehoming.deeds import Claim, digest, new_deed, term_of
 from hetmig.node.rehoming.packing import pack, unpack
 from hetmig.node.steps import step

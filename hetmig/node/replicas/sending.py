@@ -130,7 +130,7 @@ class Sending:
         about = {**hosted.about, "events": events, "epoch": epoch}
         entry = {"epoch": epoch, "number": number, "time": time.time(), "series": hosted.id}
         record = node.home.records.get(hosted.id)
-        pieces = [] if record is None else record.unseen(events)
+        pieces = [] if record is None else record.output.unseen(events)
         link = await node.directory.reach(place["endpoint"], node.about(), timeout)
         key = bytes.fromhex(link.peer["session"])
         manifest = manifest_of(frozen, about)

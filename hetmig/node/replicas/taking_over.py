@@ -10,8 +10,8 @@ from hetmig.errors import HetmigError, MigrationRefused, NodeUnreachable
 from hetmig.node import protocol
 from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import GENERATION
-from hetmig.node.home import Record
 from hetmig.node.protocol import Message, want
+from hetmig.node.record import Record
 from hetmig.node.rehoming.deeds import Claim, digest, new_deed, term_of
 from hetmig.node.replicas.keeping import Replica
 from hetmig.node.rights import require_control
