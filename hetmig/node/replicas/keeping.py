@@ -66,7 +66,8 @@ class Replicas:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._kept: dict[str, Replica] = {}
-        self._one = asyncio.Lock()
+        self._beginning: dict[str, asyncio.Lock] = {}
+        """Of replicas that take over just now: who asks once more waits for the answer."""
 
     def find(self, task: str) -> Replica:
         """Raises TaskLost if there is none."""
@@ -96,10 +97,15 @@ class Replicas:
         return {"age": list(found.age), "events": found.about["events"], "willed": willed}
 
     def drop(self, task: str) -> None:
-        """It is not wanted any more."""
+        """It is not wanted any more; unless it takes over just now."""
+        if self._takes_over(task):
+            return
         replica = self._kept.pop(task, None)
         if replica is not None and replica.runner is not None:
             replica.runner.kill()
+
+    def _takes_over(self, task: str) -> bool:
+        return task in self._beginning and self._beginning[task].locked()
 
     def close(self) -> None:
         """Drop all."""
@@ -123,20 +129,17 @@ class Replicas:
         place = {item: want(source, item, str) for item in ("name", "endpoint", "key")}
         hosted = Hosted(node, task)
         replica = Replica(about, parcel, pieces, epoch, number, place, hosted)
-        async with self._one:
-            await self._put_together(replica)
-            before = self._kept.get(task)
-            hosted_here = node.tasks.get(task)
-            if (before is not None and before.age > replica.age) or (
-                hosted_here is not None and hosted_here.is_known
-            ):
-                if replica.runner is not None:
-                    replica.runner.kill()
-                raise NotMigratable("there is a newer one, or the task itself")
-            if before is not None:
-                replica.will = before.will
-            self.drop(task)
-            self._kept[task] = replica
+        await self._put_together(replica)
+        before, here = self._kept.get(task), node.tasks.get(task)
+        is_old = before is not None and before.age > replica.age
+        if is_old or self._takes_over(task) or (here is not None and here.is_known):
+            if replica.runner is not None:
+                replica.runner.kill()
+            raise NotMigratable("there is a newer one, or the task itself")
+        if before is not None:
+            replica.will = before.will
+        self.drop(task)
+        self._kept[task] = replica
         if before is None:
             spawn(self._look_after(task))
         return {"warm": replica.runner is not None}
@@ -201,10 +204,11 @@ class Replicas:
         trusted: bool = False,
     ) -> dict[str, Any]:
         """Let the replica of a task be the task, under this epoch; `also` is written with that."""
-        node, old = self._node, self._node.tasks.get(task)
-        async with self._one:
-            if old is not None and old.is_known and old.handoff.owned >= epoch:
-                return {"taken": True}
+        node = self._node
+        async with self._beginning.setdefault(task, asyncio.Lock()):
+            old = node.tasks.get(task)
+            if old is not None and old.handoff.owned >= epoch:
+                return {"taken": True}  # and perhaps it has ended since, or moved on
             replica = self.find(task)
             if not trusted:
                 require(replica.about, claim, sender)
@@ -214,15 +218,13 @@ class Replicas:
             if old is not None:
                 old.fence(epoch)
             hosted, runner = replica.hosted, replica.runner
-            if runner is not None and runner.exited.done():
-                hosted, runner = Hosted(node, task), None
             await hosted.keep(about, replica.parcel.manifest, replica.parcel.frames, also)
             node.tasks[task] = hosted
             del self._kept[task]
         _log.warning("task %s goes on here: its replica has taken over", task)
         step("replica-taken")
         hosted.arrived()
-        if runner is None:
+        if runner is None or runner.exited.done():
             parcel = hosted.calls.opened(replica.parcel)
             spawn(hosted.start(about, parcel.manifest, parcel.frames))
         else:
