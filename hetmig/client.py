@@ -45,9 +45,8 @@ from hetmig.node import protocol
 from hetmig.node.checkpoint_keys import finder
 from hetmig.node.keys import Certificate, Keyring
 from hetmig.node.methods import NOTHING, freeze_method
-from hetmig.node.placement.needs import checked
 from hetmig.node.sockets import new_event_loop
-from hetmig.options import Options
+from hetmig.options import Options, settings
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
 from hetmig.sending import Messages
 from hetmig.state.checkpoint import KEEP, Loaded, digest_of, load, resumed
@@ -172,14 +171,14 @@ class Nodes:
         module = aio.home_module(function)
         if module is not None and not self._call(self._connection.missing(module)):
             module = None
-        about = aio.describe_call(function)
+        about = {**aio.describe_call(function), **more}
         freeze = functools.partial(freeze_call, function, args, kwargs)
         with by_value(module):
             if about.get("needs"):  # it may begin at a node of whose Python nothing is known here
                 frozen = freeze_for_any(freeze)
             else:
                 frozen = freeze(portable=self._connection.is_foreign)
-        manifest = frozen.manifest({**about, **more})
+        manifest = frozen.manifest(about)
         return self._submitted(manifest, frozen.frames)
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
@@ -251,14 +250,22 @@ class Nodes:
         """End an object or an actor, at once."""
         self.bind(reference).delete()
 
-    def with_options(self, *, name: str | None = None, location: str | None = None) -> Options:
+    def with_options(
+        self,
+        *,
+        name: str | None = None,
+        location: str | None = None,
+        needs: Mapping[str, Any] | None = None,
+        files: str | None = None,
+    ) -> Options:
         """Options for the next submission: `nodes.with_options(name="collector").submit(f)`.
 
         `name` is the task's alone among the living tasks of its home node, and finds it:
         `nodes.find(name)`.  `location` is how nodes look for it once it has moved: "home", "chain"
-        or "search" (default: as each node was told).
+        or "search" (default: as each node was told).  `needs` and `files` are as for `migratable`,
+        whose mark they overrule.
         """
-        return Options(self, name, location)
+        return Options(self, settings(name=name, location=location, needs=needs, files=files))
 
     def find(self, name: str) -> Task | TaskRef | ObjectRef | Actor:
         """The living task of this name or id, on any node that is known here.
@@ -277,7 +284,6 @@ class Nodes:
         checkpoint: str | os.PathLike[str] | None = None,
         every: float = 30.0,
         keep: int = KEEP,
-        more: dict[str, Any] | None = None,
         needs: Mapping[str, Any] | None = None,
         stdin: Any = None,
         files: str | None = None,
@@ -291,15 +297,35 @@ class Nodes:
         URL, a copy of the task is kept there every so many seconds.  `needs` are as for
         `migratable`.  Raises OSError, and NeedsNotMet.
         """
+        return self._run_script(
+            file,
+            argv,
+            settings(needs=needs, files=files),
+            source=source,
+            checkpoint=checkpoint,
+            every=every,
+            keep=keep,
+            stdin=stdin,
+        )
+
+    def _run_script(
+        self,
+        file: str | os.PathLike[str],
+        argv: Sequence[str],
+        more: dict[str, Any],
+        *,
+        source: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: float = 30.0,
+        keep: int = KEEP,
+        stdin: Any = None,
+    ) -> Task:
         path = os.fspath(file)
         text = Path(path).read_text(encoding="utf-8") if source is None else source
-        about = {**aio.describe_script(path, argv), **(more or {})}
-        about |= {"stdin": stdin is not None, "files": files}
+        about = {**aio.describe_script(path, argv), "stdin": stdin is not None, **more}
         if checkpoint is not None:
             settings = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
             about["checkpoint"] = {**settings, "of": digest_of(text, argv)}
-        if needs:
-            about["needs"] = checked(needs)
         manifest = make_manifest("script", [], 1, about, portable=True)
         return self._submitted(manifest, [text.encode()], stdin=stdin)
 

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hetmig.node.location import policy_named
+from hetmig.node.placement.needs import checked
+from hetmig.redirection.opening import checked as checked_policy
 
 if TYPE_CHECKING:
     from hetmig.client import Nodes
     from hetmig.submitted import Task
 
-__all__ = ["Options"]
+__all__ = ["Options", "settings"]
+
+
+def settings(
+    *,
+    name: str | None = None,
+    location: str | None = None,
+    needs: Mapping[str, Any] | None = None,
+    files: str | None = None,
+) -> dict[str, Any]:
+    """As the record of a task has them.  Raises HetmigError or ValueError for what is none."""
+    record: dict[str, Any] = {}
+    if name is not None:
+        record.update(name=name, named=True)
+    if location is not None:
+        record["location"] = policy_named(location).name
+    if needs:
+        record["needs"] = checked(needs)
+    if files is not None:
+        checked_policy(files)
+        record["files"] = files
+    return record
 
 
 class Options:
-    """`nodes.with_options(name="collector", location="chain").submit(function, *args)`."""
+    """`nodes.with_options(name="collector", needs={"gpu": 1}).submit(function, *args)`."""
 
-    def __init__(self, nodes: Nodes, name: str | None, location: str | None) -> None:
+    def __init__(self, nodes: Nodes, record: dict[str, Any]) -> None:
         self._nodes = nodes
-        self._record: dict[str, Any] = {}
-        if name is not None:
-            self._record.update(name=name, named=True)
-        if location is not None:
-            self._record["location"] = policy_named(location).name
+        self._record = record
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
         """As `Nodes.submit`.  Raises NameTaken."""
@@ -34,4 +53,4 @@ class Options:
         self, file: str | os.PathLike[str], argv: Sequence[str] = (), **kwargs: Any
     ) -> Task:
         """As `Nodes.run_script`.  Raises NameTaken."""
-        return self._nodes.run_script(file, argv, more=self._record, **kwargs)
+        return self._nodes._run_script(file, argv, self._record, **kwargs)

@@ -80,15 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     batch.check_unused(arguments)
     arguments.node = arguments.node or DEFAULT_NODE
     with open_nodes(arguments) as nodes:
-        named = nodes.with_options(name=arguments.name)
         needs = needs_of(arguments.need)
-        task = named.run_script(
-            arguments.script,
-            arguments.arguments,
-            needs=needs,
-            stdin=sys.stdin,
-            files=arguments.files,
-        )
+        chosen = nodes.with_options(name=arguments.name, needs=needs, files=arguments.files)
+        task = chosen.run_script(arguments.script, arguments.arguments, stdin=sys.stdin)
         try:
             return wait(task)
         except KeyboardInterrupt:
