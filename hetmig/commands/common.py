@@ -88,8 +88,8 @@ def add_command(
     about: str,
     examples: str = "",
 ) -> argparse.ArgumentParser:
-    """Add a command: `about` is a docstring or a sentence, `examples` go below."""
-    description = about.partition(": ")[2] or about
+    """Add a command: `about` is a sentence, or a module's docstring; `examples` go below."""
+    description = about.partition(": ")[2] if about.startswith("`hetmig ") else about
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=description.partition("\n")[0].rstrip("."),

@@ -1,11 +1,12 @@
 """How names are found and numbers shown."""
 
+import argparse
 import os
 
 import pytest
 from rich.text import Text
 
-from hetmig.commands.common import UsageError, milliseconds, pick, place, plain, size
+from hetmig.commands.common import UsageError, add_command, milliseconds, pick, place, plain, size
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,12 @@ def test_a_name_may_be_abbreviated_if_only_one_fits() -> None:
         pick("x", candidates, "node")
     with pytest.raises(UsageError, match="no task 'x'; there is: none"):
         pick("x", {}, "task")
+
+
+def test_what_a_command_does_is_its_first_line() -> None:
+    """Also if a colon stands somewhere in it."""
+    commands = argparse.ArgumentParser().add_subparsers()
+    add_command(commands, "one", int, "does this: and that.\n\nNot: this.")
+    add_command(commands, "two", int, "`hetmig two`: does it.\n\nAt once.")
+    shown = [choice.help for choice in commands._choices_actions]
+    assert shown == ["does this: and that", "does it"]
