@@ -30,7 +30,7 @@ import hetmig
 from hetmig.client import Nodes, Task
 from hetmig.errors import HetmigError
 from hetmig.node.embedded import LocalNodes
-from tests.node.crashes import Ledger
+from tests.node.crashes import Ledger, process
 from tests.node.networks import CanNot, Network, network
 
 NAMES = ("home", "left", "right")
@@ -46,7 +46,7 @@ def short(ledger: str, rounds: int, pause: float) -> list[int]:
     while len(done) < rounds:
         done.append(len(done))
         with open(ledger, "a", encoding="utf-8") as file:
-            file.write(f"{os.getpid()} {len(done)}\n")
+            file.write(f"{process()} {len(done)}\n")
         time.sleep(pause)
     return done
 

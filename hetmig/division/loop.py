@@ -91,6 +91,8 @@ class Division:
         """The digests of all else that must not, by name."""
         self.begun: dict[str, Any] | None = None
         """Of a part: the accumulators as it began."""
+        self.spoilt = ""
+        """Of a part: what it has met that the loop would have met otherwise."""
         self.started = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -235,6 +237,8 @@ class Division:
 
     def finish(self, frame: FrameType, iterator: FrameType) -> None:
         """Raises PartEnd with what this part gives back."""
+        if self.spoilt:
+            raise DivisionRefused(self.spoilt)
         standing = Standing(frame, iterator, self.merge)
         _require_same(self.before, standing.digests(self.items, crew.surroundings()))
         assert self.begun is not None
@@ -264,6 +268,15 @@ def _require_same(before: Mapping[str, str], now: Mapping[str, str]) -> None:
             f"its iterations change {', '.join(changed)}: what is not declared in merge= must stay "
             "as it is while parts are out"
         )
+
+
+def spoil(reason: str) -> DivisionRefused:
+    """This part can give nothing back, whatever becomes of the error that is to be raised."""
+    for known in _active:
+        division = known()
+        if division is not None and division.begun is not None:
+            division.spoilt = reason
+    return DivisionRefused(reason)
 
 
 def is_part(value: object) -> bool:

@@ -41,8 +41,12 @@ class Team:
     def freeze(self, stack: Sequence[Activation]) -> Image:
         here = runtime.current()
         desk = {"last": 0, "open": {}, "answers": {}, "called": {}}
-        extra = {**here.surroundings(), "source": here.source, "desk": desk}
-        frozen = freeze_for_any(functools.partial(freeze, stack, extra))
+        extra = {**here.surroundings(), "source": here.source, "desk": desk, "stdin": None}
+        here.files.divides = True
+        try:
+            frozen = freeze_for_any(functools.partial(freeze, stack, extra))
+        finally:
+            here.files.divides = False
         frames: list[protocol.Buffer] = [bytes(frame) for frame in frozen.frames]
         return Image(frozen.kind, frames, frozen.description, frozen.portable)
 

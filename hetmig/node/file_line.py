@@ -39,7 +39,7 @@ class FileLine:
     def __init__(self, runtime: Runtime) -> None:
         self.here: dict[str, Any] = {}
         self.direct: Direct | None = None
-        self.keeps = False
+        self.keeps = self.divides = False
         self.runs = False
         """Whether the task runs here, and is not just being put together."""
         self._runtime = runtime

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import base64
 
+from hetmig.division import loop
 from hetmig.node import inside, protocol, runtime
 
 __all__ = ["more"]
 
 
 def more(number: int) -> bytes:
-    """The n-th piece of standard input; empty at its end.  Raises SubmitterGone."""
+    """The n-th piece of standard input; empty at its end.
+
+    Raises SubmitterGone; in a part of a loop, DivisionRefused.
+    """
     while True:
         about = runtime.current().about
+        if about.get("part"):
+            raise loop.spoil("standard input is read in turn, by the loop itself")
         if not about.get("stdin"):
             return b""
         header = {"task": about["id"], "home": about["home"], "n": number}

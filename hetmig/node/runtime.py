@@ -136,7 +136,8 @@ class Runtime:
         self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
         self.desk.arrive(extra["desk"])
-        self._outlets.stdin.arrive(extra["stdin"])
+        if extra["stdin"] is not None:
+            self._outlets.stdin.arrive(extra["stdin"])
         self._modules = OwnModules(extra["modules"])
 
     def begin(self) -> None:

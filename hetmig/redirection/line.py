@@ -19,6 +19,9 @@ class Line(Protocol):
     keeps: bool
     """Whether the task is being copied, not moved: the copy may go on when nothing is as it is."""
 
+    divides: bool
+    """Whether a part of the task is copied that runs beside it."""
+
     @property
     def is_busy(self) -> bool:
         """Whether nothing can be asked just now, by this thread."""

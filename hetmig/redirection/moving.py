@@ -57,10 +57,19 @@ def flags_of(mode: str) -> int:
 # Leaving --------------------------------------------------------------------------------------
 
 
+def _require_one_owner(raw: LocalRaw | RemoteRaw) -> None:
+    if (line := lines.current()) is not None and line.divides:
+        raise NotMigratable(
+            f"{raw.path} is open, and its position can be in one place only: open it within the "
+            "loop's body, or close it before the loop"
+        )
+
+
 def reduce_local(raw: LocalRaw) -> tuple[Any, ...]:
     """How a file of this machine is taken apart.  Raises NotMigratable, saying what to do."""
     if raw.closed:
         return make_closed, ("Raw", (raw.name, raw.mode, raw.policy))
+    _require_one_owner(raw)
     try:
         raw.settle()
     except OSError as error:
@@ -125,6 +134,7 @@ def reduce_remote(raw: RemoteRaw) -> tuple[Any, ...]:
     """How a file which is open at another node is taken apart.  Raises NotMigratable."""
     if raw.closed:
         return make_closed, ("Raw", (raw.name, raw.mode, raw.policy))
+    _require_one_owner(raw)
     try:
         raw.settle()
         raw.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 import time
 from pathlib import Path
 
@@ -98,3 +99,33 @@ def without_a_loop(gate: str) -> str:
     print("in the loop", flush=True)
     wait_for(gate)
     return "done"
+
+
+def takes_turns(how: str) -> tuple[list[str], str]:
+    """Divides itself, and its body does what only one can do, in order."""
+    out: list[str] = []
+    for x in hetmig.divisible(range(12), merge={"out": operator.add}):
+        if x == 1:
+            hetmig.divide(3)
+        try:
+            if how == "input":
+                out.append(f"{x} {sys.stdin.readline()}")
+            else:
+                out.append(f"{x} {hetmig.receive(0.01)}")
+        except Exception as error:
+            out.append(f"{x} {type(error).__name__}")
+    return out, hetmig.here() or ""
+
+
+def writes(path: str, policy: str) -> int:
+    """A file that is open before the loop."""
+    count = 0
+    with hetmig.open(path, "w", policy=policy) as file:
+        for x in hetmig.divisible(range(12), merge={"count": operator.add}):
+            if x == 1:
+                try:
+                    hetmig.divide(3)
+                except hetmig.HetmigError as error:
+                    print(error, flush=True)
+            count += file.write(f"{x}\n")
+    return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,18 +16,6 @@ from tests.division import loops_at_nodes
 
 TIMEOUT = 60
 WaitFor = Callable[[Task, str], str]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalNodes]:
-    with LocalNodes(3) as nodes:
-        yield nodes
-
-
-@pytest.fixture
-def nodes(cluster: LocalNodes) -> Iterator[Nodes]:
-    with connect(cluster[0], keys=cluster.keys, echo=False) as connection:
-        yield connection
 
 
 @pytest.fixture
@@ -185,3 +173,21 @@ def test_by_command_line(
     assert "listed is divided into 3 parts" in capsys.readouterr().out
     gate.touch()
     require_right(task)
+
+
+@pytest.mark.parametrize(("how", "expected"), [("input", ""), ("message", "TimeoutError")])
+def test_what_comes_in_turn_comes_to_the_loop(nodes: Nodes, how: str, expected: str) -> None:
+    """A part would read an empty input, and wait for messages of its own, without an error."""
+    task = nodes.submit(loops_at_nodes.takes_turns, how)
+    out, _ = task.result(TIMEOUT)
+    assert out == [f"{x} {expected}" for x in range(12)]
+    assert "in turn, by the loop itself" in notes(task)
+
+
+@pytest.mark.parametrize("policy", ["home", "reopen", "carry"])
+def test_an_open_file_is_in_one_place(nodes: Nodes, tmp_path: Path, policy: str) -> None:
+    path = tmp_path / "log"
+    task = nodes.submit(loops_at_nodes.writes, str(path), policy)
+    assert task.result(TIMEOUT) == 26
+    assert path.read_text() == "".join(f"{x}\n" for x in range(12))
+    assert "one place only" in notes(task)

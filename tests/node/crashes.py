@@ -25,6 +25,17 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def process() -> int:
+    """This process: by its id and, as ids are used again, when it began (clock ticks, Linux)."""
+    try:
+        stat = os.open("/proc/self/stat", os.O_RDONLY)
+    except FileNotFoundError:
+        return os.getpid()
+    fields = os.read(stat, 1024).rpartition(b")")[2].split()
+    os.close(stat)
+    return int(fields[19]) * 10_000_000 + os.getpid()
+
+
 def work(ledger: str, go: str, least: int) -> list[int]:
     """Write a line per round, at least so many rounds and until the file `go` is there."""
     import time
@@ -33,7 +44,7 @@ def work(ledger: str, go: str, least: int) -> list[int]:
     while len(done) < least or not os.path.exists(go):
         done.append(len(done))
         with open(ledger, "a", encoding="utf-8") as file:
-            file.write(f"{os.getpid()} {len(done)}\n")
+            file.write(f"{process()} {len(done)}\n")
         time.sleep(0.01)
     return done
 

@@ -22,7 +22,7 @@ class Loop:
     """Carries out at once, in this process, what is asked for."""
 
     is_busy = False
-    keeps = False
+    keeps = divides = False
 
     def __init__(self, held: HeldFiles | None = None) -> None:
         self.here = THERE

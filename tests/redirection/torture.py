@@ -87,7 +87,7 @@ class Far:
     """A line to the process which holds the files."""
 
     is_busy = False
-    keeps = False
+    keeps = divides = False
 
     def __init__(self, address: str) -> None:
         self._address = address

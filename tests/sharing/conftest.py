@@ -1,7 +1,7 @@
-"""How to wait for what a task says."""
+"""Three nodes on loopback, and how to wait for what a task says."""
 
 from __future__ import annotations
 
-from tests.node.conftest import wait_for
+from tests.node.conftest import cluster, nodes, wait_for
 
-__all__ = ["wait_for"]
+__all__ = ["cluster", "nodes", "wait_for"]

@@ -12,25 +12,13 @@ import pytest
 
 import hetmig
 from hetmig import sharing
-from hetmig.client import Nodes, Task, connect
+from hetmig.client import Nodes, Task
 from hetmig.errors import ActorLost, NotInTask, TaskLost
 from hetmig.node.embedded import LocalNodes
 from tests.sharing import programs
 
 TIMEOUT = 90
 WaitFor = Callable[[Task, str], str]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalNodes]:
-    with LocalNodes(3) as nodes:
-        yield nodes
-
-
-@pytest.fixture
-def nodes(cluster: LocalNodes) -> Iterator[Nodes]:
-    with connect(cluster[0], keys=cluster.keys, echo=False) as connection:
-        yield connection
 
 
 @pytest.fixture

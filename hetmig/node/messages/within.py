@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any, TypeAlias
 
+from hetmig.division import loop
 from hetmig.errors import MailboxFull, TaskLost
 from hetmig.node import inside, protocol, runtime
 from hetmig.node.desk import Desk
@@ -71,7 +72,8 @@ class _Clock:
 
 
 def receive(timeout: float | None) -> Letter:
-    """The next message.  Raises TimeoutError."""
+    """The next message.  Raises TimeoutError; in a part of a loop, DivisionRefused."""
+    _require_whole()
     clock = _Clock(timeout)
     while (letter := _take()) is None:
         if clock.is_over:
@@ -85,8 +87,15 @@ def receive(timeout: float | None) -> Letter:
     return letter
 
 
+def _require_whole() -> None:
+    """Messages come one after the other, to the loop itself."""
+    if runtime.current().about.get("part"):
+        raise loop.spoil("messages are received in turn, by the loop itself")
+
+
 async def receive_soon(timeout: float | None) -> Letter:
     """The same in a coroutine."""
+    _require_whole()
     clock = _Clock(timeout)
     while (letter := _take()) is None:
         if clock.is_over:
