@@ -17,7 +17,7 @@ from hetmig.commands.common import (
     EXIT_AGAIN,
     EXIT_OK,
     UsageError,
-    needs_of,
+    chosen,
     open_nodes,
     place,
     seconds,
@@ -176,15 +176,13 @@ class _Batch:
 
     def _begin(self, nodes: Nodes) -> Task:
         arguments = self._arguments
-        return nodes.with_options(name=arguments.name).run_script(
+        return chosen(nodes, arguments).run_script(
             self._script,
             arguments.arguments,
             checkpoint=self._place,
             every=arguments.every or _EVERY,
             stdin=sys.stdin,
-            files=arguments.files,
             keep=max(1, arguments.keep or 3),
-            needs=needs_of(arguments.need),
         )
 
     def _found(self, before: Name | None) -> Loaded | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hetmig.client import Nodes
     from hetmig.node.keys import Keyring
+    from hetmig.options import Options
 
 __all__ = [
     "DEFAULT_NODE",
@@ -33,11 +34,11 @@ __all__ = [
     "add_keys_option",
     "add_node_options",
     "byte_count",
+    "chosen",
     "console",
     "endpoint",
     "exit_code",
     "milliseconds",
-    "needs_of",
     "open_nodes",
     "pick",
     "place",
@@ -153,7 +154,13 @@ def print_rows(rows: list[list[str]]) -> None:
     console().print(table)
 
 
-def needs_of(words: Sequence[str]) -> dict[str, Any]:
+def chosen(nodes: Nodes, arguments: argparse.Namespace) -> Options:
+    """What --name, --need and --files say of a script.  Raises UsageError."""
+    needs = _needs_of(arguments.need)
+    return nodes.with_options(name=arguments.name, needs=needs, files=arguments.files)
+
+
+def _needs_of(words: Sequence[str]) -> dict[str, Any]:
     """NAME=VALUE of --need: a number is an amount, if it is not of a label that all nodes have.
 
     Raises UsageError.
@@ -207,6 +214,7 @@ def time_span(text: str) -> float:
 def open_nodes(arguments: argparse.Namespace, *, echo: bool = True) -> Nodes:
     """Connect to the node of `add_node_options`."""
     from hetmig.node.keys import Keyring
+    from hetmig.options import Options
 
     keyring = Keyring.open(arguments.keys)
     node = arguments.node if "://" in arguments.node else _endpoint(arguments.node, keyring)

@@ -24,7 +24,7 @@ from hetmig.commands.common import (
     UsageError,
     add_command,
     add_node_options,
-    needs_of,
+    chosen,
     open_nodes,
 )
 from hetmig.redirection.opening import POLICIES
@@ -80,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     batch.check_unused(arguments)
     arguments.node = arguments.node or DEFAULT_NODE
     with open_nodes(arguments) as nodes:
-        needs = needs_of(arguments.need)
-        chosen = nodes.with_options(name=arguments.name, needs=needs, files=arguments.files)
-        task = chosen.run_script(arguments.script, arguments.arguments, stdin=sys.stdin)
+        task = chosen(nodes, arguments).run_script(
+            arguments.script, arguments.arguments, stdin=sys.stdin
+        )
         try:
             return wait(task)
         except KeyboardInterrupt:
