@@ -214,7 +214,6 @@ def time_span(text: str) -> float:
 def open_nodes(arguments: argparse.Namespace, *, echo: bool = True) -> Nodes:
     """Connect to the node of `add_node_options`."""
     from hetmig.node.keys import Keyring
-    from hetmig.options import Options
 
     keyring = Keyring.open(arguments.keys)
     node = arguments.node if "://" in arguments.node else _endpoint(arguments.node, keyring)
