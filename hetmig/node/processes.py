@@ -60,6 +60,15 @@ def can_fork() -> bool:
     return hasattr(os, "fork") and hasattr(socket, "send_fds") and sys.platform != "darwin"
 
 
+def _is_zombie(pid: int) -> bool:
+    """Whether it has ended and nobody has waited for it: not every process 1 does (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
+
+
 class _Spawned:
     """An interpreter of its own."""
 
@@ -122,13 +131,18 @@ class _Forked:
         self._over.set()
 
     def _is_there(self) -> bool:
+        try:  # process 1 inherits it, which in a container may be this very process
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self._code = os.waitstatus_to_exitcode(status)
+                return False
+        except ChildProcessError:
+            pass
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # or another's process has that id by now
             return False
-        except PermissionError:  # another's process has that id by now
-            return False
-        return True
+        return not _is_zombie(self.pid)
 
     def _hang_up(self) -> None:
         with self._closing:
