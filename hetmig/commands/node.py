@@ -180,7 +180,8 @@ def _add_placement(parser: argparse.ArgumentParser) -> None:
         "--policy",
         metavar="NAME[:KEY=VALUE,...]",
         default="none",
-        help="none, place, threshold, steal, age, or MODULE:CLASS of your own (default: none)",
+        help="none, place, threshold, steal, age, divide, or MODULE:CLASS of your own "
+        "(default: none)",
     )
 
 

@@ -23,7 +23,7 @@ from hetmig.errors import (
     ProtocolError,
     Unauthorized,
 )
-from hetmig.node import events, protocol
+from hetmig.node import events, parts, protocol
 from hetmig.node.background import spawn
 from hetmig.node.events import happened
 from hetmig.node.handoff import State
@@ -31,7 +31,7 @@ from hetmig.node.placement.catalog import Chosen
 from hetmig.node.placement.cost import MoveCosts
 from hetmig.node.placement.prediction import LastValue, Predictor
 from hetmig.node.placement.restraint import Restraint
-from hetmig.node.placement.view import Ask, Move, NodeView, TaskView, View
+from hetmig.node.placement.view import Ask, Divide, Move, NodeView, TaskView, View
 from hetmig.node.placing import Placing, view_of
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.state.manifest import is_portable, same_minor
@@ -135,6 +135,8 @@ class Balancer:
             for decision in self.restraint.allowed(self.policy.decide(view), view):
                 if isinstance(decision, Ask):
                     spawn(self._ask(decision))
+                elif isinstance(decision, Divide):
+                    spawn(self._divide(decision))
                 else:
                     spawn(self._move(decision, "move"))
 
@@ -253,6 +255,22 @@ class Balancer:
         details = {"decision": decision, "to": move.to, "result": result, "reason": reason}
         happened("placed", move.task, hosted.handoff.epoch, **details)
         return result == "moved"
+
+    async def _divide(self, divide: Divide) -> None:
+        """Hand part of a loop to others."""
+        hosted = self._node.tasks[divide.task]
+        self.restraint.began(divide)
+        result, reason = "divided", divide.why
+        try:
+            to = list(divide.to)
+            await parts.divide_here(hosted, len(to) + 1, to, _PATIENCE)
+        except HetmigError as error:
+            self.restraint.refused(divide, time.monotonic())
+            result, reason = "refused", type(error).__name__
+        else:
+            self.restraint.done(divide, time.monotonic())
+        details = {"decision": "divide", "to": ", ".join(divide.to), "result": result}
+        happened("placed", divide.task, hosted.handoff.epoch, **details, reason=reason)
 
     async def _ask(self, ask: Ask) -> None:
         """Ask a peer for a task."""

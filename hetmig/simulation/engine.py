@@ -13,7 +13,7 @@ from hetmig.node.placement.catalog import policy_of
 from hetmig.node.placement.needs import Facts, missing
 from hetmig.node.placement.policies import Policy
 from hetmig.node.placement.restraint import Limits, Restraint
-from hetmig.node.placement.view import Ask, Decision, Move, NodeView, TaskView, View
+from hetmig.node.placement.view import Ask, Decision, Divide, Move, NodeView, TaskView, View
 from hetmig.simulation.host import Host, Job
 from hetmig.simulation.traces import Arrival
 
@@ -262,6 +262,9 @@ class Simulation:
         if isinstance(decision, Move):
             self._move(decision, host)
             return
+        if isinstance(decision, Divide):  # jobs have no loops here
+            host.restraint.refused(decision, self.now)
+            return
         source = self._by_name[decision.source]
         view = _Now(self, source)
         given = source.policy.give(host, view)
@@ -274,7 +277,7 @@ class Simulation:
             if isinstance(move, Move) and isinstance(decision, Ask):
                 host.restraint.answered(decision)
 
-    def _move(self, move: Move | Ask, source: Host) -> None:
+    def _move(self, move: Decision, source: Host) -> None:
         assert isinstance(move, Move)
         job, there = source.jobs[move.task], self._by_name[move.to]
         seconds = self.costs.move(job, there)

@@ -13,6 +13,7 @@ from hetmig.client import Nodes, Task, TaskInfo, connect
 from hetmig.errors import DivisionRefused
 from hetmig.node.embedded import LocalNodes
 from tests.division import loops_at_nodes
+from tests.interpreters import ROOT
 
 TIMEOUT = 60
 WaitFor = Callable[[Task, str], str]
@@ -191,3 +192,18 @@ def test_an_open_file_is_in_one_place(nodes: Nodes, tmp_path: Path, policy: str)
     assert task.result(TIMEOUT) == 26
     assert path.read_text() == "".join(f"{x}\n" for x in range(12))
     assert "one place only" in notes(task)
+
+
+def test_a_policy_divides_when_nodes_are_idle(tmp_path: Path, wait_for: WaitFor) -> None:
+    gate = tmp_path / "open"
+    with (
+        LocalNodes(3, policy="divide:every=0.05,cool_down=60", path=[str(ROOT)]) as local,
+        connect(local[0], keys=local.keys, echo=False) as nodes,
+    ):
+        task = nodes.submit(loops_at_nodes.listed, 20, str(gate))
+        deadline = time.monotonic() + TIMEOUT
+        while not {info.node for info in parts_of(nodes, task)} & {local[1].name, local[2].name}:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        gate.touch()
+        require_right(task)

@@ -17,6 +17,7 @@ from hetmig.node.placement import (
     POLICIES,
     AgeBased,
     Ask,
+    Divide,
     Facts,
     LastValue,
     Move,
@@ -173,10 +174,11 @@ def test_no_decision_names_what_is_not_fit(seen: View, text: str) -> None:
         if isinstance(decision, Ask):
             assert decision.source in peers
         else:
-            assert peers[decision.to].fits(tasks[decision.task])
+            to = decision.to if isinstance(decision, Divide) else (decision.to,)
+            assert all(peers[name].fits(tasks[decision.task]) for name in to)
     for task in seen.tasks:
-        to = policy.place(task, seen)
-        assert to is None or peers[to].fits(task)
+        place = policy.place(task, seen)
+        assert place is None or peers[place].fits(task)
     for peer in seen.peers:
         move = policy.give(peer, seen)
         assert move is None or (move.to == peer.name and peer.fits(tasks[move.task]))
@@ -216,7 +218,9 @@ def test_the_restraint_lets_nothing_wrong_through(
 @settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 8), min_size=2, max_size=6),
-    st.sampled_from([text for text in TEXTS if text not in ("none", "place", "place:gap=0")]),
+    st.sampled_from(
+        [text for text in TEXTS if text not in ("none", "place", "place:gap=0", "divide")]
+    ),
     st.integers(0, 1000),
 )
 def test_nothing_moves_for_ever(counts: list[int], text: str, seed: int) -> None:
@@ -371,7 +375,7 @@ def test_a_policy_by_name_with_settings() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("nonesuch", "choose one of none, place, threshold, steal, age, or name a class"),
+        ("nonesuch", "choose one of none, place, threshold, steal, age, divide, or name a class"),
         ("no_such_module:Policy", "No module named"),
         (f"{__name__}:Nothing", "Nothing"),
         (f"{__name__}:view", "missing 1 required"),
@@ -404,3 +408,22 @@ def test_the_policy_of_the_documents_is_one(monkeypatch: pytest.MonkeyPatch) -> 
     spread = simulate(crowd, 4, "of_the_documents:Oldest")
     assert spread.moves >= 5
     assert spread.delay < 0.4 * alone.delay
+
+
+def test_a_loop_is_divided_among_idle_nodes() -> None:
+    policy, restraint = policy_of("divide:parts=3").policy, Restraint()
+    peers = [NodeView("a", 2), NodeView("b"), NodeView("c"), NodeView("d")]
+    seen = view(NodeView("z", 2), peers, [TaskView("young", age=1), TaskView("old", age=9)], 0.5)
+    first, second = restraint.allowed(policy.decide(seen), seen)
+    assert first == Divide("old", ("b", "c"), "idle")
+    assert second == Divide("young", ("b", "c"), "idle")
+    restraint.began(first)
+    restraint.refused(second, seen.now)  # no loop of its can be divided
+    assert restraint.allowed(policy.decide(seen), seen) == []
+    restraint.done(first, seen.now)
+    assert restraint.allowed([Move("young", "b"), Move("old", "b")], seen) == [Move("young", "b")]
+
+
+def test_nothing_is_divided_while_all_are_busy() -> None:
+    busy = view(NodeView("z", 2), [NodeView("a", 1)], [TaskView("t")], 0.5)
+    assert [*policy_of("divide").policy.decide(busy)] == []

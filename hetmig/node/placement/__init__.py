@@ -13,6 +13,7 @@ from hetmig.node.placement.cost import MoveCosts
 from hetmig.node.placement.needs import Facts, missing
 from hetmig.node.placement.policies import (
     AgeBased,
+    DivideAmongIdle,
     PlaceNew,
     Policy,
     ReceiverInitiated,
@@ -21,13 +22,15 @@ from hetmig.node.placement.policies import (
 )
 from hetmig.node.placement.prediction import LastValue, Predictor, RunningMean, Smoothed
 from hetmig.node.placement.restraint import Restraint
-from hetmig.node.placement.view import Ask, Move, NodeView, TaskView, View
+from hetmig.node.placement.view import Ask, Divide, Move, NodeView, TaskView, View
 
 __all__ = [
     "POLICIES",
     "AgeBased",
     "Ask",
     "Chosen",
+    "Divide",
+    "DivideAmongIdle",
     "Facts",
     "LastValue",
     "Move",

@@ -13,6 +13,7 @@ from typing import Any
 from hetmig.errors import HetmigError
 from hetmig.node.placement.policies import (
     AgeBased,
+    DivideAmongIdle,
     PlaceNew,
     Policy,
     ReceiverInitiated,
@@ -30,6 +31,7 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "threshold": SenderInitiated,
     "steal": ReceiverInitiated,
     "age": AgeBased,
+    "divide": DivideAmongIdle,
 }
 EVERY, PROBES = 1.0, 8
 

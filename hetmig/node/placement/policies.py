@@ -30,10 +30,11 @@ from hetmig.node.placement.parts import (
     Worth,
     selection_of,
 )
-from hetmig.node.placement.view import Ask, Decision, Move, NodeView, TaskView, View
+from hetmig.node.placement.view import Ask, Decision, Divide, Move, NodeView, TaskView, View
 
 __all__ = [
     "AgeBased",
+    "DivideAmongIdle",
     "PlaceNew",
     "Policy",
     "ReceiverInitiated",
@@ -188,3 +189,26 @@ class PlaceNew(Policy):
             if peer.fits(task):
                 return peer.name
         return None
+
+
+class DivideAmongIdle(Policy):
+    """When nodes have nothing to do, the oldest task's loop is divided among them and this one.
+
+    Into so many `parts` at most.  A task whose loop can't be divided is left alone for a while, and
+    the next one is asked.
+    """
+
+    moments = frozenset({"arrival", "end"})
+
+    def __init__(self, parts: int = 4) -> None:
+        if parts < 2:
+            raise HetmigError(f"parts={parts}: fewer than two are no division")
+        self._most = parts - 1
+
+    def decide(self, view: View) -> Iterable[Decision]:
+        """See `Policy`."""
+        idle = [peer for peer in view.peers if not peer.tasks]
+        for task in sorted(view.tasks, key=lambda task: -task.age):
+            to = tuple(peer.name for peer in idle if peer.fits(task))[: self._most]
+            if to:
+                yield Divide(task.id, to, "idle")

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hetmig.node.placement.view import Ask, Decision, Move, NodeView, View
+from hetmig.node.placement.view import Ask, Decision, Divide, Move, NodeView, View
 
 __all__ = ["Limits", "Restraint"]
 
 _FOREVER = 3600.0
+_DIVISION = "/"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class Limits:
     """Moves in a second, in the long run."""
     burst: int = 8
     """Moves at once."""
+
+
+def _place_of(decision: Move | Divide) -> str:
+    """What is remembered as the place of a refusal: a division is refused as such."""
+    return _DIVISION if isinstance(decision, Divide) else decision.to
 
 
 class Restraint:
@@ -71,29 +77,31 @@ class Restraint:
                 chosen.append(decision)
         return chosen
 
-    def _is_good(self, move: Move, peers: dict[str, NodeView], view: View) -> bool:
+    def _is_good(self, move: Move | Divide, peers: dict[str, NodeView], view: View) -> bool:
         task = next((task for task in view.tasks if task.id == move.task), None)
-        if task is None or move.to not in peers or task.id in self._moving:
+        to = move.to if isinstance(move, Divide) else (move.to,)
+        if task is None or not to or task.id in self._moving or not peers.keys() >= set(to):
             return False
         if self._cool.get(task.id, view.now) > view.now:
             return False
         if any(
-            self._refused.get((task.id, to), (view.now, 0))[0] > view.now for to in (move.to, "")
+            self._refused.get((task.id, where), (view.now, 0))[0] > view.now
+            for where in (_place_of(move), "")
         ):
             return False
-        return peers[move.to].fits(task)
+        return all(peers[name].fits(task) for name in to)
 
     def _asked_lately(self, ask: Ask, now: float) -> bool:
         return self._refused.get(("", ask.source), (now, 0))[0] > now
 
     # What became of them ----------------------------------------------------------------------
 
-    def began(self, move: Move) -> None:
+    def began(self, move: Move | Divide) -> None:
         """It is being carried out."""
-        self._moving[move.task] = move.to
+        self._moving[move.task] = _place_of(move)
 
-    def done(self, move: Move, now: float, seconds: float = 0.0) -> None:
-        """The task has moved, and stood still for so long."""
+    def done(self, move: Move | Divide, now: float, seconds: float = 0.0) -> None:
+        """The task has moved, or its loop was divided, and it stood still for so long."""
         self._moving.pop(move.task, None)
         self.came(move.task, now, seconds)
 
@@ -115,7 +123,7 @@ class Restraint:
             key, patience = ("", decision.source), min(1.0, self.limits.refused)
         else:
             self._moving.pop(decision.task, None)
-            key = decision.task, "" if everywhere else decision.to
+            key = decision.task, "" if everywhere else _place_of(decision)
             patience = min(1.0, self.limits.refused) if passing else self.limits.refused
         patience = self._refused.get(key, (0, patience))[1]
         longest = 10.0 if isinstance(decision, Ask) else _FOREVER

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from hetmig.node.placement.needs import Facts, missing
 
-__all__ = ["Ask", "Decision", "Move", "NodeView", "TaskView", "View"]
+__all__ = ["Ask", "Decision", "Divide", "Move", "NodeView", "TaskView", "View"]
 
 _NOTHING: Mapping[str, Any] = {}
 _EMPTY = Facts()
@@ -80,7 +80,19 @@ class Ask:
     why: str = ""
 
 
-Decision: TypeAlias = Move | Ask
+@dataclass(slots=True)
+class Divide:
+    """Decided: this task of ours hands part of its loop's remaining iterations to those nodes.
+
+    Whether it has a loop that can be divided is for the task to say (`hetmig.divisible`).
+    """
+
+    task: str
+    to: tuple[str, ...]
+    why: str = ""
+
+
+Decision: TypeAlias = Move | Ask | Divide
 
 
 class View:
