@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def write_on(target: str, signal: str) -> str:
     out = hetmig.open(target, "w")
     hetmig.migrate("b")
     print("there")
-    while not Path(signal).exists():
+    while not os.path.exists(signal):
         pass
     try:
         out.write("lost")

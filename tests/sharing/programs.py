@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-from pathlib import Path
 from typing import Any
 
 import hetmig
@@ -67,7 +67,7 @@ def makes(value: Any) -> Any:
 def makes_bound(gate: str) -> Any:
     proxy = hetmig.shared([1], bound=True)
     print("id", proxy._reference.id, flush=True)
-    while not Path(gate).exists():
+    while not os.path.exists(gate):
         time.sleep(0.01)
     return proxy
 
@@ -86,7 +86,7 @@ def counts(account: Any, times: int, to: str) -> int:
 def holds(account: Any, gate: str) -> str:
     with account.lock:
         print("holds it", flush=True)
-        while not Path(gate).exists():
+        while not os.path.exists(gate):
             time.sleep(0.01)
         return "held"
 
@@ -100,7 +100,7 @@ def late(account: Any, gate: str) -> str:
     """What it does under a lock that another one has got meanwhile."""
     account.lock.acquire()
     print("holds it", flush=True)
-    while not Path(gate).exists():
+    while not os.path.exists(gate):
         time.sleep(0.01)
     try:
         account.add(1000)
