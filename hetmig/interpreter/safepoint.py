@@ -122,6 +122,8 @@ class Preemptor:
     for this reason, and the program is left alone for a pause; or PassingPlace, which is like
     False.  Whoever always paused could find a loop at the same such place each time: the signal is
     seen when a sleep ends, say, and from there the next look always falls into the same call.
+    For the same reason each pause is followed by a look at a later place than the one before: as
+    many are passed by as have been refused.
 
     When the time is up, `on_expired(error)` is called with the last reason, in the thread that
     keeps the time.
@@ -129,6 +131,8 @@ class Preemptor:
 
     FIRST_PAUSE = 0.001
     LONGEST_PAUSE = 0.1
+    FURTHEST = 64
+    """Places passed by after a pause, at most."""
     PATIENCE = 1000
     """Places passed by in a row before the program is left alone for a pause."""
 
@@ -146,7 +150,7 @@ class Preemptor:
         self._late = False
         self._closed = False
         self._deadline = 0.0
-        self._passed = 0
+        self._passed = self._refused = self._skip = 0
         self._reason: NotMigratable | None = None
         self._unsafe: dict[tuple[int, int], str] = {}  # what was said of a place, for this request
         self._keeper: threading.Thread | None = None
@@ -159,7 +163,7 @@ class Preemptor:
         """Start looking for a safe point, for at most `deadline` seconds.  Any thread may call."""
         self._reason = None
         self._unsafe = {}
-        self._passed = 0
+        self._passed = self._refused = self._skip = 0
         self._late = False
         self._deadline = time.monotonic() + deadline
         self._settled.clear()
@@ -217,7 +221,7 @@ class Preemptor:
         place = id(frame.f_code), frame.f_lasti
         reason = self._unsafe.get(place) or unsafe_reason(frame)
         if reason is None:
-            return self._use(frame)
+            return self._come_to(frame)
         self._unsafe[place] = reason
         self._reason = NotMigratable(reason, frame=address_of(frame))
         if _is_decided(frame) and _NextInstruction(frame, self._arrive).arrange():
@@ -229,6 +233,13 @@ class Preemptor:
         # for long at one place: inside a C function that looks for signals in a loop of its own
         return self._passed % self.PATIENCE != 0
 
+    def _come_to(self, frame: FrameType) -> bool:
+        """A safe point, or one of those that are passed by."""
+        if self._skip > 0:
+            self._skip -= 1
+            return self._pass_by()
+        return self._use(frame)
+
     def _use(self, frame: FrameType) -> bool:
         try:
             done = self._visit(frame)
@@ -236,7 +247,10 @@ class Preemptor:
             # its traceback would keep alive what the program lets go of
             self._reason = error.with_traceback(None)
             self._reason.__context__ = self._reason.__cause__ = None
-            return isinstance(error, PassingPlace) and self._pass_by()
+            if isinstance(error, PassingPlace):
+                return self._pass_by()
+            self._refused += 1
+            return False
         except Exception as error:
             # we run inside somebody's loop: whatever went wrong here must not come out there
             self._reason = NotMigratable(
@@ -253,7 +267,7 @@ class Preemptor:
         if self._late or not self.pending or not self._turn.acquire(blocking=False):
             return
         try:
-            again = self._use(frame)
+            again = self._come_to(frame)
         finally:
             self._turn.release()
         if again:
@@ -272,6 +286,7 @@ class Preemptor:
                 if remaining <= 0:
                     self._expire()
                     break
+                self._skip = self._refused % self.FURTHEST
                 _thread.interrupt_main(SIGNAL)
                 self._settled.wait(min(pause, remaining))
                 pause = min(2 * pause, self.LONGEST_PAUSE)

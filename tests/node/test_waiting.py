@@ -35,6 +35,18 @@ def test_a_sleeper_sleeps_on_after_many_moves(nodes: Nodes, wait_for: WaitFor) -
     assert len(hops) == 4
 
 
+def test_a_loop_that_is_always_met_at_a_place_which_can_not_move(
+    nodes: Nodes, wait_for: WaitFor, tmp_path: Path
+) -> None:
+    """From the end of the sleep the next look always fell into the same call."""
+    task = nodes.submit(programs.polls, str(tmp_path / "enough"))
+    wait_for(task, "polling")
+    for to in "bcabcabcab":
+        task.migrate(to, TIMEOUT)
+    (tmp_path / "enough").touch()
+    assert task.result(TIMEOUT) == "b"
+
+
 def test_short_sleeps_in_a_loop(nodes: Nodes, wait_for: WaitFor) -> None:
     task = nodes.submit(programs.sleeps_in_a_loop, 150)
     wait_for(task, "asleep")

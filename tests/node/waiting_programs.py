@@ -18,6 +18,7 @@ import time
 import traceback
 import warnings
 import weakref
+from pathlib import Path
 from time import sleep
 
 import hetmig
@@ -258,3 +259,11 @@ def warns(stop: str) -> list[object]:
     except UserWarning as error:
         found.append(f"raised {error}")
     return found
+
+
+def polls(path: str) -> str | None:
+    """Whenever it has slept, what comes next is inside a constructor that C code has called."""
+    print("polling", flush=True)
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return hetmig.here()
