@@ -23,6 +23,7 @@ from hetmig.state.manifest import check_python
 __all__ = ["Team"]
 
 _SUBMIT_SECONDS = 60.0
+_REGISTERED = "registered types"
 _ASK_SECONDS = 60.0
 _POLL_SECONDS = 5.0
 _PATIENCE = 60.0
@@ -36,7 +37,12 @@ class Team:
     """
 
     def surroundings(self) -> dict[str, Any]:
-        return runtime.current().surroundings()
+        found = runtime.current().surroundings()
+        ambient = dict(found["ambient"])
+        if (known := ambient.pop(_REGISTERED, None)) is not None:
+            # Their functions may travel by value, and are others after each move.
+            ambient[_REGISTERED] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in known)
+        return {**found, "ambient": ambient}
 
     def freeze(self, stack: Sequence[Activation]) -> Image:
         here = runtime.current()

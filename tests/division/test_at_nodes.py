@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import hetmig
 from hetmig.cli import main
 from hetmig.client import Nodes, Task, TaskInfo, connect
 from hetmig.errors import DivisionRefused
 from hetmig.node.embedded import LocalNodes
+from hetmig.state import registry
 from tests.division import loops_at_nodes
 from tests.interpreters import ROOT
 
@@ -72,6 +74,17 @@ def test_loop_and_parts_move(nodes: Nodes, cluster: LocalNodes) -> None:
     assert [x for x, _ in out] == list(range(24))
     assert out[-1][1] == cluster[2].name
     assert notes(task) == ""
+
+
+def test_what_the_submitter_has_registered_is_no_reason_to_take_parts_back(
+    nodes: Nodes, cluster: LocalNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Local:
+        """A type that no node can import."""
+
+    monkeypatch.setattr(registry, "_known", dict(registry._known))
+    hetmig.register(Local, freeze=lambda value: None, thaw=lambda nothing: Local())
+    test_loop_and_parts_move(nodes, cluster)
 
 
 def test_the_loop_moves_while_its_parts_are_out(
