@@ -79,11 +79,11 @@ def test_loop_and_parts_move(nodes: Nodes, cluster: LocalNodes) -> None:
 def test_what_the_submitter_has_registered_is_no_reason_to_take_parts_back(
     nodes: Nodes, cluster: LocalNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Local:
-        """A type that no node can import."""
-
+    """Its functions travel by value, and are others in each process."""
     monkeypatch.setattr(registry, "_known", dict(registry._known))
-    hetmig.register(Local, freeze=lambda value: None, thaw=lambda nothing: Local())
+    script = {"__name__": "__main__"}
+    exec("class Local: pass\ndef freeze(value): pass\ndef thaw(nothing): return Local()", script)
+    hetmig.register(script["Local"], freeze=script["freeze"], thaw=script["thaw"])
     test_loop_and_parts_move(nodes, cluster)
 
 
