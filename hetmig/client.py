@@ -324,8 +324,8 @@ class Nodes:
         text = Path(path).read_text(encoding="utf-8") if source is None else source
         about = {**aio.describe_script(path, argv), "stdin": stdin is not None, **more}
         if checkpoint is not None:
-            settings = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
-            about["checkpoint"] = {**settings, "of": digest_of(text, argv)}
+            kept = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
+            about["checkpoint"] = {**kept, "of": digest_of(text, argv)}
         manifest = make_manifest("script", [], 1, about, portable=True)
         return self._submitted(manifest, [text.encode()], stdin=stdin)
 

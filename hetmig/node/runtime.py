@@ -282,8 +282,13 @@ class Runtime:
         if message.kind == protocol.FREEZE:
             about = InMotion("the task is about to move already")
             self._decline(message.header["request"], about)
-        elif message.kind == protocol.REPLY:
-            replies.append(message)
+        else:
+            self._take_in(message, replies)
+
+    def _take_in(self, message: Message, replies: list[Message]) -> None:
+        """What the node says, and means the same whatever the task does just now."""
+        if message.kind == protocol.REPLY:
+            replies.append(message)  # for the desk, which uses the channel itself
         elif message.kind == protocol.SAVED:
             self._copies.saved()
         elif message.kind == protocol.DIVIDE:
@@ -378,13 +383,13 @@ class Runtime:
 
         Or in another thread, if the main thread is in C code that looks at no signals.
         """
-        self._hear(_ARRIVAL_SECONDS)
+        self.hear(_ARRIVAL_SECONDS)
 
     def hear_all(self, count: int) -> None:
         """The node has sent so many messages: take in what others have not.  For another thread."""
         until = time.monotonic() + _ARRIVAL_SECONDS
         while self._channel.received < count and time.monotonic() < until:
-            if not self._hear(_TURN_SECONDS):
+            if not self.hear(_TURN_SECONDS):
                 sleeping.rest_aside(_TURN_SECONDS)
         sleeping.wake()
         asynchronous.wake()
@@ -401,19 +406,19 @@ class Runtime:
         """Take in what has arrived: for the main thread, before it rests."""
         while True:
             self._missed = False
-            if not self._hear(0) or not self._missed:
+            if not self.hear(0) or not self._missed:
                 return
 
     def hear(self, patience: float) -> bool:
-        """Take in what the node says, and wait for it; False if somebody else does just now."""
-        return self._hear(patience)
+        """Take in what the node says, after waiting so long for it to begin.
 
-    def _hear(self, patience: float) -> bool:
-        """Take in what the node says; False if somebody else has the channel just now."""
+        False if somebody else has the channel just now.
+        """
         if not self._channel.lock.acquire(blocking=False):
             self._missed = True
             return False  # perhaps we interrupted the one who sends; the node will knock again
-        heard, deadline, replies = 0, None, []
+        heard, deadline = 0, None
+        replies: list[Message] = []
         try:
             while self._channel.arrives_within(patience):
                 patience = 0
@@ -421,19 +426,13 @@ class Runtime:
                 heard += 1
                 if message.kind == protocol.FREEZE:
                     deadline = self._asked_to_freeze(message)
-                elif message.kind == protocol.REPLY:
-                    replies.append(message)
-                elif message.kind == protocol.SAVED:
-                    self._copies.saved()
-                elif message.kind == protocol.DIVIDE:
-                    crew.ask(message.header)
-                elif message.kind == protocol.FILED:
-                    self.files.heard(message)
                 elif message.kind == protocol.CALL and self.servant is not None:
                     self.servant.hear(message)
+                else:
+                    self._take_in(message, replies)
         finally:
             self._channel.lock.release()
-        for message in replies:  # without the channel, which the desk uses itself
+        for message in replies:  # now that the channel is free
             self.desk.heard(message)
         if deadline is not None:
             self.preemptor.begin(deadline)

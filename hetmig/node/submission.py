@@ -55,11 +55,10 @@ async def take_in(
     if (known := node.about_task(about["id"])) is not None:
         require_control(protocol.SUBMIT, caller, known)  # nobody puts a task in another's place
     if about["id"] not in node.home.records:  # else it is a repeated request
-        nbytes = sum(frame.nbytes for frame in parcel.frames)
         if about["what"] != "object":
             living = [r.about for r in node.home.records.values() if r.outcome is None]
             node.caps.require_task(caller.key, (a for a in living if a.get("what") != "object"))
-        node.shelves.require(nbytes if about["what"] == "object" else 0)
+        node.shelves.require(about["size"] if about["what"] == "object" else 0)
         node.forget_old_tasks()
         names.require_free(node, about)
         hosted = Hosted(node, about["id"])

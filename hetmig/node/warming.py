@@ -8,7 +8,6 @@ moves would stand still meanwhile.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -70,15 +69,13 @@ def _travel(module: Any) -> None:
         return
 
 
-def _pack(
-    caller: FrameType, root: FrameType, callee: FrameType, extra: dict[str, Any]
-) -> Callable[..., object]:
+def _pack(caller: FrameType, root: FrameType, callee: FrameType, extra: dict[str, Any]) -> None:
     frozen = image.freeze(
         capture(caller, root=root, callee=callee),
         {**extra, "context": context_variables.current(), "source": ("", "")},
     )
     stack, _ = image.thaw(frozen, main=ModuleType("__main__"))
-    return reentry.prepare(stack)
+    reentry.prepare(stack)
 
 
 class _Enough(BaseException):
