@@ -146,7 +146,7 @@ class Nodes:
         try:
             peer = self._call(self._connection.open(timeout))
             self.name = str(peer["name"])
-            self._home = {item: peer[item] for item in ("name", "endpoint", "key")}
+            self._home = protocol.place_of(peer)
         except BaseException:
             self.close()
             raise

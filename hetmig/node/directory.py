@@ -45,10 +45,10 @@ class Directory:
 
     def learn(self, place: dict[str, Any]) -> None:
         """Remember a place, if its key is authorised."""
-        name, endpoint = want(place, "name", str), want(place, "endpoint", str)
-        key = want(place, "key", str)
-        if name != self.here["name"] and self._keyring.is_node(key.encode("ascii", "replace")):
-            self.places[name] = {"name": name, "endpoint": endpoint, "key": key}
+        said = protocol.place_of(place)
+        is_other = said["name"] != self.here["name"]
+        if is_other and self._keyring.is_node(said["key"].encode("ascii", "replace")):
+            self.places[said["name"]] = said
 
     def others(self) -> list[str]:
         """The names of all other nodes known here."""
@@ -69,8 +69,8 @@ class Directory:
         await self._greet(link, about, timeout)
         return link
 
-    async def acquaint(self, place: dict[str, Any], about: dict[str, Any], timeout: float) -> None:
-        """Make sure that a place somebody told us of can be talked to: at least once, it answered.
+    async def acquaint(self, place: dict[str, Any], about: dict[str, Any], timeout: float) -> Link:
+        """The connection to a place somebody told us of, where at least once somebody answered.
 
         Raises NodeUnreachable, Unauthorized, or HetmigError for a key we do not authorise.
         """
@@ -80,6 +80,7 @@ class Directory:
             await self._greet(link, about, timeout)
         if link.peer["name"] != place["name"]:  # of the same keys, on another machine
             raise NodeUnreachable(f"the node there is {link.peer['name']}")
+        return link
 
     async def join(self, endpoint: str, about: dict[str, Any]) -> None:
         """Make ourselves known to a node, and learn whom it knows."""

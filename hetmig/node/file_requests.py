@@ -20,7 +20,6 @@ from hetmig.errors import (
 )
 from hetmig.node import protocol, remote
 from hetmig.node.caller import Caller, owner_of
-from hetmig.node.directory import certificate_of
 from hetmig.node.held_files import LOCAL, HeldFiles, Who
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, want
@@ -107,8 +106,7 @@ class Files:
         directory = self._node.directory
         while True:
             try:
-                await directory.acquaint(place, self._node.about(), _HELLO_SECONDS)
-                link = directory.link(certificate_of(place))
+                link = await directory.acquaint(place, self._node.about(), _HELLO_SECONDS)
                 answer = await link.request(protocol.FILE, header, payload, timeout=_ANSWER_SECONDS)
             except NodeUnreachable as error:
                 now = time.monotonic()

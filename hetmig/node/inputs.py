@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from hetmig.errors import HetmigError, SubmitterGone, TaskLost
 from hetmig.node import protocol, rights
 from hetmig.node.caller import Caller
-from hetmig.node.directory import certificate_of
 from hetmig.node.protocol import Message, want
 from hetmig.node.record import Record
 
@@ -123,8 +122,7 @@ async def asked(node: Node, header: dict[str, Any], caller: Caller) -> dict[str,
     home = want(header, "home", dict)
     if home == node.here:
         return await _read(node, header)
-    await node.directory.acquaint(home, node.about(), _HELLO_SECONDS)
-    link = node.directory.link(certificate_of(home))
+    link = await node.directory.acquaint(home, node.about(), _HELLO_SECONDS)
     header = {**header, "as": caller.key}
     answer = await link.request(protocol.READ_INPUT, header, timeout=_ANSWER_SECONDS)
     return {"data": want(answer.header, "data", str, None)}

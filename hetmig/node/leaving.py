@@ -14,7 +14,7 @@ from hetmig.node.freezing import describe_hop, sealed
 from hetmig.node.handoff import Note, State
 from hetmig.node.link import Link
 from hetmig.node.placement.needs import settled
-from hetmig.node.protocol import Message, describe_error, rebuild_error, want
+from hetmig.node.protocol import Message, describe_error, place_of, rebuild_error, want
 from hetmig.node.steps import step
 from hetmig.node.tries import Tries
 from hetmig.state.manifest import same_minor, this_python
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Leaving", "refused"]
 
-_PLACE = ("name", "endpoint", "key")
 _NUDGE_SECONDS = 0.5
 _SELF_MOVE_SECONDS = 30.0
 _SILENCE_SECONDS = 30.0
@@ -96,7 +95,7 @@ class Leaving:
         hosted.partner = link.post
         self._begin_timeline(frozen)
         hop = describe_hop(frozen, hosted.node.here["name"], welcome, requested_by)
-        hop.update(task=hosted.id, place={item: welcome[item] for item in _PLACE})
+        hop.update(task=hosted.id, place=place_of(welcome))
         hosted.peer = {
             "place": hop["place"],
             "memory": welcome.get("memory"),

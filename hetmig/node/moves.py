@@ -21,7 +21,6 @@ from hetmig.node import protocol
 from hetmig.node.administration import end_soon
 from hetmig.node.caller import owner_of
 from hetmig.node.described import load, needs
-from hetmig.node.directory import certificate_of
 from hetmig.node.keys import is_loopback
 from hetmig.node.link import Link
 
@@ -149,8 +148,7 @@ class Moves:
         if about is None or (claim is None and about["home"] == node.here):
             raise TaskLost(f"this node knows no task {task}")
         place = about["home"] if claim is None else claim.home
-        await node.directory.acquaint(place, node.about(), _HOME_SECONDS)
-        link = node.directory.link(certificate_of(place))
+        link = await node.directory.acquaint(place, node.about(), _HOME_SECONDS)
         header = {"task": task, "to": target, "timeout": timeout, "as": owner_of(about) or ""}
         seconds = timeout + _GRACE_SECONDS
         told = (await link.request(protocol.REHOME, header, timeout=seconds)).header

@@ -258,6 +258,11 @@ def want(header: dict[str, Any], name: str, kind: type[Any], default: Any = ...)
     raise ProtocolError(f"{name!r} in the header is a {type(value).__name__}")
 
 
+def place_of(said: dict[str, Any]) -> dict[str, Any]:
+    """The place in what a node says of itself, or others of it.  Raises ProtocolError."""
+    return {item: want(said, item, str) for item in ("name", "endpoint", "key")}
+
+
 def describe_error(error: BaseException) -> dict[str, Any]:
     """An error as JSON, so that a node can hand it on without unpickling anything."""
     if not isinstance(error, HetmigError):

@@ -27,7 +27,6 @@ from hetmig.node import inputs, protocol
 from hetmig.node.answers import Told, told_answers
 from hetmig.node.caller import Caller, owner_of
 from hetmig.node.described import summary
-from hetmig.node.directory import certificate_of
 from hetmig.node.hosted import Hosted
 from hetmig.node.link import Link
 from hetmig.node.mailbox import Call
@@ -361,8 +360,7 @@ async def forward(
     """Ask another node.  Raises what it answers, NodeUnreachable, InMotion if it is this one."""
     if place == node.here:
         raise InMotion("it is between two nodes just now")
-    await node.directory.acquaint(place, node.about(), _HELLO_SECONDS)
-    link = node.directory.link(certificate_of(place))
+    link = await node.directory.acquaint(place, node.about(), _HELLO_SECONDS)
     try:
         return await _request(link, kind, header, parcel)
     except ForgedParcel:  # that node was started anew since we met, and has other session keys

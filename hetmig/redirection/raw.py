@@ -61,7 +61,7 @@ def close_late() -> None:
             _late.pop().close()
 
 
-class _Movable:
+class _Movable(io.RawIOBase):
     """What both have in common, beside being raw."""
 
     policy: str
@@ -75,6 +75,13 @@ class _Movable:
         top = None if self.top is None else self.top()
         if top is not None and not top.closed and top.writable():
             top.flush()
+
+    def __del__(self) -> None:
+        if not later(self):
+            super().__del__()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise not_by_pickle(self)
 
 
 class LocalRaw(_Movable, io.FileIO):
@@ -106,20 +113,13 @@ class LocalRaw(_Movable, io.FileIO):
             number = line.ask({"op": "close", "handle": handle, "at_node": line.here})
             line.drop(number)
 
-    def __del__(self) -> None:
-        if not later(self):
-            super().__del__()
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise not_by_pickle(self)
-
     def __hetmig_reduce__(self) -> tuple[Any, ...]:
         from hetmig.redirection import moving
 
         return moving.reduce_local(self)
 
 
-class RemoteRaw(_Movable, io.RawIOBase):
+class RemoteRaw(_Movable):
     """A file that is open at another node: what is done with it is done there."""
 
     policy = "home"
@@ -283,13 +283,6 @@ class RemoteRaw(_Movable, io.RawIOBase):
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"name={self.name!r} mode={self._mode!r}"
         return f"<{type(self).__module__}.{type(self).__qualname__} {state}>"
-
-    def __del__(self) -> None:
-        if not later(self):
-            super().__del__()
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise not_by_pickle(self)
 
     def __hetmig_reduce__(self) -> tuple[Any, ...]:
         from hetmig.redirection import moving

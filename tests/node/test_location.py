@@ -85,7 +85,8 @@ class FakeNode:
     def link(self, certificate: Any) -> Any:
         return FakeLink(self.world, int(certificate.name[1:]))
 
-    async def acquaint(self, where: dict[str, Any], about: Any, timeout: float) -> None: ...
+    async def acquaint(self, where: dict[str, Any], about: Any, timeout: float) -> Any:
+        return FakeLink(self.world, int(where["name"][1:]))
 
 
 class FakeLink:

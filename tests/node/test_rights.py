@@ -357,14 +357,20 @@ def test_what_waits_for_an_answer_is_told_nothing_after_it(apart: Apart, root: N
     ring = apart.user("leaving", a="submit,observe")
     with apart.connect(ring, "a") as nodes, apart.raw(ring, "a") as dealer:
         task = nodes.submit(programs.loop_for_ever)
-        header = {"id": 7, "task": task.id, "after": 1 << 62, "version": 0, "seconds": 30.0}
+        header = {"id": 1, "task": task.id, "after": 0, "version": 0, "seconds": 5.0}
+        while not (told := ask(dealer, "follow", header, until=header["id"])[-1][1])["pieces"]:
+            header.update(id=header["id"] + 1, version=told["version"])
+        header.update(id=-1, after=1 << 62, version=told["version"])
         dealer.send_multipart([b"follow", protocol.encode("follow", header)[1]])
+        # Answered after the node has begun with what was sent before it.
+        assert [told["re"] for _, told in ask(dealer, "nodes", {"id": 0}, until=0)] == [0]
         apart.rings["a"].remove("leaving")
         root._call(root._connection.cancel(task.id))
         assert dealer.poll(30_000)
         kind, text = dealer.recv_multipart()
         assert kind == b"error"
         assert b"no longer" in text
+        assert json.loads(text)["re"] == -1
 
 
 def test_an_admin_ends_a_node(tmp_path: Path) -> None:

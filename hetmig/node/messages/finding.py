@@ -168,8 +168,7 @@ class _Sight:
         try:
             if self._finding.is_gone(place):
                 return 0, None
-            await node.directory.acquaint(place, node.about(), _SEARCH_SECONDS)
-            link = node.directory.link(certificate_of(place))
+            link = await node.directory.acquaint(place, node.about(), _SEARCH_SECONDS)
             asked = {"task": self._task}
             answer = await link.request(protocol.LOCATE, asked, timeout=_SEARCH_SECONDS)
             return want(answer.header, "epoch", int), place

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetmig.errors import Unauthorized
-from hetmig.node.protocol import want
+from hetmig.node.protocol import place_of, want
 
 if TYPE_CHECKING:
     from hetmig.node.record import Record
@@ -39,8 +39,7 @@ class Claim(NamedTuple):
         """Raises ProtocolError."""
         header = dict(header)
         shown = [str(deed) for deed in want(header, "shown", list, [])]
-        home = want(header, "home", dict)
-        place = {item: want(home, item, str) for item in ("name", "endpoint", "key")}
+        place = place_of(want(header, "home", dict))
         term, deed = want(header, "term", int), want(header, "deed", str)
         return cls(want(header, "task", str), place, term, deed, shown)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hetmig.errors import MessageTooLarge, ProtocolError
 from hetmig.node.itinerary import Itinerary
-from hetmig.node.protocol import Buffer, want
+from hetmig.node.protocol import Buffer, place_of, want
 from hetmig.node.record import Outcome, Record
 from hetmig.state.json_text import DEPTH, read_json
 
@@ -72,11 +72,11 @@ def _unpacked(frames: Sequence[Buffer]) -> Record:
     about = dict(state["about"])
     for item, kind in {"id": str, "name": str, "epoch": int, "home": dict}.items():
         want(about, item, kind)
-    record = Record(about, _place(state["place"]), float(state["submitted"]), int(state["seen"]))
+    record = Record(about, place_of(state["place"]), float(state["submitted"]), int(state["seen"]))
     for item in _AS_THEY_ARE:
         setattr(record, item, want(state, item, _TYPES.get(item, type(state[item]))))
     record.deeds = [str(deed) for deed in state["deeds"]]
-    record.given_up = [_place(place) for place in state["given_up"]]
+    record.given_up = [place_of(place) for place in state["given_up"]]
     record.hops = Itinerary.unpacked(state)
     record.checkpoint = want(state, "checkpoint", dict, None)
     record.replica = want(state, "replica", dict, None)
@@ -109,7 +109,3 @@ def _put_events_back(
     if (outcome := want(state, "outcome", dict, None)) is not None:
         chosen = {**outcome, "frames": result if outcome["frames"] else []}
         record.outcome = Outcome(**chosen)
-
-
-def _place(place: dict[str, Any]) -> dict[str, Any]:
-    return {item: want(place, item, str) for item in ("name", "endpoint", "key")}

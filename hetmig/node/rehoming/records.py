@@ -23,7 +23,7 @@ from hetmig.node.caller import RUN, owner_of
 from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import Act, Effect, Note, State
 from hetmig.node.journal import Kept
-from hetmig.node.protocol import Buffer, Message, want
+from hetmig.node.protocol import Buffer, Message, place_of, want
 from hetmig.node.record import Record
 from hetmig.node.rehoming import residents
 from hetmig.node.rehoming.deeds import Claim, digest, term_of
@@ -120,7 +120,7 @@ class Rehoming:
                 f"{link.name} keeps no journal, and would forget the record when it ends: start "
                 "it with --state DIR"
             )
-        place = {item: str(link.peer[item]) for item in ("name", "endpoint", "key")}
+        place = place_of(link.peer)
         transfer = self.transfer(task)
         self._forget_old()
         if node.watch.is_restarting(task):
@@ -222,8 +222,7 @@ class Rehoming:
         if record.place == node.here:
             residents.require_home(node, record.id, source)
         else:
-            await node.directory.acquaint(record.place, node.about(), _PROBE_SECONDS)
-            link = node.directory.link(certificate_of(record.place))
+            link = await node.directory.acquaint(record.place, node.about(), _PROBE_SECONDS)
             await link.request(protocol.REHOMED, header, timeout=_PROBE_SECONDS)
 
     # What becomes of it -----------------------------------------------------------------------
@@ -307,8 +306,7 @@ class Rehoming:
             header["deed"] = hosted.about["deed"]
 
         async def ask(place: dict[str, Any]) -> dict[str, Any]:
-            await node.directory.acquaint(place, node.about(), _ANSWER_SECONDS)
-            link = node.directory.link(certificate_of(place))
+            link = await node.directory.acquaint(place, node.about(), _ANSWER_SECONDS)
             answer = (await link.request(protocol.HOME, header, timeout=_ANSWER_SECONDS)).header
             if hosted is not None and isinstance(answer.get("claim"), dict):
                 claim = Claim.of(answer["claim"])

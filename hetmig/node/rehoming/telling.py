@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import HetmigError
 from hetmig.node import protocol
-from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import State
 from hetmig.node.record import Record
 from hetmig.node.rehoming import residents
@@ -52,6 +51,5 @@ async def _ask(node: Node, record: Record, place: dict[str, Any]) -> dict[str, A
     claim = Claim.by(record)
     if place == node.here:
         return residents.hear(node, claim)
-    await node.directory.acquaint(place, node.about(), _ANSWER_SECONDS)
-    link = node.directory.link(certificate_of(place))
+    link = await node.directory.acquaint(place, node.about(), _ANSWER_SECONDS)
     return (await link.request(protocol.REHOMED, claim.header(), timeout=_ANSWER_SECONDS)).header

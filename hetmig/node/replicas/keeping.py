@@ -18,7 +18,7 @@ from hetmig.node.directory import certificate_of
 from hetmig.node.freezing import checked_record
 from hetmig.node.hosted import Hosted
 from hetmig.node.pool import Runner
-from hetmig.node.protocol import Message, want
+from hetmig.node.protocol import Message, place_of, want
 from hetmig.node.rehoming.deeds import Claim, at_home
 from hetmig.node.rehoming.residents import require
 from hetmig.node.steps import step
@@ -126,7 +126,7 @@ class Replicas:
         check_python(parcel.manifest)
         await node.moves.require_home(about["home"])
         parcel, pieces = take_out_written(parcel)
-        place = {item: want(source, item, str) for item in ("name", "endpoint", "key")}
+        place = place_of(source)
         hosted = Hosted(node, task)
         replica = Replica(about, parcel, pieces, epoch, number, place, hosted)
         await self._put_together(replica)

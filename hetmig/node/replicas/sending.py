@@ -16,7 +16,7 @@ from hetmig.node.background import spawn
 from hetmig.node.checkpoints import settings_of
 from hetmig.node.directory import certificate_of
 from hetmig.node.freezing import manifest_of
-from hetmig.node.protocol import Message, want
+from hetmig.node.protocol import Message, place_of, want
 from hetmig.state.checkpoint import seal_checkpoint
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _log = logging.getLogger("hetmig")
 _SHORTEST_EVERY = 0.05
 _SECONDS = 10.0
 _DROP_SECONDS = 2.0
-_PLACE = ("name", "endpoint", "key")
 
 
 class Sending:
@@ -59,7 +58,7 @@ class Sending:
             raise AlreadyThere(f"the task is on {self._node.here['name']} itself")
         link = await self._node.directory.reach(to, self._node.about(), timeout)
         self._node.directory.require_node(link)
-        place = {item: link.peer[item] for item in _PLACE}
+        place = place_of(link.peer)
         every = max(want(header, "every", float), _SHORTEST_EVERY)
         settings = {"place": place, "every": every}
         told = await self._send(hosted, place, timeout)
