@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from hetmig.division import crew
 from hetmig.division.merging import Merging, merging
-from hetmig.division.parts import Done, Standing
+from hetmig.division.parts import PYTHON, Done, Standing
 from hetmig.division.sources import remainder
 from hetmig.errors import DivisionRefused, HetmigError
 from hetmig.interpreter.variables import assign
@@ -262,6 +262,11 @@ class _Plan:
 
 def _require_same(before: Mapping[str, str], now: Mapping[str, str]) -> None:
     """Raise DivisionRefused, naming what has changed."""
+    if before[PYTHON] != now[PYTHON]:
+        raise DivisionRefused(
+            f"it moved from Python {before[PYTHON]} to {now[PYTHON]} while parts were out, and "
+            "what must stay as it is can't be compared between the two"
+        )
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
         raise DivisionRefused(

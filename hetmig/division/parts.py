@@ -20,8 +20,9 @@ from hetmig.interpreter.capture import capture
 from hetmig.interpreter.loops import Loop, loop_at
 from hetmig.interpreter.stackmap import Slot
 from hetmig.state.image import Image, freeze_value
+from hetmig.state.manifest import this_python
 
-__all__ = ["UNTOUCHED", "Done", "Standing", "Untouched"]
+__all__ = ["PYTHON", "UNTOUCHED", "Done", "Standing", "Untouched"]
 
 
 _Feature = type(__future__.annotations)
@@ -37,6 +38,9 @@ class Untouched:
 
 
 UNTOUCHED = Untouched()
+PYTHON = "the Python version"
+"""Among the digests: those of two versions tell nothing of one another, as a comprehension's
+variables are the function's own in some, and objects of the standard library look different."""
 
 
 @dataclass
@@ -181,7 +185,7 @@ class Standing:
 
         As long as they stay the same, iterations have had no other effect on one another.
         """
-        found = {}
+        found = {PYTHON: this_python()["version"].rpartition(".")[0]}
         with self.part(dict.fromkeys(self.merge), None) as part:
             for name, value in zip(self.names, part.slots, strict=True):
                 if name in self.loop.read and name not in self.merge:
@@ -211,10 +215,12 @@ class Standing:
         Raises DivisionRefused if that can't be, and what the functions raise that merge.
         """
         found_now = {name: found for name, (found, _) in done.found.items()}
-        for name, value in {**done.last, **found_now}.items():
+        # in another version a comprehension's variables may be the function's own
+        last = {name: value for name, value in done.last.items() if name in self.names}
+        for name, value in {**last, **found_now}.items():
             if value is UNBOUND and self.value(name) is not UNBOUND:
                 raise self._refused(f"a part has deleted {name!r}")
-        values = {name: value for name, value in done.last.items() if value is not UNBOUND}
+        values = {name: value for name, value in last.items() if value is not UNBOUND}
         for name, how in self.merge.items():  # from here on, objects are changed in place
             found, in_place = done.found[name]
             values[name] = how.merge(name, self.value(name), found, in_place)

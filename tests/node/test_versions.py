@@ -11,6 +11,7 @@ import pytest
 from hetmig.client import Nodes, Task, connect
 from hetmig.errors import NotMigratable
 from hetmig.node.embedded import LocalNodes
+from tests.division import loop_shapes
 from tests.interpreters import RUNNING
 from tests.node import versions
 
@@ -63,6 +64,46 @@ def test_it_moves_itself(nodes: Nodes) -> None:
         [THERE, 2],
         [HERE, 3],
     ]
+
+
+def test_a_loop_is_divided_between_versions(nodes: Nodes) -> None:
+    task = nodes.submit(versions.divided, 12)
+    out, texts, last = task.result(TIMEOUT)
+    assert [x for x, _ in out] == list(range(12))
+    assert [python for _, python in out] == [HERE] * 7 + [THERE] * 5
+    assert last == HERE
+    assert list(texts.items()) == [(f"{x:02}", ["a", "b"] if x % 2 else []) for x in range(12)]
+    assert not [text for stream, text in task._written if stream == "stderr"]
+
+
+def test_a_divided_loop_that_goes_to_another_version_does_all_itself(nodes: Nodes) -> None:
+    """What it must not change can't be compared there; nothing but time is lost."""
+    task = nodes.submit(versions.divided, 12, "there")
+    out, texts, last = task.result(TIMEOUT)
+    assert out == [(x, HERE if x < 3 else THERE) for x in range(12)]
+    assert last == THERE
+    assert list(texts.items()) == [(f"{x:02}", ["a", "b"] if x % 2 else []) for x in range(12)]
+    (note,) = [text for stream, text in task._written if stream == "stderr"]
+    assert "moved from Python" in note
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("begins", ["here", "there"])
+def test_shapes_of_loops_divided_between_versions(
+    nodes: Nodes, there: Nodes, begins: str, tmp_path: Path
+) -> None:
+    at = nodes if begins == "here" else there
+    names = [shape.__name__ for shape in loop_shapes.DIVIDED]
+    undivided = {
+        name: at.submit(versions.shape, name, -1, str(tmp_path / name)).result(TIMEOUT)
+        for name in names
+    }
+    merged = 0
+    for name in names:
+        task = at.submit(versions.shape, name, 2, str(tmp_path / f"{name}, divided"))
+        assert task.result(TIMEOUT) == undivided[name], name
+        merged += not [text for stream, text in task._written if stream == "stderr"]
+    assert merged > len(names) / 2
 
 
 def test_a_script(nodes: Nodes, wait_for: WaitFor, tmp_path: Path) -> None:

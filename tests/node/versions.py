@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import time
 import types
 
 import hetmig
+from tests.division import loop_shapes
 
 
 def version():
@@ -49,6 +51,33 @@ def to_and_fro(there, here):
     for count, name in enumerate((there, here), 2):
         found.append((hetmig.migrate(name), [version(), count])[1])
     return found
+
+
+def divided(count, there=""):
+    """Two parts, one of which begins in the other version; the loop itself may follow it."""
+    out, texts = [], {}
+    for x in hetmig.divisible(range(count), merge={"out": operator.add, "texts": operator.or_}):
+        if x == 1:
+            hetmig.divide(2)
+        if x == 3 and there:
+            hetmig.migrate(there)
+        out.append((x, version()))
+        texts[f"{x:02}"] = [letter for letter in "ab" if x % 2]
+    return out, texts, version()
+
+
+def shape(name, at, file):
+    """A shape of loop, divided in iteration `at`; counted in a file, which is no variable."""
+
+    def ask(number):
+        with open(file, "ab") as counted:
+            counted.write(b".")
+            if counted.tell() == at:
+                hetmig.divide(3)
+
+    # what the one CPython calls this, and the other that
+    text = repr(getattr(loop_shapes, name)(ask))
+    return text.replace("integer division or modulo by zero", "division by zero")
 
 
 def asks_for_its_address():
