@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 import random
 import sys
@@ -319,12 +320,13 @@ def test_at_random(seed: int, cluster: LocalNodes, nodes: Nodes) -> None:
         nodes.submit(programs.sends, target, [(name, number) for number in range(100)])
         for name in "xyz"
     ]
+    moved = 0
     for _ in range(20):
         task = dice.choice([target, *senders])
-        try:
+        with contextlib.suppress(HetmigError):  # it has ended, or is there already
             task.migrate(dice.choice("abc"))
-        except HetmigError:
-            assert task.done()
+            moved += 1
+    assert moved
     got, _ = target.result(TIMEOUT)
     for name in "xyz":
         assert [number for sender, number in got if sender == name] == list(range(100))
