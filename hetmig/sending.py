@@ -30,8 +30,8 @@ from hetmig.state.image import Image
 from hetmig.state.parcel import Parcel
 
 if TYPE_CHECKING:
-    from hetmig.aio import Connection
     from hetmig.client import Nodes, Task
+    from hetmig.connection import Connection
 
 __all__ = ["Messages", "Posted", "Sender", "SentMessage"]
 

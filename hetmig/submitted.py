@@ -11,16 +11,24 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hetmig import aio
+from hetmig import connection
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
 from hetmig.journey import Checkpoint, Hop, Replica
 from hetmig.messages import TaskRef
+from hetmig.preparing import place_of
 from hetmig.remote import bound_to
 from hetmig.sending import SentMessage
-from hetmig.state.stores import is_url
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # which mypy and pyright know without its being installed
+
     from hetmig.client import Nodes
+
+    V = TypeVar("V", default=Any)
+else:
+    from typing import TypeVar
+
+    V = TypeVar("V")
 
 __all__ = ["RemoteTraceback", "Task", "TaskInfo", "place_of", "settle", "task_info"]
 
@@ -58,7 +66,7 @@ class TaskInfo:
     """When that was made, in seconds since the epoch."""
 
 
-class Task(Future[Any]):
+class Task(Future[V]):
     """A task, wherever it is.  Its result, its output and its exception arrive here."""
 
     def __init__(self, nodes: Nodes, task: str, name: str) -> None:
@@ -115,6 +123,8 @@ class Task(Future[Any]):
             if journey := self.journey():
                 return journey[-1]
             raise
+
+    move = migrate
 
     def rehome(self, to: str, timeout: float = 10.0) -> bool:
         """Let the node `to` be the task's home; see `Nodes.rehome`."""
@@ -265,7 +275,7 @@ class Task(Future[Any]):
             else:
                 callback(Checkpoint.from_json(what), "")
 
-    def _end(self, end: aio.End) -> None:
+    def _end(self, end: connection.End) -> None:
         with contextlib.suppress(InvalidStateError):
             if self.state == "cancelled":
                 super().cancel()
@@ -273,7 +283,7 @@ class Task(Future[Any]):
             settle(self, end, f"the outcome of task {self.id}", self._nodes)
 
 
-def settle(future: Future[Any], end: aio.End, what: str, nodes: Nodes) -> None:
+def settle(future: Future[Any], end: connection.End, what: str, nodes: Nodes) -> None:
     """Let a future end as what it stands for has ended; `what` names that."""
     if end.error is not None:
         future.set_exception(end.error)
@@ -295,12 +305,6 @@ def settle(future: Future[Any], end: aio.End, what: str, nodes: Nodes) -> None:
 def _progress(summary: dict[str, Any]) -> tuple[float, float | None, str] | None:
     progress = summary["progress"]
     return None if progress is None else (progress[0], progress[1], progress[2])
-
-
-def place_of(place: str | os.PathLike[str]) -> str:
-    """A path that means the same in another process; a URL as it is."""
-    text = os.fspath(place)
-    return text if is_url(text) else os.path.abspath(text)
 
 
 def task_info(summary: dict[str, Any]) -> TaskInfo:

@@ -6,13 +6,9 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
-import secrets
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import zmq.asyncio
@@ -388,37 +384,3 @@ class Connection:
 
 def _introduction() -> dict[str, Any]:
     return {"role": "client", "python": this_python()}
-
-
-def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
-    """A new task's record, for a call of this function."""
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    about = {"id": secrets.token_hex(6), "name": name, "argv": None, "file": ""}
-    mark = getattr(getattr(function, "func", function), "__hetmig__", None)
-    if isinstance(mark, dict) and mark.get("every") is not None:
-        about["checkpoint"] = {"every": float(mark["every"])}
-    if isinstance(mark, dict) and mark.get("needs"):
-        about["needs"] = mark["needs"]
-    if isinstance(mark, dict) and mark.get("files") is not None:
-        about["files"] = mark["files"]
-    return about
-
-
-def describe_script(file: str, argv: Sequence[str]) -> dict[str, Any]:
-    """A new task's record, for a script, and where it is to be run if such a place is there."""
-    return {
-        "id": secrets.token_hex(6),
-        "name": Path(file).name,
-        "argv": [file, *argv],
-        "file": os.path.abspath(file),
-        "directory": os.getcwd(),
-    }
-
-
-def home_module(function: Callable[..., Any]) -> str | None:
-    """The top-level module a function comes from; None for one that travels by value anyway."""
-    while hasattr(function, "func") and not isinstance(function, type):  # functools.partial
-        function = function.func
-    module = getattr(function, "__module__", None) or type(function).__module__
-    top = str(module).partition(".")[0]
-    return None if top == "__main__" or top not in sys.modules else top
