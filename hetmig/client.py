@@ -523,8 +523,8 @@ class Nodes:
         feeder = None if stdin is None else Feeder(stdin, functools.partial(self._tell, task.id))
         self._tasks[task.id] = task
         follower = connection.Follower(
-            output=lambda stream, data: self._later(lambda: task._output(stream, data)),
-            changed=lambda summary: self._later(lambda: task._changed(summary)),
+            output=lambda stream, data: self._later(lambda: task._heard.output(stream, data)),
+            changed=lambda summary: self._later(lambda: task._heard.changed(summary)),
             ended=lambda end: self._later(lambda: task._end(end)),
             delivered=self._delivered,
             wanted=None if feeder is None else feeder.wanted,

@@ -27,8 +27,9 @@ from hetmig.homes import Homes
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
+from hetmig.node.messages.outgoing import Outcome
 from hetmig.node.protocol import Buffer, Message
-from hetmig.sending import Posted, Sender
+from hetmig.sending import Posted, Sender, within
 from hetmig.state import image
 from hetmig.state.manifest import check_python, same_minor, this_python
 from hetmig.state.parcel import Parcel, open_sealed, seal
@@ -97,7 +98,8 @@ class Connection:
         connect = functools.partial(Link, self._context, keyring.identity)
         self.homes = Homes(self.link, connect, _introduction())
         self._following: set[asyncio.Task[None]] = set()
-        self._importable: dict[str, bool] = {}
+        self.importable: dict[str, bool] = {}
+        """Whether the node has them, of the top-level modules that it was asked for."""
         self._callers: dict[str, Caller] = {}
         self._senders: dict[str, Sender] = {}
 
@@ -152,10 +154,10 @@ class Connection:
 
     async def missing(self, module: str) -> bool:
         """Whether the node cannot import this top-level module."""
-        if module not in self._importable:
+        if module not in self.importable:
             answer = await self.request(protocol.IMPORTABLE, {"modules": [module]})
-            self._importable[module] = module in answer["found"]
-        return not self._importable[module]
+            self.importable[module] = module in answer["found"]
+        return not self.importable[module]
 
     async def submit(
         self,
@@ -244,9 +246,16 @@ class Connection:
             self._senders[task] = Sender(self, task, name, home)
         return await self._senders[task].send(frozen, timeout, request=request)
 
-    def forget(self, task: str, posted: Posted) -> None:
-        """Nobody waits for what becomes of a message any more."""
-        self._senders[task].forget(posted)
+    async def replied(
+        self, address: tuple[str, str, dict[str, Any]], frozen: image.Image, timeout: float | None
+    ) -> Outcome:
+        """Send a request to the task of this id, name and home; what comes of it."""
+        task, name, home = address
+        posted = await self.send(task, home, frozen, timeout, name=name, request=True)
+        try:
+            return await within(posted, timeout)
+        finally:
+            self._senders[task].forget(posted)
 
     async def move(self, task: str, to: str, timeout: float) -> dict[str, Any]:
         """Move a task; the completed hop."""
