@@ -22,7 +22,7 @@
         .put(obj, at=node)              an ObjectRef: get, move, where, delete
         .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
     hetmig.put, hetmig.spawn            the same, in a task
-    hetmig.Executor(nodes)              a concurrent.futures.Executor; future.task is the Task
+    hetmig.Executor(nodes=...)          a concurrent.futures.Executor; future.task is the Task
     hetmig.aio.connect(endpoint)        the connection, for asyncio: await nodes.submit(f, x)
     hetmig.shared(obj)                  a proxy of an object that lives at one node; .lock
     hetmig.shared_buffer(size)          bytes or an array for several tasks: read, write
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from hetmig import aio
     from hetmig.client import Nodes, Task, connect
     from hetmig.division.loop import divide, divisible
+    from hetmig.executor import Executor
     from hetmig.journey import Checkpoint, Hop
     from hetmig.messages import (
         Message,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Actor",
     "Checkpoint",
+    "Executor",
     "HetmigError",
     "Hop",
     "Message",
@@ -121,6 +123,7 @@ _register_copying()
 _LAZY = {
     "Actor": "hetmig.remote",
     "Checkpoint": "hetmig.journey",
+    "Executor": "hetmig.executor",
     "Hop": "hetmig.journey",
     "Message": "hetmig.messages",
     "Nodes": "hetmig.client",
