@@ -136,7 +136,9 @@ class Nodes:
         self._tasks: dict[str, Task] = {}
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._loop.run_forever, name="hetmig-client", daemon=True),
+            threading.Thread(
+                target=connection.run_loop, args=[self._loop], name="hetmig-client", daemon=True
+            ),
             threading.Thread(target=self._deliver, name="hetmig-callbacks", daemon=True),
         ]
         for thread in self._threads:
@@ -449,7 +451,6 @@ class Nodes:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(10)
-        self._loop.close()
 
     def __enter__(self) -> Nodes:
         return self

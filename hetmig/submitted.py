@@ -250,7 +250,7 @@ def settle(
     try:
         with bound_to(nodes):
             value = end.value()
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: it is for who asks for the result
         error.add_note(f"{what} could not be unpickled here")
         future.set_exception(error)
         return

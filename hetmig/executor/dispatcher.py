@@ -66,6 +66,8 @@ class Dispatcher:
     """Why nothing can be submitted any more."""
     is_shut: bool = False
     _waiting: deque[Work] = field(default_factory=deque)
+    _begun: deque[Work] = field(default_factory=deque)
+    """Those that are to be handed in now."""
     _running: int = 0
     _thread: threading.Thread | None = None
 
@@ -83,19 +85,30 @@ class Dispatcher:
             if not threading.main_thread().is_alive():
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
             self._waiting.append(work)
+            self._promote()
             if self._thread is None:
                 _watch_the_main_thread()
                 # Not a daemon: the interpreter waits for what was submitted, as it is the custom.
                 self._thread = threading.Thread(target=self._run, name="hetmig-executor")
                 self._thread.start()
-            self._changed.notify()
+
+    def _promote(self) -> None:
+        """Whose turn it is has begun, and can't be cancelled any more."""
+        while self._waiting and self._running < self.most:
+            work = self._waiting.popleft()
+            if work.future.set_running_or_notify_cancel():
+                self._running += 1
+                self._begun.append(work)
+        self._changed.notify()
 
     def shut(self, *, wait: bool, cancel: bool) -> None:
         """Take nothing more; `cancel` what has not begun."""
         with self._changed:
             self.is_shut = True
-            cancelled = list(self._waiting) if cancel else []
             thread = self._thread
+            cancelled = []
+            if cancel:
+                cancelled, self._waiting = list(self._waiting), deque()
             self._changed.notify()
         for work in cancelled:
             work.future.cancel()
@@ -114,24 +127,17 @@ class Dispatcher:
 
     def _next(self) -> Work | None:
         with self._changed:
-            while True:
-                while self._waiting and self._waiting[0].future.cancelled():
-                    self._waiting.popleft()
-                if self._waiting and self._running < self.most:
-                    work = self._waiting.popleft()
-                    if work.future.set_running_or_notify_cancel():
-                        self._running += 1
-                        return work
-                    continue
-                if self.is_shut and not self._waiting and not self._running:
+            while not self._begun:
+                if self.is_shut and not self._running:
                     return None
                 self._changed.wait()
+            return self._begun.popleft()
 
     def _start(self, work: Work) -> None:
         """Hand it to the node that has least to do."""
         members = [member for member in self.members if not member.is_out]
         if self.broken or not members:
-            self._ended(None, work.future, ExecutorBroken(self.broken))
+            self._ended(None, work.future, ExecutorBroken(self.broken or "all its nodes are out"))
             return
         member = min(members, key=lambda member: member.running / member.slots)
         member.running += 1
@@ -144,7 +150,7 @@ class Dispatcher:
             asked = nodes._connection.submit(manifest, frames)
             asking = asyncio.run_coroutine_threadsafe(asked, nodes._loop)
         except Exception as error:
-            self._ended(member, future, error)
+            self._ended(member, future, _closed() if nodes._closed else error)
             return
 
         flight = _Flight(self, member, work, task)
@@ -211,7 +217,7 @@ class Dispatcher:
                 if member is not None:
                     member.running -= 1
                 self._running -= 1
-                self._changed.notify()
+                self._promote()
 
 
 class _Flight:
@@ -226,14 +232,16 @@ class _Flight:
         """The node has answered, or not; in the event loop of the connection."""
         work, self._work = self._work, None
         assert work is not None
-        closed = HetmigError("the connection was closed")
-        error = closed if answer.cancelled() else answer.exception()
         nodes, task = self._member.nodes, self._task
+        if nodes._closed or answer.cancelled():  # its thread of callbacks may have ended
+            self._dispatcher._ended(self._member, work.future, _closed())
+            return
+        error = answer.exception()
         if isinstance(error, TaskFailed):  # it is drained, so it has not taken it
             refused = error
             nodes._later(lambda: self._dispatcher._again(self._member, work, refused))
-        elif nodes._closed or not isinstance(error, NodeUnreachable | None):
-            ended = error or closed
+        elif error is not None and not isinstance(error, NodeUnreachable):
+            ended = error
             nodes._later(lambda: self._dispatcher._ended(self._member, work.future, ended))
         else:
             # Without an answer it may have it: giving it to another one could do it twice.
@@ -247,6 +255,10 @@ class _Flight:
         del self._future  # which knows the task, which knows this
         assert isinstance(task, Task)
         self._dispatcher._finished(self._member, future, task)
+
+
+def _closed() -> HetmigError:
+    return HetmigError("the executor's connection was closed")
 
 
 def slots_of(nodes: Nodes) -> int:
