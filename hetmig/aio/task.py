@@ -178,7 +178,8 @@ class Task(asyncio.Future[V]):
 
     async def _fresh(self) -> dict[str, Any]:
         known = self._heard.summary
-        if "node" in known and (self.done() or self._nodes._closed):
+        ended = self.done() and known["state"] != "running"  # else that is still to be told
+        if "node" in known and (ended or self._nodes._closed):
             return known
         await self.begun()
         return await self._nodes._connection.summary(self.id)
