@@ -139,7 +139,9 @@ class Dispatcher:
         if self.broken or not members:
             self._ended(None, work.future, ExecutorBroken(self.broken or "all its nodes are out"))
             return
-        member = min(members, key=lambda member: member.running / member.slots)
+        # One that does not answer may come back, but as long as there are others it is not asked.
+        answering = [each for each in members if not each.nodes._connection.link.is_broken]
+        member = min(answering or members, key=lambda member: member.running / member.slots)
         member.running += 1
         nodes, future = member.nodes, work.future
         try:
