@@ -28,6 +28,7 @@ BENCHMARKS = (
     "divide",
     "shared",
     "portability",
+    "executor",
 )
 
 

@@ -22,6 +22,8 @@
         .put(obj, at=node)              an ObjectRef: get, move, where, delete
         .spawn(Class, *args, at=node)   an Actor: its methods give futures; migrate, stop ...
     hetmig.put, hetmig.spawn            the same, in a task
+    hetmig.Executor(nodes=...)          a concurrent.futures.Executor; future.task is the Task
+    hetmig.aio.connect(endpoint)        the connection, for asyncio: await nodes.submit(f, x)
     hetmig.shared(obj)                  a proxy of an object that lives at one node; .lock
     hetmig.shared_buffer(size)          bytes or an array for several tasks: read, write
 
@@ -49,8 +51,10 @@ from hetmig.state.pins import pinned
 from hetmig.task import checkpoint, here, ignorable, migratable, migrate, progress
 
 if TYPE_CHECKING:
+    from hetmig import aio
     from hetmig.client import Nodes, Task, connect
     from hetmig.division.loop import divide, divisible
+    from hetmig.executor import Executor
     from hetmig.journey import Checkpoint, Hop
     from hetmig.messages import (
         Message,
@@ -71,6 +75,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Actor",
     "Checkpoint",
+    "Executor",
     "HetmigError",
     "Hop",
     "Message",
@@ -85,6 +90,7 @@ __all__ = [
     "Unauthorized",
     "VersionMismatch",
     "__version__",
+    "aio",
     "checkpoint",
     "connect",
     "divide",
@@ -117,12 +123,14 @@ _register_copying()
 _LAZY = {
     "Actor": "hetmig.remote",
     "Checkpoint": "hetmig.journey",
+    "Executor": "hetmig.executor",
     "Hop": "hetmig.journey",
     "Message": "hetmig.messages",
     "Nodes": "hetmig.client",
     "ObjectRef": "hetmig.remote",
     "Task": "hetmig.client",
     "TaskRef": "hetmig.messages",
+    "aio": "hetmig.aio",
     "connect": "hetmig.client",
     "divide": "hetmig.division.loop",
     "divisible": "hetmig.division.loop",
@@ -149,7 +157,8 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     try:
-        value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+        module = importlib.import_module(_LAZY[name])
+        value = globals()[name] = module if name == "aio" else getattr(module, name)
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] != "zmq":
             raise

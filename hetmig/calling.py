@@ -20,7 +20,7 @@ from hetmig.state.image import Image
 from hetmig.state.parcel import Parcel
 
 if TYPE_CHECKING:
-    from hetmig.aio import Connection, End
+    from hetmig.connection import Connection, End
 
 __all__ = ["Caller"]
 
@@ -159,7 +159,7 @@ class Caller:
 
 def _end(answer: dict[str, Any], frames: list[memoryview]) -> End:
     """What an actor said of a call, still frozen."""
-    from hetmig.aio import End
+    from hetmig.connection import End
 
     if answer["error"] is not None:
         return End(ok=False, error=rebuild_error(answer["error"]))

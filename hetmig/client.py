@@ -32,11 +32,10 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
-from hetmig import aio
+from hetmig import connection, preparing
 from hetmig.errors import HetmigError, NotMigratable, TaskLost
 from hetmig.feeding import Feeder
 from hetmig.journey import Hop
@@ -49,18 +48,19 @@ from hetmig.node.sockets import new_event_loop
 from hetmig.options import Options, settings
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
 from hetmig.sending import Messages
-from hetmig.state.checkpoint import KEEP, Loaded, digest_of, load, resumed
+from hetmig.state.checkpoint import KEEP, Loaded, load, resumed
 from hetmig.state.class_source import describe_class
 from hetmig.state.image import Image, freeze_call, freeze_for_any, freeze_value
-from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel
 from hetmig.state.shipping import by_value
-from hetmig.submitted import RemoteTraceback, Task, TaskInfo, place_of, settle, task_info
+from hetmig.submitted import RemoteTraceback, Task, TaskInfo, settle, task_info
 
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 R = TypeVar("R", bound=Reference)
+V = TypeVar("V")
 _END_SECONDS = 10.0
 _UNDO_SECONDS = 5.0
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7717"
@@ -127,7 +127,7 @@ class Nodes:
         timeout: float = 10.0,
         echo: bool = True,
     ) -> None:
-        certificate = aio.find_node(endpoint, keyring, server_key)
+        certificate = connection.find_node(endpoint, keyring, server_key)
         self.endpoint = endpoint
         self.echo = echo
         self._keyring = keyring
@@ -136,7 +136,9 @@ class Nodes:
         self._tasks: dict[str, Task] = {}
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._loop.run_forever, name="hetmig-client", daemon=True),
+            threading.Thread(
+                target=connection.run_loop, args=[self._loop], name="hetmig-client", daemon=True
+            ),
             threading.Thread(target=self._deliver, name="hetmig-callbacks", daemon=True),
         ]
         for thread in self._threads:
@@ -151,6 +153,16 @@ class Nodes:
             self.close()
             raise
 
+    @overload
+    def submit(
+        self,
+        function: Callable[P, Coroutine[Any, Any, V]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Task[V]: ...
+    @overload
+    def submit(self, function: Callable[P, V], /, *args: P.args, **kwargs: P.kwargs) -> Task[V]: ...
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
         """Run `function(*args, **kwargs)` on the node.
 
@@ -168,18 +180,9 @@ class Nodes:
         kwargs: dict[str, Any],
         more: dict[str, Any],
     ) -> Task:
-        module = aio.home_module(function)
-        if module is not None and not self._call(self._connection.missing(module)):
-            module = None
-        about = {**aio.describe_call(function), **more}
-        freeze = functools.partial(freeze_call, function, args, kwargs)
-        with by_value(module):
-            if about.get("needs"):  # it may begin at a node of whose Python nothing is known here
-                frozen = freeze_for_any(freeze)
-            else:
-                frozen = freeze(portable=self._connection.is_foreign)
-        manifest = frozen.manifest(about)
-        return self._submitted(manifest, frozen.frames)
+        call = preparing.Call(function, args, kwargs, more)
+        module = self._call(preparing.shipped_module(self._connection, function))
+        return self._submitted(*call.frozen(module, foreign=self._connection.is_foreign))
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
         """Leave an object at a node: by name or endpoint, or this one.
@@ -188,7 +191,7 @@ class Nodes:
         """
         freeze = functools.partial(freeze_value, obj, name="the object")
         frozen = freeze_for_any(freeze)  # it may be fetched and moved anywhere
-        about = aio.describe_call(type(obj))
+        about = preparing.describe_call(type(obj))
         manifest = frozen.manifest({**about, "what": "object"})
         told = self._call(self._connection.submit(manifest, frozen.frames, at, timeout))
         return ObjectRef(about["id"], about["name"], told["home"], self)
@@ -214,12 +217,12 @@ class Nodes:
         """
         if not isinstance(cls, type):
             raise TypeError(f"spawn makes an instance of a class, not of {cls!r}")
-        module = aio.home_module(cls)
+        module = preparing.home_module(cls)
         known = module is None or not self._call(self._connection.missing(module))
         with by_value(None if known and not ship else module):
             frozen = self._frozen_for(at, functools.partial(freeze_call, cls, args, kwargs))
             described = describe_class(cls)
-        about = {**aio.describe_call(cls), "what": "actor", "class": described}
+        about = {**preparing.describe_call(cls), "what": "actor", "class": described}
         task = self._submitted(frozen.manifest(about), frozen.frames, at)
         actor = Actor(task.id, task.name, self._home, self)
         self._require_begun(task, actor.call(NOTHING))
@@ -314,20 +317,12 @@ class Nodes:
         argv: Sequence[str],
         more: dict[str, Any],
         *,
-        source: str | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        every: float = 30.0,
-        keep: int = KEEP,
         stdin: Any = None,
+        **kept: Any,
     ) -> Task:
-        path = os.fspath(file)
-        text = Path(path).read_text(encoding="utf-8") if source is None else source
-        about = {**aio.describe_script(path, argv), "stdin": stdin is not None, **more}
-        if checkpoint is not None:
-            kept = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
-            about["checkpoint"] = {**kept, "of": digest_of(text, argv)}
-        manifest = make_manifest("script", [], 1, about, portable=True)
-        return self._submitted(manifest, [text.encode()], stdin=stdin)
+        asked = stdin is not None
+        prepared = preparing.prepared_script(file, argv, more, stdin=asked, **kept)
+        return self._submitted(*prepared, stdin=stdin)
 
     def resume(
         self,
@@ -450,13 +445,12 @@ class Nodes:
             self._call(self._connection.close())
         for task in self._tasks.values():
             reason = f"the connection was closed; task {task.id} goes on without us"
-            self._later(lambda task=task, reason=reason: task._end(aio.End(False, error=HetmigError(reason))))  # type: ignore[misc]  # fmt: skip  # noqa: E501
+            self._later(lambda task=task, reason=reason: task._end(connection.End(False, error=HetmigError(reason))))  # type: ignore[misc]  # fmt: skip  # noqa: E501
         self._deliveries.put(None)
         self._loop.call_soon_threadsafe(self._loop.stop)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(10)
-        self._loop.close()
 
     def __enter__(self) -> Nodes:
         return self
@@ -470,8 +464,8 @@ class Nodes:
         self.close()
 
     @staticmethod
-    async def _connect(keyring: Keyring, certificate: Certificate) -> aio.Connection:
-        return aio.Connection(keyring, certificate)
+    async def _connect(keyring: Keyring, certificate: Certificate) -> connection.Connection:
+        return connection.Connection(keyring, certificate)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the connection's loop and wait for its result."""
@@ -492,7 +486,7 @@ class Nodes:
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # what was sent is executed
 
-        def ended(call: asyncio.Future[aio.End]) -> None:
+        def ended(call: asyncio.Future[connection.End]) -> None:
             error = call.exception()
             if error is not None:
                 self._later(lambda: future.set_exception(error))
@@ -529,9 +523,9 @@ class Nodes:
     def _follow(self, task: Task, *, owner: bool, stdin: Any = None) -> None:
         feeder = None if stdin is None else Feeder(stdin, functools.partial(self._tell, task.id))
         self._tasks[task.id] = task
-        follower = aio.Follower(
-            output=lambda stream, data: self._later(lambda: task._output(stream, data)),
-            changed=lambda summary: self._later(lambda: task._changed(summary)),
+        follower = connection.Follower(
+            output=lambda stream, data: self._later(lambda: task._heard.output(stream, data)),
+            changed=lambda summary: self._later(lambda: task._heard.changed(summary)),
             ended=lambda end: self._later(lambda: task._end(end)),
             delivered=self._delivered,
             wanted=None if feeder is None else feeder.wanted,
@@ -563,3 +557,4 @@ class Nodes:
                 delivery()
             except Exception:
                 sys.excepthook(*sys.exc_info())  # a callback failed; the others still count
+            del delivery  # it holds a task, and its result

@@ -20,6 +20,7 @@ __all__ = [
     "HetmigError",
     "HomeMoved",
     "InMotion",
+    "InitializerFailed",
     "JournalError",
     "MailboxFull",
     "MessageTooLarge",
@@ -348,6 +349,10 @@ class TaskFailed(HetmigError):
 
     The message holds the remote traceback: correct what it names and submit again.
     """
+
+
+class InitializerFailed(HetmigError):
+    """The initializer of an executor raised an exception in a task.  Its traceback is the cause."""
 
 
 class ProtocolError(HetmigError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from hetmig.node.location import policy_named
 from hetmig.node.placement.needs import checked
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from hetmig.submitted import Task
 
 __all__ = ["Options", "settings"]
+
+P = ParamSpec("P")
+V = TypeVar("V")
 
 
 def settings(
@@ -45,6 +48,16 @@ class Options:
         self._nodes = nodes
         self._record = record
 
+    @overload
+    def submit(
+        self,
+        function: Callable[P, Coroutine[Any, Any, V]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Task[V]: ...
+    @overload
+    def submit(self, function: Callable[P, V], /, *args: P.args, **kwargs: P.kwargs) -> Task[V]: ...
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
         """As `Nodes.submit`.  Raises NameTaken."""
         return self._nodes._submit(function, args, kwargs, self._record)

@@ -40,7 +40,7 @@ _thread = threading.local()
 
 
 @contextlib.contextmanager
-def bound_to(nodes: Nodes) -> Iterator[None]:
+def bound_to(nodes: Nodes | None) -> Iterator[None]:
     """References unpickled meanwhile, in this thread, use this connection."""
     before = getattr(_thread, "nodes", None)
     _thread.nodes = nodes

@@ -30,10 +30,10 @@ from hetmig.state.image import Image
 from hetmig.state.parcel import Parcel
 
 if TYPE_CHECKING:
-    from hetmig.aio import Connection
     from hetmig.client import Nodes, Task
+    from hetmig.connection import Connection
 
-__all__ = ["Messages", "Posted", "Sender", "SentMessage"]
+__all__ = ["Messages", "Posted", "Sender", "SentMessage", "within"]
 
 _log = logging.getLogger("hetmig")
 _AT_ONCE = 64
@@ -186,7 +186,7 @@ class SentMessage:
 
         Raises NotReceived if it has ended before, TaskLost if nobody can say, TimeoutError.
         """
-        settle(self._nodes._call(_within(self._posted, timeout)))
+        settle(self._nodes._call(within(self._posted, timeout)))
 
 
 class Messages:
@@ -209,17 +209,9 @@ class Messages:
     ) -> Any:
         """Send a request and wait for the reply."""
         frozen = freeze_message(value)
-        connection = self._nodes._connection
-
-        async def replied() -> Outcome:
-            posted = await connection.send(task, home, frozen, timeout, name=name, request=True)
-            try:
-                return await _within(posted, timeout)
-            finally:
-                connection.forget(task, posted)
-
+        replied = self._nodes._connection.replied((task, name, home), frozen, timeout)
         with bound_to(self._nodes):
-            return settle(self._nodes._call(replied()))
+            return settle(self._nodes._call(replied))
 
     def find(self, name: str) -> Task | TaskRef | ObjectRef | Actor:
         """What `Nodes.find` says."""
@@ -247,7 +239,8 @@ class Messages:
         return kind(id, summary["name"], nodes._home, nodes)
 
 
-async def _within(posted: Posted, timeout: float | None) -> Outcome:
+async def within(posted: Posted, timeout: float | None) -> Outcome:
+    """What becomes of a message, as soon as that is known.  Raises TimeoutError."""
     try:
         async with asyncio.timeout(timeout):
             return await asyncio.shield(posted.outcome)

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import codecs
+import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hetmig import aio
+from hetmig import connection
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
+from hetmig.heard import Heard, progress_of
 from hetmig.journey import Checkpoint, Hop, Replica
 from hetmig.messages import TaskRef
+from hetmig.preparing import place_of
 from hetmig.remote import bound_to
 from hetmig.sending import SentMessage
-from hetmig.state.stores import is_url
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # which mypy and pyright know without its being installed
+
     from hetmig.client import Nodes
 
-__all__ = ["RemoteTraceback", "Task", "TaskInfo", "place_of", "settle", "task_info"]
+    V = TypeVar("V", default=Any)
+else:
+    from typing import TypeVar
 
-_KEEP_BYTES = 1 << 20
+    V = TypeVar("V")
+
+__all__ = ["RemoteTraceback", "Task", "TaskInfo", "place_of", "settle", "task_info"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class TaskInfo:
     """When that was made, in seconds since the epoch."""
 
 
-class Task(Future[Any]):
+class Task(Future[V]):
     """A task, wherever it is.  Its result, its output and its exception arrive here."""
 
     def __init__(self, nodes: Nodes, task: str, name: str) -> None:
@@ -66,16 +72,7 @@ class Task(Future[Any]):
         self.id = task
         self.name = name
         self._nodes = nodes
-        self._summary: dict[str, Any] = {"state": "running", "progress": None, "hops": []}
-        self._decoders = {
-            stream: codecs.getincrementaldecoder("utf-8")("replace")
-            for stream in ("stdout", "stderr")
-        }
-        self._written: list[tuple[str, str]] = []
-        self._written_size = 0
-        self._output_callbacks: list[Callable[[str, str], object]] = []
-        self._progress_callbacks: list[Callable[[float, float | None, str], object]] = []
-        self._checkpoint_callbacks: list[Callable[[Checkpoint | None, str], object]] = []
+        self._heard = Heard(lambda: nodes.echo)
 
     def __repr__(self) -> str:
         return f"<hetmig.Task {self.id} {self.name} {self.state}>"
@@ -83,7 +80,7 @@ class Task(Future[Any]):
     @property
     def state(self) -> str:
         """As `TaskInfo.state` says it, as far as we have heard."""
-        return str(self._summary["state"])
+        return self._heard.state
 
     def running(self) -> bool:
         """Whether it has not ended yet."""
@@ -115,6 +112,8 @@ class Task(Future[Any]):
             if journey := self.journey():
                 return journey[-1]
             raise
+
+    move = migrate
 
     def rehome(self, to: str, timeout: float = 10.0) -> bool:
         """Let the node `to` be the task's home; see `Nodes.rehome`."""
@@ -188,7 +187,7 @@ class Task(Future[Any]):
 
     def last_checkpoint(self) -> Checkpoint | None:
         """The newest one that its home node has heard of."""
-        summary = self._summary
+        summary = self._heard.summary
         if not self._nodes._closed:  # it may have been written after the task's end
             summary = self._nodes._call(self._nodes._connection.summary(self.id))
         saved = summary.get("checkpoint")
@@ -196,7 +195,7 @@ class Task(Future[Any]):
 
     def add_checkpoint_callback(self, callback: Callable[[Checkpoint | None, str], object]) -> None:
         """Call `callback(checkpoint, "")` for new ones, and (None, reason) if one failed."""
-        self._checkpoint_callbacks.append(callback)
+        self._heard.checkpoint_callbacks.append(callback)
 
     def where(self) -> str:
         """The name of the node it is on, or was last."""
@@ -208,64 +207,32 @@ class Task(Future[Any]):
 
     def progress(self) -> tuple[float, float | None, str] | None:
         """The last (done, total, note) it reported with `hetmig.progress`, if any."""
-        return _progress(self._summary)
+        return progress_of(self._heard.summary)
 
     def add_progress_callback(self, callback: Callable[[float, float | None, str], object]) -> None:
         """Call `callback(done, total, note)` whenever the task has reported progress."""
-        self._progress_callbacks.append(callback)
+        self._heard.progress_callbacks.append(callback)
 
     def add_output_callback(self, callback: Callable[[str, str], object]) -> None:
         """Call `callback(stream, text)`, stream being "stdout" or "stderr", for what it writes.
 
         What it wrote before comes first.  With a callback, nothing is echoed any more.
         """
-        self._nodes._later(lambda: self._add_output_callback(callback))
+        self._nodes._later(lambda: self._heard.add_output_callback(callback))
 
     def info(self) -> TaskInfo:
         """All in one: where it is, its state, its progress."""
         return task_info(self._fresh())
 
     def _fresh(self) -> dict[str, Any]:
-        if "node" in self._summary and (self.done() or self._nodes._closed):
-            return self._summary
+        known = self._heard.summary
+        if "node" in known and (self.done() or self._nodes._closed):
+            return known
         return self._nodes._call(self._nodes._connection.summary(self.id))
 
     # In the thread of callbacks ---------------------------------------------------------------
 
-    def _add_output_callback(self, callback: Callable[[str, str], object]) -> None:
-        self._output_callbacks.append(callback)
-        for stream, text in self._written:
-            callback(stream, text)
-
-    def _output(self, stream: str, data: bytes) -> None:
-        text = self._decoders[stream].decode(data)
-        self._written.append((stream, text))
-        self._written_size += len(text)
-        while self._written_size > _KEEP_BYTES:
-            self._written_size -= len(self._written.pop(0)[1])
-        for callback in self._output_callbacks:
-            callback(stream, text)
-        if self._nodes.echo and not self._output_callbacks:
-            print(text, end="", file=getattr(sys, stream), flush=True)
-
-    def _changed(self, summary: dict[str, Any]) -> None:
-        before, self._summary = self._summary, summary
-        progress = _progress(summary)
-        if progress is not None and progress != _progress(before):
-            for callback in self._progress_callbacks:
-                callback(*progress)
-        for item in ("checkpoint", "checkpoint_failed"):
-            if summary[item] and summary[item] != before.get(item):
-                self._kept(summary[item])
-
-    def _kept(self, what: dict[str, Any] | str) -> None:
-        for callback in self._checkpoint_callbacks:
-            if isinstance(what, str):
-                callback(None, what)
-            else:
-                callback(Checkpoint.from_json(what), "")
-
-    def _end(self, end: aio.End) -> None:
+    def _end(self, end: connection.End) -> None:
         with contextlib.suppress(InvalidStateError):
             if self.state == "cancelled":
                 super().cancel()
@@ -273,7 +240,9 @@ class Task(Future[Any]):
             settle(self, end, f"the outcome of task {self.id}", self._nodes)
 
 
-def settle(future: Future[Any], end: aio.End, what: str, nodes: Nodes) -> None:
+def settle(
+    future: Future[Any] | asyncio.Future[Any], end: connection.End, what: str, nodes: Nodes | None
+) -> None:
     """Let a future end as what it stands for has ended; `what` names that."""
     if end.error is not None:
         future.set_exception(end.error)
@@ -281,7 +250,7 @@ def settle(future: Future[Any], end: aio.End, what: str, nodes: Nodes) -> None:
     try:
         with bound_to(nodes):
             value = end.value()
-    except Exception as error:
+    except BaseException as error:  # also SystemExit: it is for who asks for the result
         error.add_note(f"{what} could not be unpickled here")
         future.set_exception(error)
         return
@@ -292,21 +261,10 @@ def settle(future: Future[Any], end: aio.End, what: str, nodes: Nodes) -> None:
         future.set_exception(value)
 
 
-def _progress(summary: dict[str, Any]) -> tuple[float, float | None, str] | None:
-    progress = summary["progress"]
-    return None if progress is None else (progress[0], progress[1], progress[2])
-
-
-def place_of(place: str | os.PathLike[str]) -> str:
-    """A path that means the same in another process; a URL as it is."""
-    text = os.fspath(place)
-    return text if is_url(text) else os.path.abspath(text)
-
-
 def task_info(summary: dict[str, Any]) -> TaskInfo:
     """What a node says of a task, as a line of `hetmig ps`."""
     names = TaskInfo.__dataclass_fields__.keys() - {"hops", "freeze_s", "bytes"}
     items: dict[str, Any] = {name: summary.get(name) for name in names}
     last = summary["hops"][-1] if summary["hops"] else {}
-    items.update(progress=_progress(summary), hops=len(summary["hops"]))
+    items.update(progress=progress_of(summary), hops=len(summary["hops"]))
     return TaskInfo(**items, freeze_s=last.get("freeze_s"), bytes=last.get("bytes"))

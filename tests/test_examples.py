@@ -67,6 +67,14 @@ def test_drain_before_shutdown() -> None:
     assert shown.count("ended on new") == 4
 
 
+def test_executor_over_nodes() -> None:
+    shown = run("executor_over_nodes")
+    assert re.search(r"^moved from (desk|shelf) to (desk|shelf), after", shown)
+    assert shown.count("primes, found on") == 4
+    assert "33860 primes below 400000" in shown
+    assert "given up: the task is cancelled" in shown
+
+
 def test_home_and_replica() -> None:
     shown = run("home_and_replica", "task")
     assert "the task is on worker" in shown

@@ -50,9 +50,9 @@ def made_actor(nodes: Nodes | None, keeper: type, *args: Any, at: str | None, bo
     if nodes is not None:
         if bound:
             raise ValueError("what is bound to a task is shared inside that task")
-        from hetmig import aio
+        from hetmig import preparing
 
-        module = aio.home_module(type(args[0]))
+        module = preparing.home_module(type(args[0]))
         if module is not None and not nodes._call(nodes._connection.missing(module)):
             module = None
         with by_value(module):

@@ -6,13 +6,9 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
-import secrets
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import zmq.asyncio
@@ -31,13 +27,14 @@ from hetmig.homes import Homes
 from hetmig.node import protocol
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
+from hetmig.node.messages.outgoing import Outcome
 from hetmig.node.protocol import Buffer, Message
-from hetmig.sending import Posted, Sender
+from hetmig.sending import Posted, Sender, within
 from hetmig.state import image
 from hetmig.state.manifest import check_python, same_minor, this_python
 from hetmig.state.parcel import Parcel, open_sealed, seal
 
-__all__ = ["Connection", "End", "Follower", "find_node"]
+__all__ = ["Connection", "End", "Follower", "find_node", "run_loop"]
 
 _log = logging.getLogger("hetmig")
 _REQUEST_SECONDS = 20.0
@@ -101,7 +98,8 @@ class Connection:
         connect = functools.partial(Link, self._context, keyring.identity)
         self.homes = Homes(self.link, connect, _introduction())
         self._following: set[asyncio.Task[None]] = set()
-        self._importable: dict[str, bool] = {}
+        self.importable: dict[str, bool] = {}
+        """Whether the node has them, of the top-level modules that it was asked for."""
         self._callers: dict[str, Caller] = {}
         self._senders: dict[str, Sender] = {}
 
@@ -156,10 +154,10 @@ class Connection:
 
     async def missing(self, module: str) -> bool:
         """Whether the node cannot import this top-level module."""
-        if module not in self._importable:
+        if module not in self.importable:
             answer = await self.request(protocol.IMPORTABLE, {"modules": [module]})
-            self._importable[module] = module in answer["found"]
-        return not self._importable[module]
+            self.importable[module] = module in answer["found"]
+        return not self.importable[module]
 
     async def submit(
         self,
@@ -248,9 +246,16 @@ class Connection:
             self._senders[task] = Sender(self, task, name, home)
         return await self._senders[task].send(frozen, timeout, request=request)
 
-    def forget(self, task: str, posted: Posted) -> None:
-        """Nobody waits for what becomes of a message any more."""
-        self._senders[task].forget(posted)
+    async def replied(
+        self, address: tuple[str, str, dict[str, Any]], frozen: image.Image, timeout: float | None
+    ) -> Outcome:
+        """Send a request to the task of this id, name and home; what comes of it."""
+        task, name, home = address
+        posted = await self.send(task, home, frozen, timeout, name=name, request=True)
+        try:
+            return await within(posted, timeout)
+        finally:
+            self._senders[task].forget(posted)
 
     async def move(self, task: str, to: str, timeout: float) -> dict[str, Any]:
         """Move a task; the completed hop."""
@@ -386,39 +391,23 @@ class Connection:
         return end
 
 
+def run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop in this thread until it is stopped, and close it.
+
+    What it would still have to do is cancelled, as somebody may wait for it.
+    """
+
+    async def cancel_the_rest() -> None:
+        await asyncio.sleep(0)  # what other threads have just handed in begins
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    loop.run_forever()
+    loop.run_until_complete(cancel_the_rest())
+    loop.close()
+
+
 def _introduction() -> dict[str, Any]:
     return {"role": "client", "python": this_python()}
-
-
-def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
-    """A new task's record, for a call of this function."""
-    name = getattr(function, "__qualname__", None) or type(function).__qualname__
-    about = {"id": secrets.token_hex(6), "name": name, "argv": None, "file": ""}
-    mark = getattr(getattr(function, "func", function), "__hetmig__", None)
-    if isinstance(mark, dict) and mark.get("every") is not None:
-        about["checkpoint"] = {"every": float(mark["every"])}
-    if isinstance(mark, dict) and mark.get("needs"):
-        about["needs"] = mark["needs"]
-    if isinstance(mark, dict) and mark.get("files") is not None:
-        about["files"] = mark["files"]
-    return about
-
-
-def describe_script(file: str, argv: Sequence[str]) -> dict[str, Any]:
-    """A new task's record, for a script, and where it is to be run if such a place is there."""
-    return {
-        "id": secrets.token_hex(6),
-        "name": Path(file).name,
-        "argv": [file, *argv],
-        "file": os.path.abspath(file),
-        "directory": os.getcwd(),
-    }
-
-
-def home_module(function: Callable[..., Any]) -> str | None:
-    """The top-level module a function comes from; None for one that travels by value anyway."""
-    while hasattr(function, "func") and not isinstance(function, type):  # functools.partial
-        function = function.func
-    module = getattr(function, "__module__", None) or type(function).__module__
-    top = str(module).partition(".")[0]
-    return None if top == "__main__" or top not in sys.modules else top

@@ -1,0 +1,140 @@
+"""What a client hands in, described and frozen: calls of functions, and scripts.
+
+Both clients use it, the one for programs with threads and the one on asyncio.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hetmig.state.checkpoint import KEEP, digest_of
+from hetmig.state.image import freeze_call, freeze_for_any
+from hetmig.state.manifest import make_manifest
+from hetmig.state.shipping import by_value
+from hetmig.state.stores import is_url
+
+if TYPE_CHECKING:
+    from hetmig.connection import Connection
+    from hetmig.node.protocol import Buffer
+
+__all__ = [
+    "Call",
+    "describe_call",
+    "describe_script",
+    "home_module",
+    "place_of",
+    "prepared_script",
+    "shipped_module",
+]
+
+
+class Call:
+    """A call that is to become a task."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        described: Callable[..., Any] | None = None,
+    ) -> None:
+        """`settings` are those of `hetmig.options`; `described` is the function whose name and
+        marks the task has, if not those of `function`.
+        """
+        self.function = function
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs or {})
+        self.shown = function if described is None else described
+        self.about = {**describe_call(self.shown), **(settings or {})}
+
+    def frozen(
+        self, module: str | None, *, foreign: bool
+    ) -> tuple[dict[str, Any], Sequence[Buffer]]:
+        """Manifest and frames, for a node that is of another version of Python or not.
+
+        What belongs to `module` travels by value.  Raises NotMigratable, naming the argument.
+        """
+        freeze = functools.partial(freeze_call, self.function, self.args, self.kwargs)
+        with by_value(module):
+            # with needs it may begin at a node of whose Python nothing is known
+            anywhere = bool(self.about.get("needs"))
+            frozen = freeze_for_any(freeze) if anywhere else freeze(portable=foreign)
+        return frozen.manifest(self.about), frozen.frames
+
+
+async def shipped_module(connection: Connection, function: Callable[..., Any]) -> str | None:
+    """The function's top-level module, if it must travel by value: the node does not have it."""
+    module = home_module(function)
+    if module is None or not await connection.missing(module):
+        return None
+    return module
+
+
+def prepared_script(
+    file: str | os.PathLike[str],
+    argv: Sequence[str],
+    settings: Mapping[str, Any],
+    *,
+    source: str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = 30.0,
+    keep: int = KEEP,
+    stdin: bool = False,
+) -> tuple[dict[str, Any], Sequence[Buffer]]:
+    """Manifest and frames of a script.  Raises OSError."""
+    path = os.fspath(file)
+    text = Path(path).read_text(encoding="utf-8") if source is None else source
+    about = {**describe_script(path, argv), "stdin": stdin, **settings}
+    if checkpoint is not None:
+        kept = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
+        about["checkpoint"] = {**kept, "of": digest_of(text, argv)}
+    manifest = make_manifest("script", [], 1, about, portable=True)
+    return manifest, [text.encode()]
+
+
+def place_of(place: str | os.PathLike[str]) -> str:
+    """A path that means the same in another process; a URL as it is."""
+    text = os.fspath(place)
+    return text if is_url(text) else os.path.abspath(text)
+
+
+def describe_call(function: Callable[..., Any]) -> dict[str, Any]:
+    """A new task's record, for a call of this function."""
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    about = {"id": secrets.token_hex(6), "name": name, "argv": None, "file": ""}
+    mark = getattr(getattr(function, "func", function), "__hetmig__", None)
+    if isinstance(mark, dict) and mark.get("every") is not None:
+        about["checkpoint"] = {"every": float(mark["every"])}
+    if isinstance(mark, dict) and mark.get("needs"):
+        about["needs"] = mark["needs"]
+    if isinstance(mark, dict) and mark.get("files") is not None:
+        about["files"] = mark["files"]
+    return about
+
+
+def describe_script(file: str, argv: Sequence[str]) -> dict[str, Any]:
+    """A new task's record, for a script, and where it is to be run if such a place is there."""
+    return {
+        "id": secrets.token_hex(6),
+        "name": Path(file).name,
+        "argv": [file, *argv],
+        "file": os.path.abspath(file),
+        "directory": os.getcwd(),
+    }
+
+
+def home_module(function: Callable[..., Any]) -> str | None:
+    """The top-level module a function comes from; None for one that travels by value anyway."""
+    while hasattr(function, "func") and not isinstance(function, type):  # functools.partial
+        function = function.func
+    module = getattr(function, "__module__", None) or type(function).__module__
+    top = str(module).partition(".")[0]
+    return None if top == "__main__" or top not in sys.modules else top
