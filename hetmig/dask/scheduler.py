@@ -23,6 +23,7 @@ from hetmig.errors import AlreadyThere, HetmigError, MigrationRefused, NotMigrat
 __all__ = ["Direction"]
 
 _log = logging.getLogger("hetmig")
+_LOOK_SECONDS = 0.005
 _GRACEFUL = "worker-close-gracefully"
 """How a worker's question begins which closes whatever the answer is."""
 
@@ -105,21 +106,25 @@ class Direction(SchedulerPlugin):
         scheduler = self._scheduler
         if (task := scheduler.tasks.get(key)) is None:
             raise NotMigratable("nobody wants the task any more", ended=1)
-        valid = scheduler.valid_workers(task)
-        able = [
-            state
-            for state in (scheduler.running if valid is None else valid & scheduler.running)
-            if state.address != worker and state.address not in but
-        ]
+        able = self._able(task, {worker, *but})
         if to is not None:
             if to not in [state.address for state in able]:
                 raise MigrationRefused(
-                    f"{to} can't take it: it is closing, or the task's workers=, resources= or "
-                    "allowed hosts say otherwise"
+                    f"{to} can't take it: it is starting or closing, or the task's workers= or "
+                    "resources= say otherwise"
                 )
             return to
         best = min(able, key=lambda state: len(state.processing) / state.nthreads, default=None)
         return None if best is None else str(best.address)
+
+    def _able(self, task: Any, but: set[str]) -> list[Any]:
+        """The workers that may take a task, other than these."""
+        scheduler = self._scheduler
+        valid = scheduler.valid_workers(task)
+        able = scheduler.running if valid is None else valid & scheduler.running
+        if task.loose_restrictions and not any(state.address not in but for state in able):
+            able = scheduler.running
+        return [state for state in able if state.address not in but]
 
     def moved(
         self,
@@ -180,9 +185,10 @@ class Direction(SchedulerPlugin):
     async def move(self, key: Any, to: str) -> dict[str, Any]:
         """A client wants a task elsewhere."""
         scheduler = self._scheduler
-        address = scheduler.coerce_address(to)
-        if address not in scheduler.workers:
-            known = ", ".join(f"{w.name} ({w.address})" for w in scheduler.workers.values())
+        workers = scheduler.workers.values()
+        address = next((w.address for w in workers if to in (w.address, str(w.name))), None)
+        if address is None:
+            known = ", ".join(f"{w.name} ({w.address})" for w in workers)
             raise HetmigError(f"there is no worker {to!r}; there are {known or 'none'}")
         task = scheduler.tasks.get(key)
         if task is None or task.processing_on is None:
@@ -190,20 +196,32 @@ class Direction(SchedulerPlugin):
         source = task.processing_on.address
         if source == address:
             raise AlreadyThere("the task is on that very worker")
-        if not self._is_begun(key, source):
+        if not await self._begun(key, source):
             raise NotMigratable(
                 "the task does not run as one of hetmig's (yet): is its function marked with "
                 "@hetmig.migratable, or was it given to hetmig.dask.submit?"
             )
         found: dict[str, Any] = await wire.call(scheduler.rpc(source), "depart", key=key,
                                                 to=address)  # fmt: skip
+        await self._begun(key, address)
         return found
+
+    async def _begun(self, key: Any, worker: str) -> bool:
+        """Whether it runs there; it may take a moment, if the worker has a thread for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.patience):
+                while not self._is_begun(key, worker):
+                    state = self._scheduler.workers.get(worker)
+                    if state is None or len(state.processing) > state.nthreads:
+                        return False
+                    await asyncio.sleep(_LOOK_SECONDS)
+                return True
+        return False
 
     def _is_begun(self, key: Any, worker: str) -> bool:
         known = self._known.get(key)
-        return known is not None and known.run_id is not None and self._is_run(
-            key, known.run_id, worker
-        )  # fmt: skip
+        run_id = None if known is None else known.run_id
+        return run_id is not None and self._is_run(key, run_id, worker)
 
     # Retiring ---------------------------------------------------------------------------------
 
