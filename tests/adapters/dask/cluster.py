@@ -92,12 +92,14 @@ class Cluster:
         self.processes[name].send_signal(signal.SIGTERM)
 
     def kill(self, name: str) -> None:
-        """SIGKILL to a worker and its nanny, as of a machine that fails."""
+        """SIGKILL to a worker and its nanny, as of a machine that fails; when all of it is gone."""
         address = self.address(name)
         (pid,) = self.client.run(os.getpid, workers=[address]).values()
+        (runners,) = self.client.run(_runners, workers=[address]).values()
         self.processes[name].kill()
         os.kill(pid, signal.SIGKILL)
         self.processes[name].wait()
+        until(lambda: not any(map(_is_there, runners)))
 
     def close(self) -> None:
         """End everything."""
@@ -123,6 +125,18 @@ def cluster(directory: Path, *names: str) -> Iterator[Cluster]:
         raise
     finally:
         made.close()
+
+
+def _runners(dask_worker: Any) -> list[int]:
+    runs = dask_worker.plugins["hetmig"]._host.runs
+    return [run.program.runner.pid for run in runs.values()]
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in b"ZX"
+    except OSError:
+        return False
 
 
 def lines(log: Path) -> list[list[str]]:
