@@ -27,6 +27,7 @@ BENCHMARKS = (
     "files",
     "divide",
     "shared",
+    "dask",
     "portability",
 )
 

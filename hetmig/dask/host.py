@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -152,8 +152,9 @@ class Host:
 
     def _is_wanted(self, key: Any, run_id: int) -> bool:
         task = self.worker.state.tasks.get(key)
-        wanted = task is not None and task.state in ("executing", "long-running")
-        return wanted and task.run_id == run_id and not self.closed
+        if task is None or self.closed:
+            return False
+        return task.state in ("executing", "long-running") and task.run_id == run_id
 
     def cancel(self, key: Any) -> None:
         """Dask does not want the task to run here any more."""
@@ -241,21 +242,16 @@ class Host:
         """Send away everything that is here; the keys of what stays, and why."""
         stays: dict[str, str] = {}
 
-        async def attempt(key: Any, sending: Callable[[], Any]) -> None:
+        async def attempt(key: Any, sending: Coroutine[Any, Any, object]) -> None:
             try:
-                await sending()
+                await sending
             except HetmigError as error:
                 if not error.data.get("ended"):
                     stays[str(key)] = str(error)
 
-        work = [
-            attempt(key, lambda key=key: self.depart(key, None, timeout))
-            for key in {*self.runs, *self._beginning}
-        ]
-        work += [
-            attempt(held.key, lambda name=name: self._pass_on(name))
-            for name, held in list(self.held.items())
-        ]
+        here = {*self.runs, *self._beginning}
+        work = [attempt(key, self.depart(key, None, timeout)) for key in here]
+        work += [attempt(one.key, self._pass_on(name)) for name, one in self.held.items()]
         await asyncio.gather(*work)
         return stays
 

@@ -40,7 +40,7 @@ class _Known:
     """Worker and name of the state with which it goes on."""
 
 
-class Direction(SchedulerPlugin):
+class Direction(SchedulerPlugin):  # type: ignore[misc]
     """One for a cluster."""
 
     name = PLUGIN

@@ -24,7 +24,7 @@ _log = logging.getLogger("hetmig")
 T = TypeVar("T")
 
 
-class Migration(WorkerPlugin):
+class Migration(WorkerPlugin):  # type: ignore[misc]
     """Runs marked functions in runners, and sends them away before the worker ends."""
 
     name = PLUGIN
@@ -57,7 +57,7 @@ class Migration(WorkerPlugin):
         if finish == "executing":
             task = self._worker.state.tasks[key]
             function = getattr(task.run_spec, "func", None)
-            if mark_of(function) is not None:
+            if function is not None and mark_of(function) is not None:
                 # A copy: with the scheduler in this very process, it has the same object.
                 task.run_spec = task.run_spec.copy()
                 task.run_spec.func = Hosted(function)
