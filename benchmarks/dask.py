@@ -65,9 +65,11 @@ def run(scale: float = 1.0) -> Report:
 
 def _moved(client: Any, size: int, count: int) -> list[float]:
     adapter = importlib.import_module("hetmig.dask")
-    future = adapter.submit(client, clocked, size, count, pure=False)
-    _until(lambda: _home(client, future.key) is not None)
-    while not future.done():  # one more than counts, if the first came before the state was there
+    with tempfile.TemporaryDirectory() as directory:
+        ready = Path(directory, "ready")
+        future = adapter.submit(client, clocked, size, count, str(ready), pure=False)
+        _until(ready.exists)
+    while not future.done():  # one more than counts, if the first came before the clock was read
         here = _home(client, future.key)
         there = next(address for address in client.nthreads() if address != here)
         with contextlib.suppress(hetmig.NotMigratable):  # it has just ended

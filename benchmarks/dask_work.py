@@ -18,7 +18,7 @@ def state_of(size: int) -> dict[str, Any]:
     return {"pieces": pieces, "counts": {"odd": 0, "even": 0}, "seen": [0] * 20}
 
 
-def clocked(size: int, moves: int) -> list[float]:
+def clocked(size: int, moves: int, ready: str) -> list[float]:
     """Hold a state until moved so often; for how long this stood still each time.
 
     Of two processes on one machine the monotonic clock is the same (Linux).
@@ -30,6 +30,7 @@ def clocked(size: int, moves: int) -> list[float]:
     state: dict[str, Any] = {"pieces": pieces, "counts": {"odd": 0, "even": 0}, "seen": [0] * 20}
     gaps: list[float] = []
     total = done = 0
+    open(ready, "w").close()
     process, last = os.getpid(), time.monotonic()
     while len(gaps) < moves:
         done += 1

@@ -99,6 +99,8 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
         known = self._known.setdefault(key, _Known())
         known.epoch += 1
         known.run_id = run_id
+        how = "goes on" if known.held is not None else "begins" if known.epoch == 1 else "resumes"
+        self._scheduler.log_event(PLUGIN, {"action": how, "key": key, "worker": worker})
         return {"series": known.series, "epoch": known.epoch, "held": known.held}
 
     def destination(self, key: Any, worker: str, to: str | None, but: Sequence[str]) -> str | None:
@@ -212,7 +214,10 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
             async with asyncio.timeout(self.settings.patience):
                 while not self._is_begun(key, worker):
                     state = self._scheduler.workers.get(worker)
-                    if state is None or len(state.processing) > state.nthreads:
+                    task = self._scheduler.tasks.get(key)
+                    if state is None or task is None or task.processing_on is not state:
+                        return False
+                    if len(state.processing) > state.nthreads:
                         return False
                     await asyncio.sleep(_LOOK_SECONDS)
                 return True

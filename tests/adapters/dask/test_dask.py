@@ -91,7 +91,7 @@ def test_move(made: Cluster, task: Task) -> None:
     assert move.bytes > 0 < move.freeze_s
     with pytest.raises(hetmig.errors.AlreadyThere):
         hetmig.dask.move(future, there)
-    with pytest.raises(HetmigError, match="no worker 'nowhere'; there are .*first"):
+    with pytest.raises(HetmigError, match=r"no worker 'nowhere'; there are .*first"):
         hetmig.dask.move(future, "nowhere")
     hetmig.dask.move(future, name)  # and back
     task.go_on()
