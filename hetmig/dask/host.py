@@ -23,6 +23,7 @@ from hetmig.node import sockets
 from hetmig.node.background import spawn
 from hetmig.node.pool import Pool
 from hetmig.node.protocol import Message
+from hetmig.state.manifest import make_manifest
 
 __all__ = ["Held", "Host"]
 
@@ -30,6 +31,7 @@ _log = logging.getLogger("hetmig")
 _TRIES = 5
 """So often a task that every destination refuses is taken to its next safe point."""
 _SHORTEST_EVERY = 0.05
+_OF_END = ("ok", "traceback", "kind", "portable")
 
 
 @dataclass
@@ -64,7 +66,10 @@ class Host:
         self.runs: dict[Any, Run] = {}
         self.held: dict[str, Held] = {}
         """By the name that its source has given to this very state."""
+        self.outcomes: dict[Any, Run] = {}
+        """What has ended, until Dask has heard of it."""
         self.closed = False
+        self._results: set[Any] = set()
         self._beginning: dict[Any, asyncio.Event] = {}
         self._context = zmq.asyncio.Context()
         self._gatekeeper = sockets.Gatekeeper(self._context)
@@ -126,6 +131,8 @@ class Host:
         if not self._is_wanted(key, run_id):
             program.leave(Reschedule())
             raise Reschedule
+        if program.is_over:  # it has ended on a worker that closed then
+            return program.ended.result()
         self.runs[key] = run
         program.own_copy = lambda state: self._keep(run, state)
         program.ask_for_copy = lambda: self._copy(run, self.settings.patience)
@@ -137,6 +144,7 @@ class Host:
             clock = spawn(self._again_and_again(run, max(float(every), _SHORTEST_EVERY)))
         try:
             message = await asyncio.shield(program.ended)
+            self.outcomes[key] = run
             await asyncio.to_thread(run.series.forget)
             return message
         finally:
@@ -169,7 +177,7 @@ class Host:
         """What was brought here, or to another worker from which it is fetched now."""
         name, holder = held["name"], held["worker"]
         if (mine := self.held.pop(name, None)) is not None:
-            if not mine.program.is_over:
+            if mine.program.is_good:
                 return mine.program
             return await Program.staged(self._pool, mine.state)
         if holder == self.worker.address:
@@ -249,11 +257,47 @@ class Host:
                 if not error.data.get("ended"):
                     stays[str(key)] = str(error)
 
-        here = {*self.runs, *self._beginning}
+        here = {*self.runs, *self._beginning} - self.outcomes.keys()
         work = [attempt(key, self.depart(key, None, timeout)) for key in here]
         work += [attempt(one.key, self._pass_on(name)) for name, one in self.held.items()]
         await asyncio.gather(*work)
         return stays
+
+    async def rescue(self) -> None:
+        """The worker closes: what has ended on it must not be lost, or Dask does it again."""
+        ours = self.results()
+        for key, run in list(self.outcomes.items()):
+            try:
+                await self._tell_elsewhere(key, run)
+            except HetmigError as error:
+                if not error.data.get("ended"):
+                    _log.warning("the result of %s is lost, and it is run again: %s", key, error)
+        if ours:
+            about = {"keys": ours, "worker": self.worker.address}
+            await wire.call(self.worker.scheduler, "rescue", **about)
+
+    def results(self) -> list[Any]:
+        """The keys of all results of ours that this worker has."""
+        return [key for key in self._results if key in self.worker.data]
+
+    async def _tell_elsewhere(self, key: Any, run: Run) -> None:
+        """Dask has dropped what waits for the task's end here: it ends on another worker."""
+        message = run.program.ended.result()
+        outcome = {name: message.header[name] for name in _OF_END}
+        manifest = make_manifest("value", [], len(message.payload), dict(run.program.about))
+        state = State({**manifest, "outcome": outcome}, message.payload)
+        held = await self._brought(key, state, None)
+        if held is None:
+            raise MigrationRefused("no other worker can take it")
+        about = {"key": key, "run_id": run.run_id, "worker": self.worker.address}
+        await wire.call(self.worker.scheduler, "moved", **about, held=held)
+
+    def heard(self, key: Any, finish: str) -> None:
+        """Dask has heard of the end of a task."""
+        if self.outcomes.pop(key, None) is not None and finish == "memory":
+            self._results.add(key)
+        elif finish in ("released", "forgotten"):
+            self._results.discard(key)
 
     async def depart(self, key: Any, to: str | None, timeout: float) -> dict[str, Any]:
         """Send a running task to a worker, or to where the scheduler wants it; a `Move`.

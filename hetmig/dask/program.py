@@ -24,9 +24,9 @@ _NOT_HERE = "tasks on Dask have no {what}: that needs hetmig's own nodes (`hetmi
 class Program:
     """A task that is staged, runs, or stands still to be taken away."""
 
-    def __init__(self, runner: Runner, state: State) -> None:
+    def __init__(self, runner: Runner | None, state: State) -> None:
         self.about = {**state.about}
-        self.runner = runner
+        self._runner = runner
         self.ended: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         """What it ended with; or why it does not end here."""
         self.moving = asyncio.Lock()
@@ -34,20 +34,32 @@ class Program:
         """Keeps a copy that the task has made itself."""
         self.ask_for_copy: Any = None
         self._freeze: Freeze | None = None
-        self._staging = Staging(runner)
+        self._staging: Staging | None = None
         # nobody may come to look at how it ended
         self.ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     @classmethod
     async def staged(cls, pool: Pool, state: State) -> Program:
         """Put a task together, without starting it.  Raises HetmigError with the refusal."""
+        if "outcome" in state.manifest:
+            program = cls(None, state)
+            outcome = Message(protocol.DONE, state.manifest["outcome"], list(state.frames))
+            program.ended.set_result(outcome)
+            return program
         runner = await pool.take()
         program = cls(runner, state)
+        program._staging = Staging(runner)
         runner.about = program.about
         runner.on_message = program._hear
         await program._staging.done(program.about, state.manifest, state.frames)
         runner.exited.add_done_callback(lambda how: program._runner_ended(how.result()))
         return program
+
+    @property
+    def runner(self) -> Runner:
+        """Its process."""
+        assert self._runner is not None, "it has ended"
+        return self._runner
 
     def start(self) -> None:
         """Let it run."""
@@ -57,6 +69,11 @@ class Program:
     def is_over(self) -> bool:
         """Whether it has ended, or is not ours any more."""
         return self.ended.done()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there is something to go on with, or how it ended."""
+        return not self.ended.done() or self.ended.exception() is None
 
     async def frozen(self, timeout: float, *, stop: bool) -> tuple[Message, State]:
         """Its state; with `stop` it stands still until `go_on` or `leave`.
@@ -90,7 +107,8 @@ class Program:
             self.ended.set_exception(because)
         if self._freeze is not None:
             self._freeze.fail(NotMigratable("the task is not here any more", ended=1))
-        self.runner.kill()
+        if self._runner is not None:
+            self._runner.kill()
 
     def _runner_ended(self, how: str) -> None:
         lost = TaskLost(
@@ -107,7 +125,7 @@ class Program:
         match message.kind:
             case protocol.OUTPUT:
                 _write(header["stream"], message.payload)
-            case protocol.STAGED | protocol.REFUSED:
+            case protocol.STAGED | protocol.REFUSED if self._staging is not None:
                 self._staging.hear(message)
             case protocol.DONE:
                 self._done(message)

@@ -23,6 +23,7 @@ from hetmig.errors import AlreadyThere, HetmigError, MigrationRefused, NotMigrat
 __all__ = ["Direction"]
 
 _log = logging.getLogger("hetmig")
+_RESCUE_SECONDS = 1.0
 _LOOK_SECONDS = 0.005
 _GRACEFUL = "worker-close-gracefully"
 """How a worker's question begins which closes whatever the answer is."""
@@ -54,7 +55,7 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
         """Be at hand on the scheduler."""
         self._scheduler = scheduler
         of_workers = (self.begin, self.destination, self.moved, self.passed)
-        for function in (*of_workers, self.move, self.told, self.secret):
+        for function in (*of_workers, self.rescue, self.move, self.told, self.secret):
             scheduler.handlers[wire.PREFIX + function.__name__] = wire.handler(function)
         self._retire = scheduler.handlers["retire_workers"]
         scheduler.handlers["retire_workers"] = self.retire_workers
@@ -156,6 +157,26 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
         task = self._scheduler.tasks[key]
         if task.processing_on is not None and task.processing_on.address == before:
             self._assign(key, before, held)
+
+    async def rescue(self, keys: Sequence[Any], worker: str) -> None:
+        """A worker closes that has results of running programs, which nobody wants to run twice."""
+        scheduler = self._scheduler
+        until = time.monotonic() + _RESCUE_SECONDS
+        for key in keys:
+            while (task := scheduler.tasks.get(key)) is not None and task.state == "processing":
+                if time.monotonic() > until:  # its news of the end are still on their way
+                    break
+                await asyncio.sleep(_LOOK_SECONDS)
+        alone = {
+            key: [worker]
+            for key in keys
+            if (task := scheduler.tasks.get(key)) is not None
+            and [state.address for state in task.who_has or ()] == [worker]
+        }
+        others = [state for state in scheduler.running if state.address != worker]
+        if alone and others:
+            best = min(others, key=lambda state: state.nbytes)
+            await scheduler.gather_on_worker(best.address, alone)
 
     def _is_run(self, key: Any, run_id: int, worker: str) -> bool:
         task = self._scheduler.tasks.get(key)

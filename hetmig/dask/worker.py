@@ -47,6 +47,7 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
             async with asyncio.timeout(2 * grace):
                 for key, reason in (await self._host.empty(grace)).items():
                     _log.warning("%s can't leave, and is started again: %s", key, reason)
+                await self._host.rescue()
         except Exception as error:  # whatever it is, the worker has to end
             _log.warning("tasks can't leave the worker, and are started again: %r", error)
         finally:
@@ -63,6 +64,8 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
                 task.run_spec.func = Hosted(function)
         elif finish in ("cancelled", "released", "forgotten", "resumed"):
             self._host.cancel(key)
+        if finish in ("memory", "error", "released", "forgotten"):
+            self._host.heard(key, finish)
 
     # In the worker's thread -------------------------------------------------------------------
 

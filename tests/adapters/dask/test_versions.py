@@ -18,7 +18,7 @@ from tests.adapters.dask.cluster import cluster
 from tests.interpreters import ROOT, RUNNING, target
 
 OTHER = "3.13" if RUNNING == "3.12" else "3.12"
-SCRIPT = '''
+SCRIPT = """
 import platform, sys, time
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def main(file, directory):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
-'''
+"""
 
 
 def links(directory: Path) -> None:
