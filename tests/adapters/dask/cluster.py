@@ -39,16 +39,10 @@ class Cluster:
         until(lambda: self.file.exists() and self.file.stat().st_size, self.log("scheduler"))
         self.client: Client = Client(scheduler_file=str(self.file), timeout=SECONDS)
 
-    def start(
-        self,
-        name: str,
-        options: Sequence[str],
-        python: str = sys.executable,
-        path: Sequence[str] = (),
-    ) -> None:
+    def start(self, name: str, options: Sequence[str], python: str = sys.executable) -> None:
         """Start the scheduler, or another worker."""
         what = "scheduler" if name == "scheduler" else "worker"
-        environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), *path]))
+        environment = dict(os.environ, PYTHONPATH=str(ROOT))
         environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = f"{SECONDS:g}s"
         with open(self.directory / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -63,13 +57,12 @@ class Cluster:
         *options: str,
         threads: int = 2,
         python: str = sys.executable,
-        path: Sequence[str] = (),
     ) -> str:
         """Start another worker; its address."""
         usual = ["--scheduler-file", str(self.file), "--name", name, "--nthreads", str(threads),
                  "--host", "127.0.0.1", "--no-dashboard",
                  "--local-directory", str(self.directory)]  # fmt: skip
-        self.start(name, [*usual, *options], python, path)
+        self.start(name, [*usual, *options], python)
         return str(until(lambda: self.address(name), self.log(name)))
 
     def log(self, name: str) -> str:

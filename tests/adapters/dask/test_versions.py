@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -70,8 +71,15 @@ if __name__ == "__main__":
 """
 
 
-def links(directory: Path) -> None:
-    """Put links to Dask, and to what it needs, into a directory: all of it runs as pure Python."""
+def environment(directory: Path, python: Path) -> Path:
+    """An environment of that interpreter with links to Dask, which runs as pure Python there."""
+    subprocess.run([python, "-m", "venv", "--without-pip", directory], check=True, timeout=200)
+    made = directory / "bin" / "python"
+    (packages,) = directory.glob("lib/python*/site-packages")
+    where = "import zmq, pathlib; print(pathlib.Path(zmq.__file__).parent.parent)"
+    asked = [str(python), "-c", where]
+    theirs = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout
+    link(packages, Path(theirs.strip()).iterdir())
     wanted, seen = ["distributed"], set()
     while wanted:
         name = re.sub(r"[-_.]+", "-", wanted.pop()).lower()
@@ -82,21 +90,24 @@ def links(directory: Path) -> None:
         for requirement in map(Requirement, found.requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 wanted.append(requirement.name)
-        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
-            source = Path(str(found.locate_file(top)))
-            if source.exists() and not (directory / top).exists():
-                (directory / top).symlink_to(source)
+        tops = {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}
+        link(packages, (Path(str(found.locate_file(top))) for top in tops))
+    return made
+
+
+def link(directory: Path, sources: Iterable[Path]) -> None:
+    """Links to these, but to what is there already."""
+    for source in sources:
+        if source.exists() and not (directory / source.name).exists():
+            (directory / source.name).symlink_to(source)
 
 
 def test_a_script_s_task_between_two_versions(tmp_path: Path) -> None:
-    python = target(OTHER)
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    links(packages)
+    python = environment(tmp_path / "other", target(OTHER))
     script = tmp_path / "walk.py"
     script.write_text(SCRIPT)
     with cluster(tmp_path, "one") as made:
-        made.worker("two", python=str(python), path=[str(packages)])
+        made.worker("two", python=str(python))
         command = [sys.executable, "-W", "ignore", str(script), str(made.file), str(tmp_path)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
