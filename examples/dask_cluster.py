@@ -9,8 +9,9 @@ Needs `pip install "hetmig[dask]"`.  Two workers; the one with the task is taken
 import sys
 import time
 
-import hetmig.dask
 from distributed import Client, LocalCluster
+
+import hetmig.dask
 
 STEPS = 300
 

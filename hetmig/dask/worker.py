@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -36,6 +38,11 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
     async def setup(self, worker: Worker) -> None:
         """Be at hand on a worker that starts."""
         self._worker = worker
+        if worker.nanny and threading.current_thread() is threading.main_thread():
+            # Ctrl-C, and SIGTERM to a group, reach this process besides its nanny.  It is the nanny
+            # who ends us, and this worker would be gone before its tasks are.
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signum, lambda signum, frame: None)
         self._host = Host(worker, self.settings)
         for function in (self.depart, self.empty, self.stage, self.fetch, self.drop, self.forget):
             worker.handlers[wire.PREFIX + function.__name__] = wire.handler(function)

@@ -80,10 +80,6 @@ class Cluster:
         at_work = {a: w for a, w in workers.items() if w["status"] == "running"}
         return {str(about["name"]): str(address) for address, about in at_work.items()}
 
-    def terminate(self, name: str) -> None:
-        """SIGTERM, as of a batch system; returns at once."""
-        self.processes[name].send_signal(signal.SIGTERM)
-
     def kill(self, name: str) -> None:
         """SIGKILL to a worker and its nanny, as of a machine that fails; when all of it is gone."""
         address = self.address(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -123,13 +125,18 @@ def test_retire_workers_while_ordinary_tasks_run(made: Cluster) -> None:
         task.require_once(number)
 
 
-def test_sigterm_to_a_worker_and_its_nanny(made: Cluster, task: Task) -> None:
+@pytest.mark.parametrize("whole", [False, True], ids=["sigterm", "ctrl-c for the whole group"])
+def test_a_signal_to_a_worker_and_its_nanny(made: Cluster, task: Task, whole: bool) -> None:
     workers(made)
     future = made.client.submit(programs.steps, *task.args)
     task.wait()
     name, _ = where(made, future)
-    made.terminate(name)
-    assert made.processes[name].wait(60) == 0
+    process = made.processes[name]
+    if whole:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
+    assert process.wait(60) == 0
     task.go_on()
     assert future.result(60) == result(COUNT)
     task.require_once()

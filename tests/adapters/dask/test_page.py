@@ -18,7 +18,7 @@ from tests.interpreters import ROOT
 def test_the_program_of_the_page(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "dask.md").read_text("utf-8")
     (program,) = re.findall(r"^```python\n(.+?)^```", page, re.MULTILINE | re.DOTALL)
-    program = program.replace("30_000_000", "3_000_000")
+    program = program.replace("300_000_000", "3_000_000")
     (tmp_path / "program.py").write_text(program)
     with cluster(tmp_path, "one"):
         done = subprocess.run(
