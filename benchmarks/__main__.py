@@ -7,6 +7,7 @@ import importlib
 import json
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import machine, plot
@@ -27,9 +28,12 @@ BENCHMARKS = (
     "files",
     "divide",
     "shared",
+    "dask",
     "portability",
     "executor",
 )
+_NEEDED = {"dask": "distributed"}
+"""The packages that a benchmark needs, and that an extra of its name brings."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     about = machine.describe()
     print(_heading(sys.argv[1:] if arguments is None else arguments, about), flush=True)
     reports: dict[str, Report] = {}
-    for name in chosen.names or BENCHMARKS:
+    for name in chosen.names or _possible():
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         more = {"tasks": chosen.tasks} if name == "drain" else {}
         reports[name] = importlib.import_module(f"benchmarks.{name}").run(chosen.scale, **more)
@@ -67,6 +71,14 @@ def main(arguments: list[str] | None = None) -> None:
         parts.write_text(plot.stacked(steps, "ms"), "utf-8")
         print(f"\n![Where the time of a move goes, median of each step]({parts.name})")
         print(f"\n![How long the task stood still, each time]({chosen.plot.name})")
+
+
+def _possible() -> list[str]:
+    """All benchmarks whose packages are here."""
+    missing = {name for name, package in _NEEDED.items() if not find_spec(package)}
+    for name in missing:
+        print(f'without {name}: pip install "hetmig[{name}]"', file=sys.stderr)
+    return [name for name in BENCHMARKS if name not in missing]
 
 
 def _heading(arguments: list[str], about: dict[str, str]) -> str:

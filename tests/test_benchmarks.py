@@ -19,6 +19,8 @@ from tests.interpreters import ROOT
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_runs(name, tmp_path):
+    if name == "dask":
+        pytest.importorskip("distributed", reason='needs pip install "hetmig[dask]"')
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks", name, "--scale", "0.01", "--json", file]
     # without valgrind and perf, which are slow and have a test of their own
