@@ -40,6 +40,7 @@ from hetmig import aio
 from hetmig.errors import HetmigError, NotMigratable, TaskLost
 from hetmig.feeding import Feeder
 from hetmig.journey import Hop
+from hetmig.logs import Forwarded
 from hetmig.messages import TaskRef
 from hetmig.node import protocol
 from hetmig.node.checkpoint_keys import finder
@@ -133,6 +134,7 @@ class Nodes:
         self._keyring = keyring
         self._loop = new_event_loop()
         self._closed = False
+        self._forwarded = Forwarded()
         self._tasks: dict[str, Task] = {}
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = [
@@ -363,6 +365,13 @@ class Nodes:
             self._follow(Task(self, task, summary["name"]), owner=False)
         return self._tasks[task]
 
+    def forward_logging(self, logger: str = "", level: int | str | None = None) -> None:
+        """Let what tasks submitted from now on log arrive here, as records of `logging`.
+
+        `logger` and those below it, from `level` on, by default the one that logger has here.
+        """
+        self._forwarded.add(logger, level)
+
     def nodes(self) -> list[NodeInfo]:
         """The node itself and all others that it knows."""
         found = self._call(self._connection.request(protocol.NODES, {}))["nodes"]
@@ -521,6 +530,7 @@ class Nodes:
         stdin: Any = None,
     ) -> Task:
         about = manifest["task"]
+        about.update(self._forwarded.settings())
         task = Task(self, about["id"], about["name"])
         self._call(self._connection.submit(manifest, frames, at))
         self._follow(task, owner=True, stdin=stdin)

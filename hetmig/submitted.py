@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hetmig import aio
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
 from hetmig.journey import Checkpoint, Hop, Replica
+from hetmig.logs import deliver
 from hetmig.messages import TaskRef
 from hetmig.remote import bound_to
 from hetmig.sending import SentMessage
@@ -238,6 +239,9 @@ class Task(Future[Any]):
             callback(stream, text)
 
     def _output(self, stream: str, data: bytes) -> None:
+        if stream == "log":
+            deliver(data)
+            return
         text = self._decoders[stream].decode(data)
         self._written.append((stream, text))
         self._written_size += len(text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import linecache
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -17,7 +19,7 @@ from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.safepoint import PassingPlace, Preemptor
-from hetmig.node import asynchronous, protocol, sleeping
+from hetmig.node import asynchronous, forwarding, protocol, sleeping
 from hetmig.node.channel import Channel
 from hetmig.node.copies import Copies
 from hetmig.node.desk import Desk
@@ -40,6 +42,7 @@ _OURS = frozenset(
         "hetmig.node.messages.mail",
         "hetmig.node.messages.outgoing",
         "hetmig.node.file_line",
+        "hetmig.node.forwarding",
         "hetmig.node.runner",
         "hetmig.node.runtime",
         "hetmig.node.streams",
@@ -103,6 +106,7 @@ class Runtime:
         self._outlets = outlets
         self._events = 0
         self._early: list[tuple[str, bytes]] | None = []
+        self._unsaid: deque[tuple[str, bytes]] = deque()
         self._request = 0
         self._requests = asynchronous.Requests()
         self._progress: list[Any] | None = None
@@ -115,6 +119,10 @@ class Runtime:
         lines.connect(self.files)
         opening.policy_of_task(about.get("files"))
         self._outlets.open(self._emit)
+        if about.get("logging"):
+            ours = {"node": self.node, "task": about["name"], "task_id": about["id"]}
+            forwarding.send_records(about["logging"], ours, functools.partial(self.say, "log"))
+            self._ambient = Ambient()
 
     def enter(self, file: str, text: str, directory: str) -> None:
         """The task is a script: run it where its submitter is, if there is such a place here."""
@@ -132,6 +140,8 @@ class Runtime:
         if extra["source"][0]:
             self._keep_source(*extra["source"])
         self.context = extra["context"]
+        if "logging" in extra["ambient"]:
+            forwarding.restore_levels()
         self.context.run(put_back, extra["ambient"])
         self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
@@ -190,9 +200,22 @@ class Runtime:
             with self._channel.lock:
                 self._send_progress()
 
+    def say(self, stream: str, piece: bytes) -> None:
+        """Tell the submitter a piece of this stream, after all that was written before."""
+        self._unsaid.append((stream, piece))
+        if not self.is_speaking:  # else what speaks now has something to say of itself
+            self._say()
+
+    def _say(self) -> None:
+        with self._channel.lock:
+            self._outlets.drain()
+            while self._unsaid:
+                self._emit(*self._unsaid.popleft())
+
     def flush(self) -> None:
         """Send everything that waits to be sent."""
         self._outlets.flush()
+        self._say()
         with self._channel.lock:
             self._send_progress()
 

@@ -93,7 +93,7 @@ class Outlets:
         for stream in self._streams.values():
             stream.flush()
         with self._channel.lock:
-            self._drain()
+            self.drain()
 
     @property
     def redirected(self) -> str | None:
@@ -105,10 +105,11 @@ class Outlets:
 
     def _write(self, name: str, piece: bytes) -> None:
         with self._channel.lock:
-            self._drain()
+            self.drain()
             self._emit(name, piece)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Send what C code and child processes have written; the caller holds the channel."""
         for source, name in list(self._pipes.items()):
             while True:
                 try:
@@ -125,4 +126,4 @@ class Outlets:
         while self._pipes:
             select.select(list(self._pipes), [], [])
             with self._channel.lock:
-                self._drain()
+                self.drain()
