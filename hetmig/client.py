@@ -174,14 +174,14 @@ class Nodes:
         if module is not None and not self._call(self._connection.missing(module)):
             module = None
         about = {**aio.describe_call(function), **more}
+        at = about.pop("at", None)
         freeze = functools.partial(freeze_call, function, args, kwargs)
         with by_value(module):
             if about.get("needs"):  # it may begin at a node of whose Python nothing is known here
                 frozen = freeze_for_any(freeze)
             else:
-                frozen = freeze(portable=self._connection.is_foreign)
-        manifest = frozen.manifest(about)
-        return self._submitted(manifest, frozen.frames)
+                frozen = self._frozen_for(at, freeze)
+        return self._submitted(frozen.manifest(about), frozen.frames, at)
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
         """Leave an object at a node: by name or endpoint, or this one.
@@ -259,15 +259,16 @@ class Nodes:
         location: str | None = None,
         needs: Mapping[str, Any] | None = None,
         files: str | None = None,
+        at: str | None = None,
     ) -> Options:
         """Options for the next submission: `nodes.with_options(name="collector").submit(f)`.
 
         `name` is the task's alone among the living tasks of its home node, and finds it:
         `nodes.find(name)`.  `location` is how nodes look for it once it has moved: "home", "chain"
         or "search" (default: as each node was told).  `needs` and `files` are as for `migratable`,
-        whose mark they overrule.
+        whose mark they overrule.  `at` is the node, by name or endpoint, where the call begins.
         """
-        return Options(self, settings(name=name, location=location, needs=needs, files=files))
+        return Options(self, settings(name=name, location=location, needs=needs, files=files, at=at))
 
     def find(self, name: str) -> Task | TaskRef | ObjectRef | Actor:
         """The living task of this name or id, on any node that is known here.
@@ -328,8 +329,9 @@ class Nodes:
         if checkpoint is not None:
             kept = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
             about["checkpoint"] = {**kept, "of": digest_of(text, argv)}
+        at = about.pop("at", None)
         manifest = make_manifest("script", [], 1, about, portable=True)
-        return self._submitted(manifest, [text.encode()], stdin=stdin)
+        return self._submitted(manifest, [text.encode()], at, stdin=stdin)
 
     def resume(
         self,

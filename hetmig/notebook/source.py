@@ -1,0 +1,79 @@
+"""The text of a cell, as code whose lines are numbered as the notebook shows them."""
+
+from __future__ import annotations
+
+import __future__
+import ast
+import functools
+import re
+import sys
+import traceback
+from types import FrameType, FunctionType
+from typing import Any
+
+from hetmig.errors import HetmigError
+from hetmig.notebook.cells import PREFIX, Cell
+from hetmig.notebook.errors import brief, shown_as_text
+
+__all__ = ["cell_of"]
+
+_FUTURES = functools.reduce(
+    int.__or__,
+    (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names),
+)
+
+
+def cell_of(shell: Any, body: str) -> Cell:
+    """The cell that begins with a line of ours.
+
+    Raises HetmigError for what is no Python, or can be executed in the notebook's process only.
+    """
+    above = len(body) - len(body.lstrip("\n"))
+    text = "\n" * (above + 1) + str(shell.transform_cell(body))
+    number = _number(shell)
+    tree = _parsed(shell, text, number)
+    if any(isinstance(node, ast.Name) and node.id == "get_ipython" for node in ast.walk(tree)):
+        raise HetmigError(
+            "a task knows nothing of IPython: put what begins with % or !, and get_ipython(), into "
+            "a cell of its own"
+        )
+    shows = False
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        shows = shell.ast_node_interactivity != "none"
+    if shows:
+        text = _assigned(text, tree.body[-1])
+    file = str(shell.compile.cache(text, number, raw_code=text))
+    code = compile(text, file, "exec", shell.compile.flags & _FUTURES, dont_inherit=True)
+    return Cell(f"In[{number}]", FunctionType(code, shell.user_ns), file, text, shows=shows)
+
+
+def _number(shell: Any) -> int:
+    """Of the cell that is executed now: its own code has called us, from a file of its own."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        label = shell.compile.format_code_name(frame.f_code.co_filename)
+        if label is not None and (number := re.search(r"\d+", label[1])):
+            return int(number[0])
+        frame = frame.f_back
+    return int(shell.execution_count)
+
+
+def _parsed(shell: Any, text: str, number: int) -> ast.Module:
+    file = str(shell.compile.cache(text, number, raw_code=text))
+    try:
+        compile(text, file, "exec", shell.compile.flags & _FUTURES, dont_inherit=True)
+        return ast.parse(text, file)
+    except SyntaxError as error:
+        if "'await' outside" in str(error):
+            error.msg += ": put it into an async function, and asyncio.run that"
+        told = "".join(traceback.format_exception_only(error))
+        raise brief(HetmigError("the cell is no Python"), shown_as_text(shell, told)) from None
+
+
+def _assigned(text: str, expression: ast.stmt) -> str:
+    """The text, with the value of the expression assigned: the lines stay where they are."""
+    lines = text.splitlines(keepends=True)
+    line = lines[expression.lineno - 1].encode()
+    start = expression.col_offset
+    lines[expression.lineno - 1] = (line[:start] + PREFIX.encode() + line[start:]).decode()
+    return "".join(lines)
