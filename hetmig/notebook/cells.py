@@ -43,16 +43,24 @@ class Cell:
     """The call of a cell's code."""
 
     def __init__(
-        self, name: str, body: Callable[[], object], file: str, text: str, *, shows: bool
+        self, name: str, body: Callable[[], object], texts: dict[str, str], *, shows: bool
     ) -> None:
-        """`shows`: its last line is an expression, whose value the code assigns to `VALUE`."""
+        """`texts`: by file name, those of the cells which have made functions that it may use.
+
+        `shows`: its last line is an expression, whose value the code assigns to `VALUE`.
+        """
         self.__qualname__ = name
-        self._body, self._file, self._text, self._shows = body, file, text, shows
+        self._body, self._texts, self._shows = body, texts, shows
         self._python = this_python()
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Wherever it comes, tracebacks show lines, and code has a text to go on with."""
+        vars(self).update(state)
+        for file, text in self._texts.items():
+            if file not in linecache.cache:
+                linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+
     def __call__(self) -> GivenBack:
-        lines = self._text.splitlines(keepends=True)
-        linecache.cache[self._file] = len(self._text), None, lines, self._file
         body: Any = self._body
         namespace = body.__globals__
         before = {name: _token(value) for name, value in _variables(namespace).items()}

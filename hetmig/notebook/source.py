@@ -5,6 +5,7 @@ from __future__ import annotations
 import __future__
 import ast
 import functools
+import linecache
 import re
 import sys
 import traceback
@@ -17,6 +18,7 @@ from hetmig.notebook.errors import brief, shown_as_text
 
 __all__ = ["cell_of"]
 
+_MOST_TEXT = 1 << 20
 _FUTURES = functools.reduce(
     int.__or__,
     (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names),
@@ -44,7 +46,21 @@ def cell_of(shell: Any, body: str) -> Cell:
         text = _assigned(text, tree.body[-1])
     file = str(shell.compile.cache(text, number, raw_code=text))
     code = compile(text, file, "exec", shell.compile.flags & _FUTURES, dont_inherit=True)
-    return Cell(f"In[{number}]", FunctionType(code, shell.user_ns), file, text, shows=shows)
+    body = FunctionType(code, shell.user_ns)
+    return Cell(f"In[{number}]", body, {file: text, **_texts(shell)}, shows=shows)
+
+
+def _texts(shell: Any) -> dict[str, str]:
+    """Those of the notebook's cells, the latest ones."""
+    found: dict[str, str] = {}
+    room = _MOST_TEXT
+    for file, entry in reversed(list(linecache.cache.items())):
+        if shell.compile.format_code_name(file) is not None and len(entry) > 1:
+            room -= entry[0]
+            if room < 0:
+                break
+            found[file] = "".join(entry[2])
+    return found
 
 
 def _number(shell: Any) -> int:
