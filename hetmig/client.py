@@ -57,6 +57,7 @@ from hetmig.state.manifest import make_manifest
 from hetmig.state.parcel import Parcel
 from hetmig.state.shipping import by_value
 from hetmig.submitted import RemoteTraceback, Task, TaskInfo, place_of, settle, task_info
+from hetmig.terminals import terminal
 
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
 
@@ -177,10 +178,9 @@ class Nodes:
         at = about.pop("at", None)
         freeze = functools.partial(freeze_call, function, args, kwargs)
         with by_value(module):
-            if about.get("needs"):  # it may begin at a node of whose Python nothing is known here
-                frozen = freeze_for_any(freeze)
-            else:
-                frozen = self._frozen_for(at, freeze)
+            # with needs it may begin at a node of whose Python nothing is known here
+            anywhere = about.get("needs")
+            frozen = freeze_for_any(freeze) if anywhere else self._frozen_for(at, freeze)
         return self._submitted(frozen.manifest(about), frozen.frames, at)
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
@@ -268,7 +268,9 @@ class Nodes:
         or "search" (default: as each node was told).  `needs` and `files` are as for `migratable`,
         whose mark they overrule.  `at` is the node, by name or endpoint, where the call begins.
         """
-        return Options(self, settings(name=name, location=location, needs=needs, files=files, at=at))
+        return Options(
+            self, settings(name=name, location=location, needs=needs, files=files, at=at)
+        )
 
     def find(self, name: str) -> Task | TaskRef | ObjectRef | Actor:
         """The living task of this name or id, on any node that is known here.
@@ -532,7 +534,7 @@ class Nodes:
         stdin: Any = None,
     ) -> Task:
         about = manifest["task"]
-        about.update(self._forwarded.settings())
+        about.update(self._forwarded.settings(), **(terminal() if self.echo else {}))
         task = Task(self, about["id"], about["name"])
         self._call(self._connection.submit(manifest, frames, at))
         self._follow(task, owner=True, stdin=stdin)

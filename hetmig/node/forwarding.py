@@ -23,7 +23,7 @@ _found_levels: list[tuple[logging.Logger, int]] = []
 
 
 class _Sender(logging.Handler):
-    """Sends records.  It has no lock: the channel has one, and a frame that held it could not move."""
+    """Sends records.  It has no lock: the channel has one, and who held ours could not move."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Sender(logging.Handler):
         self.wanted: dict[str, int] = {}
         self.send: Callable[[bytes], None] = lambda piece: None
 
-    def createLock(self) -> None:  # noqa: N802
+    def createLock(self) -> None:
         self.lock = None
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import linecache
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -26,10 +27,10 @@ from hetmig.node.desk import Desk
 from hetmig.node.file_line import FileLine
 from hetmig.node.protocol import Buffer, Message
 from hetmig.node.servant import Servant
-from hetmig.node.streams import Outlets
+from hetmig.node.streams import Outlets, use_terminal
 from hetmig.redirection import line as lines
 from hetmig.redirection import opening
-from hetmig.state import context_variables, image, threads
+from hetmig.state import context_variables, image, progress_bars, threads
 from hetmig.state.ambient import Ambient, put_back
 from hetmig.state.modules import OwnModules, put_back_modules
 
@@ -111,6 +112,10 @@ class Runtime:
         self._requests = asynchronous.Requests()
         self._progress: list[Any] | None = None
         self._progress_sent = 0.0
+        self._says_itself = False
+        """Whether the program reports its progress, and not only shows it."""
+        self._seen: list[Any] = []
+        """What its bars showed last."""
 
     def attach(self, about: dict[str, Any]) -> None:
         """The task `about` is put together in this process: its streams are the task's already."""
@@ -119,6 +124,8 @@ class Runtime:
         lines.connect(self.files)
         opening.policy_of_task(about.get("files"))
         self._outlets.open(self._emit)
+        if about.get("terminal"):
+            use_terminal(about["terminal"])
         if about.get("logging"):
             ours = {"node": self.node, "task": about["name"], "task_id": about["id"]}
             forwarding.send_records(about["logging"], ours, functools.partial(self.say, "log"))
@@ -148,6 +155,8 @@ class Runtime:
         self.desk.arrive(extra["desk"])
         if extra["stdin"] is not None:
             self._outlets.stdin.arrive(extra["stdin"])
+        for name, proxy in extra.get("proxies", {}).items():  # of a parcel of before: none
+            setattr(sys, name, proxy)
         self._modules = OwnModules(extra["modules"])
 
     def begin(self) -> None:
@@ -162,6 +171,7 @@ class Runtime:
         _current = self
         crew.set_crew(self.team)
         self.files.runs = True
+        progress_bars.go_on()
         self.desk.ask_again()
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
@@ -193,12 +203,25 @@ class Runtime:
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Report progress, at most some times per second."""
-        self._progress = [done, total, note]
+        self._says_itself = True
+        with self._channel.lock:
+            self._report([done, total, note])
+
+    def _report(self, progress: list[Any]) -> None:
+        """The same; the caller holds the channel."""
+        self._progress = progress
         now = time.monotonic()
-        if now - self._progress_sent >= _PROGRESS_SECONDS or done == total:
+        if now - self._progress_sent >= _PROGRESS_SECONDS or progress[0] == progress[1]:
             self._progress_sent = now
-            with self._channel.lock:
-                self._send_progress()
+            self._send_progress()
+
+    def _look_at_bars(self) -> None:
+        """What the program's progress bars show is its progress, if it does not say so itself."""
+        if self._says_itself or (found := progress_bars.look()) is None:
+            return
+        if [*found] != self._seen:
+            self._seen = [*found]
+            self._report([*found])
 
     def say(self, stream: str, piece: bytes) -> None:
         """Tell the submitter a piece of this stream, after all that was written before."""
@@ -217,6 +240,7 @@ class Runtime:
         self._outlets.flush()
         self._say()
         with self._channel.lock:
+            self._look_at_bars()
             self._send_progress()
 
     def migrate(self, to: str, caller: FrameType, callee: FrameType) -> None:
@@ -325,6 +349,7 @@ class Runtime:
             "source": self.source,
             "desk": self.desk.state(),
             "stdin": self._outlets.stdin.state(),
+            "proxies": self._outlets.proxies,
         }
         if self.servant is None:
             return image.freeze(stack, extra, portable=portable)
@@ -422,6 +447,7 @@ class Runtime:
         if self._channel.lock.acquire(blocking=False):  # else somebody is saying something
             try:
                 self._channel.send(protocol.PONG, {})
+                self._look_at_bars()
             finally:
                 self._channel.lock.release()
 
@@ -492,6 +518,8 @@ class Runtime:
             self._early.append((stream, piece))
             return
         self._channel.send(protocol.OUTPUT, {"n": self.number(), "stream": stream}, [piece])
+        if stream == "stderr" and b"\r" in piece:  # as a bar goes back to draw itself again
+            self._look_at_bars()
 
     def _send_progress(self) -> None:
         if self._progress is not None:

@@ -18,13 +18,20 @@ from typing import Any
 
 from hetmig.node.channel import Channel
 from hetmig.redirection.standard_input import TaskInput, ask
+from hetmig.state.progress_bars import proxied
 
-__all__ = ["Outlets", "TaskStream"]
+__all__ = ["Outlets", "TaskStream", "use_terminal"]
 
 _PIECE = 256 * 1024
+terminals: set[str] = set()
+"""Which of the submitter's streams are terminals, and show at once what is written here."""
 _POLLED_PIPES = os.name == "posix"
 """One can look whether something is in a pipe.  Where not, what C code and child processes write
 stays with the node."""
+
+
+TERMINAL_VARIABLES = ("COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR")
+"""What programs look at, besides whether it is one."""
 
 
 class TaskStream(io.TextIOWrapper):
@@ -37,6 +44,10 @@ class TaskStream(io.TextIOWrapper):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return getattr, (sys, self.name)
+
+    def isatty(self) -> bool:
+        """Whether the submitter's is a terminal."""
+        return self.name in terminals
 
 
 class _Raw(io.RawIOBase):
@@ -99,9 +110,15 @@ class Outlets:
     def redirected(self) -> str | None:
         """The name of a stream that the task replaced by another."""
         for name, stream in {"stdin": self.stdin, **self._streams}.items():
-            if getattr(sys, name) is not stream:
+            if getattr(sys, name) is not stream and name not in self.proxies:
                 return name
         return None
+
+    @property
+    def proxies(self) -> dict[str, Any]:
+        """By name, what a progress bar has put in the place of a stream."""
+        streams = {name: (getattr(sys, name), stream) for name, stream in self._streams.items()}
+        return {name: now for name, (now, own) in streams.items() if proxied(now) is own}
 
     def _write(self, name: str, piece: bytes) -> None:
         with self._channel.lock:
@@ -127,3 +144,11 @@ class Outlets:
             select.select(list(self._pipes), [], [])
             with self._channel.lock:
                 self.drain()
+
+
+def use_terminal(terminal: dict[str, Any]) -> None:
+    """The submitter has a terminal: which streams go there, and what its environment says of it."""
+    terminals.update(name for name in terminal["streams"] if name in ("stdout", "stderr"))
+    for name, value in terminal["environment"].items():
+        if name in TERMINAL_VARIABLES and type(value) is str:
+            os.environ[name] = value

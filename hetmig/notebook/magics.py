@@ -1,4 +1,4 @@
-"""The magics: `%%migratable` and, as the commands of the same names, `%ps`, `%mv`, `%checkpoint`."""
+"""The magics: `%%migratable`, and `%ps`, `%mv`, `%checkpoint` as the commands of these names."""
 
 from __future__ import annotations
 

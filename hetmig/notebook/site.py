@@ -1,4 +1,4 @@
-"""The nodes that a notebook is connected to: those of others, or some of its own on this machine."""
+"""The nodes that a notebook is connected to: those of others, or its own on this machine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The text of a cell, as code whose lines are numbered as the notebook shows them."""
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import functools
 import linecache
@@ -25,13 +25,13 @@ _FUTURES = functools.reduce(
 )
 
 
-def cell_of(shell: Any, body: str) -> Cell:
+def cell_of(shell: Any, typed: str) -> Cell:
     """The cell that begins with a line of ours.
 
     Raises HetmigError for what is no Python, or can be executed in the notebook's process only.
     """
-    above = len(body) - len(body.lstrip("\n"))
-    text = "\n" * (above + 1) + str(shell.transform_cell(body))
+    above = len(typed) - len(typed.lstrip("\n"))
+    text = "\n" * (above + 1) + str(shell.transform_cell(typed))
     number = _number(shell)
     tree = _parsed(shell, text, number)
     if any(isinstance(node, ast.Name) and node.id == "get_ipython" for node in ast.walk(tree)):

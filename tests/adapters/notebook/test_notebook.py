@@ -9,9 +9,9 @@ import pytest
 for package in ("IPython", "ipykernel", "jupyter_client"):
     pytest.importorskip(package, reason=f"{package} is not there: pip install hetmig[notebook]")
 
-from hetmig.node.embedded import LocalNodes
-from tests.adapters.notebook.kernels import Kernel, kernel
-from tests.interpreters import RUNNING
+from hetmig.node.embedded import LocalNodes  # noqa: E402
+from tests.adapters.notebook.kernels import Kernel, kernel  # noqa: E402
+from tests.interpreters import RUNNING  # noqa: E402
 
 FAR = "3.14" if RUNNING < "3.14" else "3.13"
 
