@@ -320,7 +320,7 @@ class Pool:
 
     async def _read(self) -> None:
         for number in itertools.count(1):
-            # what has arrived already is received without a pause, and a task may write all the time
+            # what is here already is received without a pause, and a task may write all the time
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             frames: Any = await self._socket.recv_multipart(copy=False)

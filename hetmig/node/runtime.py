@@ -20,14 +20,14 @@ from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.safepoint import PassingPlace, Preemptor
-from hetmig.node import asynchronous, forwarding, protocol, sleeping
+from hetmig.node import asynchronous, forwarding, protocol, sleeping, terminal
 from hetmig.node.channel import Channel
 from hetmig.node.copies import Copies
 from hetmig.node.desk import Desk
 from hetmig.node.file_line import FileLine
 from hetmig.node.protocol import Buffer, Message
 from hetmig.node.servant import Servant
-from hetmig.node.streams import Outlets, use_terminal
+from hetmig.node.streams import Outlets
 from hetmig.redirection import line as lines
 from hetmig.redirection import opening
 from hetmig.state import context_variables, image, progress_bars, threads
@@ -125,7 +125,7 @@ class Runtime:
         opening.policy_of_task(about.get("files"))
         self._outlets.open(self._emit)
         if about.get("terminal"):
-            use_terminal(about["terminal"])
+            terminal.use(about["terminal"])
         if about.get("logging"):
             ours = {"node": self.node, "task": about["name"], "task_id": about["id"]}
             forwarding.send_records(about["logging"], ours, functools.partial(self.say, "log"))

@@ -16,22 +16,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from hetmig.node import terminal
 from hetmig.node.channel import Channel
 from hetmig.redirection.standard_input import TaskInput, ask
 from hetmig.state.progress_bars import proxied
 
-__all__ = ["Outlets", "TaskStream", "use_terminal"]
+__all__ = ["Outlets", "TaskStream"]
 
 _PIECE = 256 * 1024
-terminals: set[str] = set()
-"""Which of the submitter's streams are terminals, and show at once what is written here."""
 _POLLED_PIPES = os.name == "posix"
 """One can look whether something is in a pipe.  Where not, what C code and child processes write
 stays with the node."""
-
-
-TERMINAL_VARIABLES = ("COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR")
-"""What programs look at, besides whether it is one."""
 
 
 class TaskStream(io.TextIOWrapper):
@@ -47,7 +42,7 @@ class TaskStream(io.TextIOWrapper):
 
     def isatty(self) -> bool:
         """Whether the submitter's is a terminal."""
-        return self.name in terminals
+        return self.name in terminal.streams
 
 
 class _Raw(io.RawIOBase):
@@ -144,11 +139,3 @@ class Outlets:
             select.select(list(self._pipes), [], [])
             with self._channel.lock:
                 self.drain()
-
-
-def use_terminal(terminal: dict[str, Any]) -> None:
-    """The submitter has a terminal: which streams go there, and what its environment says of it."""
-    terminals.update(name for name in terminal["streams"] if name in ("stdout", "stderr"))
-    for name, value in terminal["environment"].items():
-        if name in TERMINAL_VARIABLES and type(value) is str:
-            os.environ[name] = value
