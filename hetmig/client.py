@@ -6,7 +6,8 @@
         task.result(), task.journey()                          # the value, list[Hop]
 
 Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
-        tasks(), task(id), nodes(), rehome(task, to), takeover(id), drain(node=None), close();
+        tasks(), task(id), nodes(), rehome(task, to), takeover(id), drain(node=None), close(),
+        forward_logging(logger="", level=None);
         attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
         migrate(to, timeout=10), rehome(to), where(), journey(),
