@@ -29,7 +29,12 @@ _loaded: dict[int, Magics] = {}
 
 def load(shell: Any) -> None:
     """Register the magics."""
+    unload(shell)
     magics = _loaded[id(shell)] = Magics(shell)
+    # IPython makes `%mv` and the like of the system's commands, and anew after each `%reset`
+    aliases = shell.alias_manager
+    magics.aliases = [alias for alias in aliases.default_aliases if alias[0] in _LINES]
+    aliases.default_aliases = [each for each in aliases.default_aliases if each[0] not in _LINES]
     for kind, names in (("line", _LINES), ("cell", _CELLS)):
         for name in names:
             shell.register_magic_function(magics.function(name), kind, name)
@@ -38,11 +43,15 @@ def load(shell: Any) -> None:
 def unload(shell: Any) -> None:
     """Take them away, and close the connection."""
     magics = _loaded.pop(id(shell), None)
-    if magics is not None:
-        magics.site.close()
+    if magics is None:
+        return
+    magics.site.close()
     for kind, names in (("line", _LINES), ("cell", _CELLS)):
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
+    shell.alias_manager.default_aliases += magics.aliases
+    for name, command in magics.aliases:
+        shell.alias_manager.soft_define_alias(name, command)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,6 +86,8 @@ class Magics:
 
     def __init__(self, shell: Any) -> None:
         self.site = Site()
+        self.aliases: list[tuple[str, str]] = []
+        """Those of IPython which these take the place of."""
         self._shell = shell
         self._runs: dict[str, Run] = {}
 
