@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import queue
 import sys
+import threading
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -13,6 +13,7 @@ from hetmig.client import Nodes, Task
 from hetmig.errors import HetmigError, NotMigratable
 from hetmig.notebook.cells import GIVEN_BACK, VALUE, Cell, GivenBack
 from hetmig.notebook.errors import brief, traceback_of
+from hetmig.rendering import task_text
 from hetmig.state.image import thaw_value
 
 __all__ = ["Run", "begin"]
@@ -41,6 +42,8 @@ class Run:
         self._last = ""
         self._collected = False
         task.add_output_callback(lambda stream, text: self._events.put((stream, text)))
+        self._attached = threading.Event()
+        task._nodes._later(self._attached.set)  # behind that callback
         task.add_progress_callback(lambda *progress: self._events.put(None))
         task.add_done_callback(lambda task: self._events.put(None))
 
@@ -71,29 +74,39 @@ class Run:
         return False
 
     def _follow(self) -> None:
-        while True:
-            ended = self.task.done()
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    # once it has ended, all that it wrote is here
-                    event = self._events.get(timeout=0 if ended else _LOOK_SECONDS)
-                    if event is not None:
-                        stream, text = event
-                        print(text, end="", file=getattr(sys, stream), flush=True)
-                    elif self.task.done():
-                        break
-                    self._show()
+        while not self.task.done():
+            self._take_event(_LOOK_SECONDS)
             self._show()
-            if ended:
-                return
+        self._attached.wait()  # then all that it wrote is here
+        while self._take_event(0):
+            pass
+        self._show()
+        if not self._in_notebook and self._has_moved:
+            print(task_text(self.task._summary, self.task.name, self.task._heard_hops()))
+
+    def _take_event(self, seconds: float) -> bool:
+        """Wait so long for the next event; whether there was one."""
+        try:
+            event = self._events.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        if event is not None:
+            stream, text = event
+            print(text, end="", file=getattr(sys, stream), flush=True)
+        return True
+
+    @property
+    def _in_notebook(self) -> bool:
+        return bool(getattr(self._shell, "kernel", None))
+
+    @property
+    def _has_moved(self) -> bool:
+        return any(hop.requested_by != "placement" for hop in self.task._heard_hops())
 
     def _show(self) -> None:
         """The task, below what it writes, as soon as there is something to tell."""
-        summary = self.task._summary
-        if not getattr(self._shell, "kernel", None):
-            return
-        moved = any(hop["requested_by"] != "placement" for hop in summary["hops"])
-        if self._shown is None and summary["progress"] is None and not moved:
+        something = self._has_moved or self.task.progress() is not None
+        if not self._in_notebook or not (self._shown or something):
             return
         now = self.task._repr_html_()
         if now == self._last:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +12,7 @@ for package in ("IPython", "ipykernel", "jupyter_client"):
     pytest.importorskip(package, reason=f"{package} is not there: pip install hetmig[notebook]")
 
 from hetmig.node.embedded import LocalNodes  # noqa: E402
-from tests.adapters.notebook.kernels import Kernel, kernel  # noqa: E402
+from tests.adapters.notebook.kernels import TIMEOUT, Kernel, kernel  # noqa: E402
 from tests.interpreters import RUNNING  # noqa: E402
 
 FAR = "3.14" if RUNNING < "3.14" else "3.13"
@@ -169,6 +171,37 @@ def test_checkpoint_of_the_only_task(notebook: Kernel) -> None:
     assert wrong.traceback.startswith("UsageError: no task 'nothing.txt'")
     assert wrong.traceback.count("\n") == 0
     assert notebook.run("%wait", interrupt_at="begun").error == "KeyboardInterrupt"
+
+
+def test_in_ipython_without_a_notebook(started: Kernel) -> None:
+    """The text that a terminal shows; and what `%unload_ext` leaves."""
+    local = started.good("%hetmig").result["text/plain"].split("tcp://")[1].split()[0]
+    keys = started.good(
+        "from hetmig.notebook import magics\nnext(iter(magics._loaded.values())).site.keys"
+    ).result["text/plain"]
+    cells = [
+        "%load_ext hetmig",
+        f"%hetmig tcp://{local} --keys {keys}",
+        "import hetmig",
+        "%%migratable\nprint('printed')\nhetmig.migrate('b')\nhetmig.here()",
+        "%%migratable\n1 / 0",
+        "%unload_ext hetmig",
+        "%mv",
+    ]
+    code = (
+        "from IPython.terminal.interactiveshell import TerminalInteractiveShell\n"
+        "shell = TerminalInteractiveShell.instance(colors='nocolor')\n"
+        f"for cell in {cells!r}:\n"
+        "    shell.run_cell(cell, store_history=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT
+    )
+    shown = done.stdout
+    assert "printed\nIn[4], done, on b\n  a -> b: frozen" in shown, done
+    assert "Out[4]: 'b'" in shown
+    assert "  Cell In[5], line 2, in <module>\n    1 / 0" in shown
+    assert "missing file operand" in done.stdout + done.stderr
 
 
 def test_help_and_wrong_options(notebook: Kernel) -> None:
