@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hetmig.journey import Hop
 
-__all__ = ["hop_html", "hop_text", "size", "table_html", "task_html", "task_text"]
+__all__ = ["hop_html", "hop_text", "progress_text", "size", "table_html", "task_html", "task_text"]
 
 _COLOURS = {
     "running": "#1f77b4",
@@ -26,11 +26,14 @@ _CELL = "text-align:left;padding:1px 14px 1px 0"
 
 def size(count: float) -> str:
     """A number of bytes as people read it, in powers of 1000."""
-    for unit in ("B", "kB", "MB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+    if count < 1000:
+        return f"{count:.0f} B"
+    units = ["kB", "MB", "GB"]
+    count /= 1000
+    while count >= 999.5 and len(units) > 1:
+        del units[0]
         count /= 1000
-    return f"{count:.3g} GB"
+    return f"{count:.3g} {units[0]}"
 
 
 def hop_text(hop: Hop) -> str:
@@ -51,7 +54,7 @@ def task_text(summary: Mapping[str, Any], name: str, hops: Sequence[Hop]) -> str
     """A task: a line, and one for each of its moves."""
     words = [name, str(summary["state"]), f"on {summary['node']}" if summary.get("node") else ""]
     if summary["progress"] is not None:
-        words.append(_progress_text(*summary["progress"]))
+        words.append(progress_text(*summary["progress"]))
     head = ", ".join(word for word in words if word)
     return "\n".join([head, *(f"  {hop_text(hop)}" for hop in _running(hops))])
 
@@ -108,12 +111,13 @@ def _way(node: str, hops: Sequence[Hop]) -> str:
     return " → ".join([*map(escape, names), f"<b>{escape(node)}</b>"])
 
 
-def _progress_text(done: float, total: float | None, note: str) -> str:
+def progress_text(done: float, total: float | None, note: str) -> str:
+    """What a task has reported, as people read it."""
     share = f"{100 * done / total:.0f} %" if total else f"{done:g}"
     return f"{share} {note}".strip()
 
 
 def _progress_html(done: float, total: float | None, note: str) -> str:
     value = f' value="{done:g}" max="{total:g}"' if total else ""
-    words = escape(_progress_text(done, total, note))
+    words = escape(progress_text(done, total, note))
     return f'<progress{value} style="vertical-align:middle"></progress> {words}'

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from hetmig.client import NodeInfo, Nodes, TaskInfo
+from hetmig.client import Nodes, TaskInfo
 from hetmig.commands.common import UsageError
-from hetmig.commands.tasks import ALIVE, duration, find_task, node_name, node_state, progress
+from hetmig.commands.tasks import ALIVE, find_task, node_name, node_rows, task_rows
 from hetmig.errors import HetmigError
 from hetmig.journey import Checkpoint, Hop
 from hetmig.notebook.errors import brief
@@ -171,7 +170,7 @@ class Magics:
             self.site.start(max(options.local, 1))
         elif options.node is not None:
             self.site.connect(options.node, options.keys)
-        return _nodes(self.site.nodes.nodes())
+        return Table(node_rows(self.site.nodes.nodes()))
 
     def _ps_parser(self) -> _Parser:
         parser = _Parser(description="What runs where.")
@@ -180,7 +179,7 @@ class Magics:
 
     def _ps(self, options: argparse.Namespace) -> Table:
         found = self.site.nodes.tasks()
-        return _tasks([task for task in found if options.all or task.state in ALIVE])
+        return Table(task_rows([task for task in found if options.all or task.state in ALIVE]))
 
     def _mv_parser(self) -> _Parser:
         parser = _Parser(description="Move a task, or the only one, to another node.")
@@ -215,22 +214,3 @@ def _chosen(nodes: Nodes, wanted: str | None) -> TaskInfo:
         return running[0]
     listed = ", ".join(f"{task.id} ({task.name})" for task in running) or "none"
     raise UsageError(f"which task? There is: {listed}")
-
-
-def _nodes(found: Sequence[NodeInfo]) -> Table:
-    rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE"]]
-    for node in found:
-        python: Any = node.python or {}
-        version, machine = python.get("version", ""), python.get("machine", "")
-        tasks = "" if node.tasks is None else str(node.tasks)
-        rows.append([node.name, node.endpoint, tasks, version, machine, node_state(node)])
-    return Table(rows)
-
-
-def _tasks(found: Sequence[TaskInfo]) -> Table:
-    rows = [["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE"]]
-    for task in found:
-        age = "" if task.submitted is None else duration(time.time() - task.submitted)
-        row = [task.id, task.name, task.state, task.node, progress(task), str(task.hops), age]
-        rows.append(row)
-    return Table(rows)
