@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import hetmig
+
 
 def wait_for(file: str) -> None:
     while not Path(file).exists():
@@ -36,6 +38,31 @@ def by_hand(go_on: str) -> tuple[int, str]:
                     wait_for(go_on)
             outer.update()
         return outer.n, type(tqdm.monitor).__name__
+
+
+class Mover:
+    """A file that wants to go on elsewhere in the middle of a line."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def write(self, text: str) -> None:
+        if "3/5" in text and not self.reasons:
+            try:
+                hetmig.migrate("b")
+            except hetmig.NotMigratable as error:
+                self.reasons.append(error.reason)
+
+    def flush(self) -> None: ...
+
+
+def while_it_is_drawn() -> tuple[list[str], str | None]:
+    from tqdm import tqdm
+
+    mover: Any = Mover()
+    for _ in tqdm(range(5), file=mover, mininterval=0):
+        pass
+    return mover.reasons, hetmig.here()
 
 
 def with_rich(go_on: str) -> tuple[int, bool]:

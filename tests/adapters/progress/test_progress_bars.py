@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("tqdm", reason="tqdm is not there: pip install hetmig[test-adapters]")
 
+import hetmig
 from hetmig.client import Nodes, connect
 from hetmig.node.embedded import LocalNodes
 from tests.adapters.progress import programs
@@ -90,6 +91,22 @@ def test_a_disabled_bar(nodes: Nodes, tmp_path: Path) -> None:
     go_on.touch()
     assert task.result(TIMEOUT) == (sum(range(40)), 0)
     assert task.progress() is None
+
+
+def test_a_bar_that_is_being_drawn_stays(nodes: Nodes) -> None:
+    reasons, place = nodes.submit(programs.while_it_is_drawn).result(TIMEOUT)
+    assert len(reasons) == 1
+    assert reasons[0].endswith("the bar is being drawn")
+    assert place == "a"
+
+
+def test_a_bar_that_is_half_made() -> None:
+    from tqdm import tqdm
+
+    begun = tqdm.__new__(tqdm)
+    arrived = hetmig.loads(hetmig.dumps(begun))
+    assert vars(arrived) == vars(begun) == {}
+    begun.disable = arrived.disable = True
 
 
 @pytest.mark.parametrize(
