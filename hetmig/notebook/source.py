@@ -5,9 +5,11 @@ import __future__
 
 import ast
 import functools
+import io
 import linecache
 import re
 import sys
+import tokenize
 import traceback
 from types import FrameType, FunctionType
 from typing import Any
@@ -19,6 +21,7 @@ from hetmig.notebook.errors import brief, shown_as_text
 __all__ = ["cell_of"]
 
 _MOST_TEXT = 1 << 20
+_BLANK = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENDMARKER, tokenize.DEDENT)
 _FUTURES = functools.reduce(
     int.__or__,
     (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names),
@@ -41,7 +44,7 @@ def cell_of(shell: Any, typed: str) -> Cell:
         )
     shows = False
     if tree.body and isinstance(tree.body[-1], ast.Expr):
-        shows = shell.ast_node_interactivity != "none"
+        shows = shell.ast_node_interactivity != "none" and not _ends_quietly(text)
     if shows:
         text = _assigned(text, tree.body[-1])
     file = str(shell.compile.cache(text, number, raw_code=text))
@@ -84,6 +87,13 @@ def _parsed(shell: Any, text: str, number: int) -> ast.Module:
             error.msg += ": put it into an async function, and asyncio.run that"
         told = "".join(traceback.format_exception_only(error))
         raise brief(HetmigError("the cell is no Python"), shown_as_text(shell, told)) from None
+
+
+def _ends_quietly(text: str) -> bool:
+    """Whether it ends in a semicolon: nothing is to be shown."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    words = [token.string for token in tokens if token.type not in _BLANK]
+    return bool(words) and words[-1] == ";"
 
 
 def _assigned(text: str, expression: ast.stmt) -> str:

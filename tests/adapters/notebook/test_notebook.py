@@ -58,6 +58,17 @@ def test_variables_go_along_and_come_back(notebook: Kernel) -> None:
     assert notebook.run("gone").error == "NameError"
 
 
+def test_what_is_shown_of_the_last_line(notebook: Kernel) -> None:
+    assert notebook.good("%%migratable\n1 + 1; 1 + 2").result["text/plain"] == "3"
+    assert notebook.good("%%migratable\n1 + 1;  # quiet").result == {}
+    assert notebook.good("%%migratable\nx = 1").result == {}
+    assert notebook.good("%%migratable\n# nothing").result == {}
+    shown = notebook.good("%%migratable\n\n'é' + str((\n  x))").result
+    assert shown["text/plain"] == "'é1'"
+    # the notebook's last value, as in any cell
+    assert notebook.good("%%migratable\n_ * 2").result["text/plain"] == "'é1é1'"
+
+
 def test_what_a_cell_deletes_is_gone(notebook: Kernel) -> None:
     notebook.good("x = 1")
     notebook.good("%%migratable\nx += 1\ndel x")
