@@ -25,6 +25,7 @@ from hetmig.node.channel import Channel
 from hetmig.node.copies import Copies
 from hetmig.node.desk import Desk
 from hetmig.node.file_line import FileLine
+from hetmig.node.progress import Progress
 from hetmig.node.protocol import Buffer, Message
 from hetmig.node.servant import Servant
 from hetmig.node.streams import Outlets
@@ -44,13 +45,13 @@ _OURS = frozenset(
         "hetmig.node.messages.outgoing",
         "hetmig.node.file_line",
         "hetmig.node.forwarding",
+        "hetmig.node.progress",
         "hetmig.node.runner",
         "hetmig.node.runtime",
         "hetmig.node.streams",
         "hetmig.task",
     }
 )
-_PROGRESS_SECONDS = 0.05
 _TURN_SECONDS = 0.001
 _ARRIVAL_SECONDS = 0.02
 """How long a signal handler waits for the message that the signal announces."""
@@ -110,12 +111,9 @@ class Runtime:
         self._unsaid: deque[tuple[str, bytes]] = deque()
         self._request = 0
         self._requests = asynchronous.Requests()
-        self._progress: list[Any] | None = None
-        self._progress_sent = 0.0
-        self._says_itself = False
-        """Whether the program reports its progress, and not only shows it."""
-        self._seen: list[Any] = []
-        """What its bars showed last."""
+        self._progress = Progress(
+            lambda progress: channel.send(protocol.PROGRESS, {"progress": progress})
+        )
 
     def attach(self, about: dict[str, Any]) -> None:
         """The task `about` is put together in this process: its streams are the task's already."""
@@ -203,25 +201,8 @@ class Runtime:
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Report progress, at most some times per second."""
-        self._says_itself = True
         with self._channel.lock:
-            self._report([done, total, note])
-
-    def _report(self, progress: list[Any]) -> None:
-        """The same; the caller holds the channel."""
-        self._progress = progress
-        now = time.monotonic()
-        if now - self._progress_sent >= _PROGRESS_SECONDS or progress[0] == progress[1]:
-            self._progress_sent = now
-            self._send_progress()
-
-    def _look_at_bars(self) -> None:
-        """What the program's progress bars show is its progress, if it does not say so itself."""
-        if self._says_itself or (found := progress_bars.look()) is None:
-            return
-        if [*found] != self._seen:
-            self._seen = [*found]
-            self._report([*found])
+            self._progress.tell(done, total, note)
 
     def say(self, stream: str, piece: bytes) -> None:
         """Tell the submitter a piece of this stream, after all that was written before."""
@@ -240,8 +221,8 @@ class Runtime:
         self._outlets.flush()
         self._say()
         with self._channel.lock:
-            self._look_at_bars()
-            self._send_progress()
+            self._progress.look()
+            self._progress.flush()
 
     def migrate(self, to: str, caller: FrameType, callee: FrameType) -> None:
         """Move to the node `to`; returns there.  Raises NotMigratable if it cannot."""
@@ -447,7 +428,7 @@ class Runtime:
         if self._channel.lock.acquire(blocking=False):  # else somebody is saying something
             try:
                 self._channel.send(protocol.PONG, {})
-                self._look_at_bars()
+                self._progress.look()
             finally:
                 self._channel.lock.release()
 
@@ -519,9 +500,4 @@ class Runtime:
             return
         self._channel.send(protocol.OUTPUT, {"n": self.number(), "stream": stream}, [piece])
         if stream == "stderr" and b"\r" in piece:  # as a bar goes back to draw itself again
-            self._look_at_bars()
-
-    def _send_progress(self) -> None:
-        if self._progress is not None:
-            self._channel.send(protocol.PROGRESS, {"progress": self._progress})
-            self._progress = None
+            self._progress.look()
