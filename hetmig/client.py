@@ -6,7 +6,8 @@
         task.result(), task.journey()                          # the value, list[Hop]
 
 Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
-        tasks(), task(id), nodes(), rehome(task, to), takeover(id), drain(node=None), close();
+        tasks(), task(id), nodes(), rehome(task, to), takeover(id), drain(node=None), close(),
+        forward_logging(logger="", level=None);
         attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
         migrate(to, timeout=10), rehome(to), where(), journey(),
@@ -36,9 +37,10 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from hetmig import connection, preparing
-from hetmig.errors import HetmigError, NotMigratable, TaskLost
+from hetmig.errors import HetmigError, TaskLost
 from hetmig.feeding import Feeder
 from hetmig.journey import Hop
+from hetmig.logs import Forwarded
 from hetmig.messages import TaskRef
 from hetmig.node import protocol
 from hetmig.node.checkpoint_keys import finder
@@ -50,10 +52,11 @@ from hetmig.remote import Actor, ObjectRef, Reference, bound_to
 from hetmig.sending import Messages
 from hetmig.state.checkpoint import KEEP, Loaded, load, resumed
 from hetmig.state.class_source import describe_class
-from hetmig.state.image import Image, freeze_call, freeze_for_any, freeze_value
+from hetmig.state.image import freeze_call, freeze_for_any, freeze_value
 from hetmig.state.parcel import Parcel
 from hetmig.state.shipping import by_value
 from hetmig.submitted import RemoteTraceback, Task, TaskInfo, settle, task_info
+from hetmig.terminals import terminal
 
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
 
@@ -133,6 +136,7 @@ class Nodes:
         self._keyring = keyring
         self._loop = new_event_loop()
         self._closed = False
+        self._forwarded = Forwarded()
         self._tasks: dict[str, Task] = {}
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = [
@@ -182,7 +186,8 @@ class Nodes:
     ) -> Task:
         call = preparing.Call(function, args, kwargs, more)
         module = self._call(preparing.shipped_module(self._connection, function))
-        return self._submitted(*call.frozen(module, foreign=self._connection.is_foreign))
+        frozen = call.frozen(module, foreign=self._connection.is_foreign)
+        return self._submitted(*frozen, call.at)
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
         """Leave an object at a node: by name or endpoint, or this one.
@@ -220,21 +225,14 @@ class Nodes:
         module = preparing.home_module(cls)
         known = module is None or not self._call(self._connection.missing(module))
         with by_value(None if known and not ship else module):
-            frozen = self._frozen_for(at, functools.partial(freeze_call, cls, args, kwargs))
+            freeze = functools.partial(freeze_call, cls, args, kwargs)
+            frozen = preparing.frozen_for(at, freeze, self._connection.is_foreign)
             described = describe_class(cls)
         about = {**preparing.describe_call(cls), "what": "actor", "class": described}
         task = self._submitted(frozen.manifest(about), frozen.frames, at)
         actor = Actor(task.id, task.name, self._home, self)
         self._require_begun(task, actor.call(NOTHING))
         return actor
-
-    def _frozen_for(self, at: str | None, freeze: Callable[..., Image]) -> Image:
-        """Frozen for the node `at`, of whose Python nothing is known here."""
-        foreign = self._connection.is_foreign
-        if at is not None and not foreign:
-            with contextlib.suppress(NotMigratable):
-                return freeze(portable=True)
-        return freeze(portable=foreign)
 
     def _require_begun(self, task: Task, started: Future[Any]) -> None:
         """Wait until an actor's constructor has ended; raise what it raised."""
@@ -260,15 +258,18 @@ class Nodes:
         location: str | None = None,
         needs: Mapping[str, Any] | None = None,
         files: str | None = None,
+        at: str | None = None,
     ) -> Options:
         """Options for the next submission: `nodes.with_options(name="collector").submit(f)`.
 
         `name` is the task's alone among the living tasks of its home node, and finds it:
         `nodes.find(name)`.  `location` is how nodes look for it once it has moved: "home", "chain"
         or "search" (default: as each node was told).  `needs` and `files` are as for `migratable`,
-        whose mark they overrule.
+        whose mark they overrule.  `at` is the node, by name or endpoint, where the call begins.
         """
-        return Options(self, settings(name=name, location=location, needs=needs, files=files))
+        return Options(
+            self, settings(name=name, location=location, needs=needs, files=files, at=at)
+        )
 
     def find(self, name: str) -> Task | TaskRef | ObjectRef | Actor:
         """The living task of this name or id, on any node that is known here.
@@ -320,9 +321,10 @@ class Nodes:
         stdin: Any = None,
         **kept: Any,
     ) -> Task:
-        asked = stdin is not None
+        asked, more = stdin is not None, dict(more)
+        at = more.pop("at", None)
         prepared = preparing.prepared_script(file, argv, more, stdin=asked, **kept)
-        return self._submitted(*prepared, stdin=stdin)
+        return self._submitted(*prepared, at, stdin=stdin)
 
     def resume(
         self,
@@ -357,6 +359,13 @@ class Nodes:
             summary = self._call(self._connection.summary(task))
             self._follow(Task(self, task, summary["name"]), owner=False)
         return self._tasks[task]
+
+    def forward_logging(self, logger: str = "", level: int | str | None = None) -> None:
+        """Let what tasks submitted from now on log arrive here, as records of `logging`.
+
+        `logger` and those below it, from `level` on, by default the one that logger has here.
+        """
+        self._forwarded.add(logger, level)
 
     def nodes(self) -> list[NodeInfo]:
         """The node itself and all others that it knows."""
@@ -515,6 +524,7 @@ class Nodes:
         stdin: Any = None,
     ) -> Task:
         about = manifest["task"]
+        about.update(self._forwarded.settings(), **(terminal() if self.echo else {}))
         task = Task(self, about["id"], about["name"])
         self._call(self._connection.submit(manifest, frames, at))
         self._follow(task, owner=True, stdin=stdin)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hetmig.journey import Checkpoint
+from hetmig.logs import deliver
 
 __all__ = ["Heard", "progress_of"]
 
@@ -28,7 +29,8 @@ class Heard:
             stream: codecs.getincrementaldecoder("utf-8")("replace")
             for stream in ("stdout", "stderr")
         }
-        self._written: list[tuple[str, str]] = []
+        self.written: list[tuple[str, str]] = []
+        """The stream and the text, the last megabyte of it."""
         self._written_size = 0
 
     @property
@@ -39,16 +41,19 @@ class Heard:
     def add_output_callback(self, callback: Callable[[str, str], object]) -> None:
         """Tell it what was written before, as far as that was kept, and from now on."""
         self.output_callbacks.append(callback)
-        for stream, text in self._written:
+        for stream, text in self.written:
             callback(stream, text)
 
     def output(self, stream: str, data: bytes) -> None:
-        """The task has written something."""
+        """The task has written something, or logged: then these are records."""
+        if stream == "log":
+            deliver(data)
+            return
         text = self._decoders[stream].decode(data)
-        self._written.append((stream, text))
+        self.written.append((stream, text))
         self._written_size += len(text)
         while self._written_size > _KEEP_BYTES:
-            self._written_size -= len(self._written.pop(0)[1])
+            self._written_size -= len(self.written.pop(0)[1])
         for callback in self.output_callbacks:
             callback(stream, text)
         if not self.output_callbacks and self._echoes():

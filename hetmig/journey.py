@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, NamedTuple
 
+from hetmig.rendering import hop_html, hop_text
+
 __all__ = ["Checkpoint", "Hop", "Replica", "Step"]
 
 
@@ -53,6 +55,12 @@ class Hop:
     """`implementation`, `version`, `machine`, `system`, `bits`, `byteorder` of either side."""
     steps: tuple[Step, ...] = ()
     """Where `freeze_s` went, in order.  Empty after a crash, and for old hops of a long journey."""
+
+    def _repr_html_(self) -> str:
+        return hop_html(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(hop_text(self))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it: each step with the names of its parts."""

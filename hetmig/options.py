@@ -26,6 +26,7 @@ def settings(
     location: str | None = None,
     needs: Mapping[str, Any] | None = None,
     files: str | None = None,
+    at: str | None = None,
 ) -> dict[str, Any]:
     """As the record of a task has them.  Raises HetmigError or ValueError for what is none."""
     record: dict[str, Any] = {}
@@ -38,6 +39,8 @@ def settings(
     if files is not None:
         checked_policy(files)
         record["files"] = files
+    if at is not None:
+        record["at"] = at
     return record
 
 

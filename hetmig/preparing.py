@@ -5,6 +5,7 @@ Both clients use it, the one for programs with threads and the one on asyncio.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import secrets
@@ -13,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hetmig.errors import NotMigratable
 from hetmig.state.checkpoint import KEEP, digest_of
-from hetmig.state.image import freeze_call, freeze_for_any
+from hetmig.state.image import Image, freeze_call, freeze_for_any
 from hetmig.state.manifest import make_manifest
 from hetmig.state.shipping import by_value
 from hetmig.state.stores import is_url
@@ -27,6 +29,7 @@ __all__ = [
     "Call",
     "describe_call",
     "describe_script",
+    "frozen_for",
     "home_module",
     "place_of",
     "prepared_script",
@@ -54,6 +57,8 @@ class Call:
         self.kwargs = dict(kwargs or {})
         self.shown = function if described is None else described
         self.about = {**describe_call(self.shown), **(settings or {})}
+        self.at: str | None = self.about.pop("at", None)
+        """The node where it is to begin, if that is not the one that is asked."""
 
     def frozen(
         self, module: str | None, *, foreign: bool
@@ -66,8 +71,16 @@ class Call:
         with by_value(module):
             # with needs it may begin at a node of whose Python nothing is known
             anywhere = bool(self.about.get("needs"))
-            frozen = freeze_for_any(freeze) if anywhere else freeze(portable=foreign)
+            frozen = freeze_for_any(freeze) if anywhere else frozen_for(self.at, freeze, foreign)
         return frozen.manifest(self.about), frozen.frames
+
+
+def frozen_for(at: str | None, freeze: Callable[..., Image], foreign: bool) -> Image:
+    """Frozen for the node `at`, of whose Python nothing is known here."""
+    if at is not None and not foreign:
+        with contextlib.suppress(NotMigratable):
+            return freeze(portable=True)
+    return freeze(portable=foreign)
 
 
 async def shipped_module(connection: Connection, function: Callable[..., Any]) -> str | None:

@@ -17,6 +17,7 @@ from hetmig.journey import Checkpoint, Hop, Replica
 from hetmig.messages import TaskRef
 from hetmig.preparing import place_of
 from hetmig.remote import bound_to
+from hetmig.rendering import task_html, task_text
 from hetmig.sending import SentMessage
 
 if TYPE_CHECKING:
@@ -223,6 +224,15 @@ class Task(Future[V]):
     def info(self) -> TaskInfo:
         """All in one: where it is, its state, its progress."""
         return task_info(self._fresh())
+
+    def _repr_html_(self) -> str:
+        return task_html(self._heard.summary, self.name, self._heard_hops())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(task_text(self._heard.summary, self.name, self._heard_hops()))
+
+    def _heard_hops(self) -> list[Hop]:
+        return [Hop.from_json(hop) for hop in self._heard.summary["hops"]]
 
     def _fresh(self) -> dict[str, Any]:
         known = self._heard.summary

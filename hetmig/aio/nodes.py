@@ -100,7 +100,7 @@ class Nodes:
             await self.close()
             raise
         self.name = str(peer["name"])
-        self._home = {item: peer[item] for item in ("name", "endpoint", "key")}
+        self._home = protocol.place_of(peer)
         return self
 
     async def close(self) -> None:
@@ -148,9 +148,12 @@ class Nodes:
         location: str | None = None,
         needs: Mapping[str, Any] | None = None,
         files: str | None = None,
+        at: str | None = None,
     ) -> Options:
         """Options for the next submission; see `hetmig.Nodes.with_options`."""
-        return Options(self, settings(name=name, location=location, needs=needs, files=files))
+        return Options(
+            self, settings(name=name, location=location, needs=needs, files=files, at=at)
+        )
 
     def run_script(
         self,
@@ -274,7 +277,7 @@ class Nodes:
                 raise chosen
             return chosen
 
-        return self._begun(call.about, prepared())
+        return self._begun(call.about, prepared(), call.at)
 
     def _started(self, manifest: dict[str, Any], frames: Sequence[Buffer]) -> Task:
         async def prepared() -> _Frozen:
@@ -282,15 +285,22 @@ class Nodes:
 
         return self._begun(manifest["task"], prepared())
 
-    def _begun(self, about: Mapping[str, Any], prepared: Coroutine[Any, Any, _Frozen]) -> Task:
+    def _begun(
+        self,
+        about: Mapping[str, Any],
+        prepared: Coroutine[Any, Any, _Frozen],
+        at: str | None = None,
+    ) -> Task:
         task: Task = Task(self, about["id"], about["name"])
         self._tasks[task.id] = task
-        task._beginning = self._spawn(self._begin(task, prepared))
+        task._beginning = self._spawn(self._begin(task, prepared, at))
         return task
 
-    async def _begin(self, task: Task, prepared: Coroutine[Any, Any, _Frozen]) -> None:
+    async def _begin(
+        self, task: Task, prepared: Coroutine[Any, Any, _Frozen], at: str | None
+    ) -> None:
         try:
-            await self._connection.submit(*await prepared)
+            await self._connection.submit(*await prepared, at)
             self._connection.follow(task.id, task._follower(), owner=True)
         except BaseException as error:
             task._failed(error)

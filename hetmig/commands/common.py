@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hetmig.errors import HetmigError, NodeUnreachable, ParcelError, Unauthorized
+from hetmig.rendering import size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -293,18 +294,6 @@ def print_json(value: Any) -> None:
     """Print for programs."""
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
-
-
-def size(count: float) -> str:
-    """A number of bytes as people read it, in powers of 1000."""
-    if count < 1000:
-        return f"{count:.0f} B"
-    units = ["kB", "MB", "GB"]
-    count /= 1000
-    while count >= 999.5 and len(units) > 1:
-        del units[0]
-        count /= 1000
-    return f"{count:.3g} {units[0]}"
 
 
 def plain(value: object) -> str:

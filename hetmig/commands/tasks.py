@@ -24,6 +24,7 @@ from hetmig.commands.common import (
     seconds,
     size,
 )
+from hetmig.rendering import progress_text
 
 if TYPE_CHECKING:
     from hetmig.client import NodeInfo, Nodes, TaskInfo
@@ -35,9 +36,11 @@ __all__ = [
     "find_any",
     "find_task",
     "node_name",
+    "node_rows",
     "node_state",
     "progress",
     "replica_of",
+    "task_rows",
     "with_offers",
 ]
 
@@ -106,6 +109,11 @@ def _show_tasks(tasks: list[TaskInfo], *, as_json: bool) -> None:
     if as_json:
         print_json({"tasks": [asdict(task) for task in tasks]})
         return
+    print_rows(task_rows(tasks))
+
+
+def task_rows(tasks: Sequence[TaskInfo]) -> list[list[str]]:
+    """A table of tasks, with its heads."""
     rows = [["TASK", "NAME", "STATE", "NODE", "PROGRESS", "HOPS", "AGE", "WHAT"]]
     with_replicas = any(task.replica for task in tasks)
     if with_replicas:
@@ -114,7 +122,7 @@ def _show_tasks(tasks: list[TaskInfo], *, as_json: bool) -> None:
         age = "" if task.submitted is None else duration(time.time() - task.submitted)
         row = [task.id, task.name, task.state, task.node, progress(task), str(task.hops), age]
         rows.append([*row, task.what, *([replica_of(task)] if with_replicas else [])])
-    print_rows(rows)
+    return rows
 
 
 def replica_of(task: TaskInfo) -> str:
@@ -128,6 +136,11 @@ def _show_nodes(nodes: list[NodeInfo], *, as_json: bool) -> None:
     if as_json:
         print_json({"nodes": [asdict(node) for node in nodes]})
         return
+    print_rows(node_rows(nodes))
+
+
+def node_rows(nodes: Sequence[NodeInfo]) -> list[list[str]]:
+    """A table of nodes, with its heads."""
     rows = [["NODE", "LISTENS ON", "TASKS", "PYTHON", "MACHINE", "STATE"]]
     for node in nodes:
         python: Mapping[str, Any] = node.python or {}
@@ -136,7 +149,7 @@ def _show_nodes(nodes: list[NodeInfo], *, as_json: bool) -> None:
         row = [node.name, node.endpoint, tasks, version, machine, node_state(node)]
         rows.append(row)
     with_offers(rows[0], rows[1:], nodes)
-    print_rows(rows)
+    return rows
 
 
 def with_offers(heads: list[str], rows: list[list[str]], nodes: Sequence[NodeInfo]) -> None:
@@ -167,9 +180,7 @@ def progress(task: TaskInfo) -> str:
     """What it reported last, as people read it."""
     if task.progress is None:
         return ""
-    done, total, note = task.progress
-    share = f"{100 * done / total:.0f} %" if total else f"{done:g}"
-    return f"{share} {note}".strip()
+    return progress_text(*task.progress)
 
 
 def duration(age: float) -> str:

@@ -51,6 +51,9 @@ class Crew(Protocol):
     def note(self, text: str) -> None:
         """Something that the user should know."""
 
+    def write(self, stream: str, text: str) -> None:
+        """What a part has written, or logged."""
+
 
 pending: deque[Request] = deque()
 """Requests that the next loop may serve."""
@@ -113,3 +116,9 @@ def note(text: str) -> None:
     """See `Crew.note`."""
     if _crews:
         _crews[0].note(text)
+
+
+def write(stream: str, text: str) -> None:
+    """See `Crew.write`."""
+    if _crews:
+        _crews[0].write(stream, text)

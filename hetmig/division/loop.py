@@ -222,7 +222,7 @@ class Division:
             return
         assign(frame, values)
         for stream, text in given.output:
-            getattr(sys, stream).write(text)
+            crew.write(stream, text)
         deque(itertools.islice(self.truth, count), maxlen=0)
         del self.ahead[0]
 

@@ -71,7 +71,7 @@ class Team:
     def _submitted(self, image: Image, index: int, at: str | None) -> dict[str, Any]:
         ours = runtime.current().about
         about: dict[str, Any] = {
-            name: ours[name] for name in ("argv", "file", "directory") if name in ours
+            name: ours[name] for name in ("argv", "file", "directory", "logging") if name in ours
         }
         about |= {"id": secrets.token_hex(6), "name": f"{ours['name']}, part {index + 2}"}
         about |= {"part": {"of": ours["id"], "home": ours["home"]}}
@@ -119,6 +119,12 @@ class Team:
 
     def note(self, text: str) -> None:
         sys.stderr.write(text)
+
+    def write(self, stream: str, text: str) -> None:
+        if stream == "log":
+            runtime.current().say(stream, text.encode())
+        else:
+            getattr(sys, stream).write(text)
 
 
 def _outcome(handle: dict[str, Any]) -> tuple[dict[str, Any], Any]:

@@ -38,6 +38,9 @@ _REPLENISH_SECONDS = 0.1
 _DRAIN_SECONDS = 0.1
 """What a process sent before it died can still be on its way when its end is known."""
 
+_AT_ONCE = 20
+"""So many messages of runners are taken in before others have their turn."""
+
 
 class Runner:
     """One child process, from the node's side."""
@@ -316,7 +319,10 @@ class Pool:
                     return
 
     async def _read(self) -> None:
-        while True:
+        for number in itertools.count(1):
+            # what is here already is received without a pause, and a task may write all the time
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             frames: Any = await self._socket.recv_multipart(copy=False)
             try:
                 self._dispatch(frames)

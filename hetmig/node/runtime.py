@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import linecache
 import os
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -17,17 +20,18 @@ from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.safepoint import PassingPlace, Preemptor
-from hetmig.node import asynchronous, protocol, sleeping
+from hetmig.node import asynchronous, forwarding, protocol, sleeping, terminal
 from hetmig.node.channel import Channel
 from hetmig.node.copies import Copies
 from hetmig.node.desk import Desk
 from hetmig.node.file_line import FileLine
+from hetmig.node.progress import Progress
 from hetmig.node.protocol import Buffer, Message
 from hetmig.node.servant import Servant
 from hetmig.node.streams import Outlets
 from hetmig.redirection import line as lines
 from hetmig.redirection import opening
-from hetmig.state import context_variables, image, threads
+from hetmig.state import context_variables, image, progress_bars, threads
 from hetmig.state.ambient import Ambient, put_back
 from hetmig.state.modules import OwnModules, put_back_modules
 
@@ -40,13 +44,14 @@ _OURS = frozenset(
         "hetmig.node.messages.mail",
         "hetmig.node.messages.outgoing",
         "hetmig.node.file_line",
+        "hetmig.node.forwarding",
+        "hetmig.node.progress",
         "hetmig.node.runner",
         "hetmig.node.runtime",
         "hetmig.node.streams",
         "hetmig.task",
     }
 )
-_PROGRESS_SECONDS = 0.05
 _TURN_SECONDS = 0.001
 _ARRIVAL_SECONDS = 0.02
 """How long a signal handler waits for the message that the signal announces."""
@@ -103,10 +108,12 @@ class Runtime:
         self._outlets = outlets
         self._events = 0
         self._early: list[tuple[str, bytes]] | None = []
+        self._unsaid: deque[tuple[str, bytes]] = deque()
         self._request = 0
         self._requests = asynchronous.Requests()
-        self._progress: list[Any] | None = None
-        self._progress_sent = 0.0
+        self._progress = Progress(
+            lambda progress: channel.send(protocol.PROGRESS, {"progress": progress})
+        )
 
     def attach(self, about: dict[str, Any]) -> None:
         """The task `about` is put together in this process: its streams are the task's already."""
@@ -115,6 +122,12 @@ class Runtime:
         lines.connect(self.files)
         opening.policy_of_task(about.get("files"))
         self._outlets.open(self._emit)
+        if about.get("terminal"):
+            terminal.use(about["terminal"])
+        if about.get("logging"):
+            ours = {"node": self.node, "task": about["name"], "task_id": about["id"]}
+            forwarding.send_records(about["logging"], ours, functools.partial(self.say, "log"))
+            self._ambient = Ambient()
 
     def enter(self, file: str, text: str, directory: str) -> None:
         """The task is a script: run it where its submitter is, if there is such a place here."""
@@ -132,12 +145,16 @@ class Runtime:
         if extra["source"][0]:
             self._keep_source(*extra["source"])
         self.context = extra["context"]
+        if "logging" in extra["ambient"]:
+            forwarding.restore_levels()
         self.context.run(put_back, extra["ambient"])
         self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
         self.desk.arrive(extra["desk"])
         if extra["stdin"] is not None:
             self._outlets.stdin.arrive(extra["stdin"])
+        for name, proxy in extra.get("proxies", {}).items():  # of a parcel of before: none
+            setattr(sys, name, proxy)
         self._modules = OwnModules(extra["modules"])
 
     def begin(self) -> None:
@@ -152,6 +169,7 @@ class Runtime:
         _current = self
         crew.set_crew(self.team)
         self.files.runs = True
+        progress_bars.go_on()
         self.desk.ask_again()
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
@@ -183,18 +201,28 @@ class Runtime:
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Report progress, at most some times per second."""
-        self._progress = [done, total, note]
-        now = time.monotonic()
-        if now - self._progress_sent >= _PROGRESS_SECONDS or done == total:
-            self._progress_sent = now
-            with self._channel.lock:
-                self._send_progress()
+        with self._channel.lock:
+            self._progress.tell(done, total, note)
+
+    def say(self, stream: str, piece: bytes) -> None:
+        """Tell the submitter a piece of this stream, after all that was written before."""
+        self._unsaid.append((stream, piece))
+        if not self.is_speaking:  # else what speaks now has something to say of itself
+            self._say()
+
+    def _say(self) -> None:
+        with self._channel.lock:
+            self._outlets.drain()
+            while self._unsaid:
+                self._emit(*self._unsaid.popleft())
 
     def flush(self) -> None:
         """Send everything that waits to be sent."""
         self._outlets.flush()
+        self._say()
         with self._channel.lock:
-            self._send_progress()
+            self._progress.look()
+            self._progress.flush()
 
     def migrate(self, to: str, caller: FrameType, callee: FrameType) -> None:
         """Move to the node `to`; returns there.  Raises NotMigratable if it cannot."""
@@ -302,6 +330,7 @@ class Runtime:
             "source": self.source,
             "desk": self.desk.state(),
             "stdin": self._outlets.stdin.state(),
+            "proxies": self._outlets.proxies,
         }
         if self.servant is None:
             return image.freeze(stack, extra, portable=portable)
@@ -399,6 +428,7 @@ class Runtime:
         if self._channel.lock.acquire(blocking=False):  # else somebody is saying something
             try:
                 self._channel.send(protocol.PONG, {})
+                self._progress.look()
             finally:
                 self._channel.lock.release()
 
@@ -469,8 +499,5 @@ class Runtime:
             self._early.append((stream, piece))
             return
         self._channel.send(protocol.OUTPUT, {"n": self.number(), "stream": stream}, [piece])
-
-    def _send_progress(self) -> None:
-        if self._progress is not None:
-            self._channel.send(protocol.PROGRESS, {"progress": self._progress})
-            self._progress = None
+        if stream == "stderr" and b"\r" in piece:  # as a bar goes back to draw itself again
+            self._progress.look()

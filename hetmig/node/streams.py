@@ -16,8 +16,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from hetmig.node import terminal
 from hetmig.node.channel import Channel
 from hetmig.redirection.standard_input import TaskInput, ask
+from hetmig.state.progress_bars import proxied
 
 __all__ = ["Outlets", "TaskStream"]
 
@@ -37,6 +39,10 @@ class TaskStream(io.TextIOWrapper):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return getattr, (sys, self.name)
+
+    def isatty(self) -> bool:
+        """Whether the submitter's is a terminal."""
+        return self.name in terminal.streams
 
 
 class _Raw(io.RawIOBase):
@@ -93,22 +99,29 @@ class Outlets:
         for stream in self._streams.values():
             stream.flush()
         with self._channel.lock:
-            self._drain()
+            self.drain()
 
     @property
     def redirected(self) -> str | None:
         """The name of a stream that the task replaced by another."""
         for name, stream in {"stdin": self.stdin, **self._streams}.items():
-            if getattr(sys, name) is not stream:
+            if getattr(sys, name) is not stream and name not in self.proxies:
                 return name
         return None
 
+    @property
+    def proxies(self) -> dict[str, Any]:
+        """By name, what a progress bar has put in the place of a stream."""
+        streams = {name: (getattr(sys, name), stream) for name, stream in self._streams.items()}
+        return {name: now for name, (now, own) in streams.items() if proxied(now) is own}
+
     def _write(self, name: str, piece: bytes) -> None:
         with self._channel.lock:
-            self._drain()
+            self.drain()
             self._emit(name, piece)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Send what C code and child processes have written; the caller holds the channel."""
         for source, name in list(self._pipes.items()):
             while True:
                 try:
@@ -125,4 +138,4 @@ class Outlets:
         while self._pipes:
             select.select(list(self._pipes), [], [])
             with self._channel.lock:
-                self._drain()
+                self.drain()

@@ -95,6 +95,8 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
         "directory": want(wanted, "directory", str, ""),
         "files": want(wanted, "files", str, None),
         "stdin": want(wanted, "stdin", bool, False),
+        "logging": want(wanted, "logging", list, None),
+        "terminal": want(wanted, "terminal", dict, None),
         "home": node.here,
         "owner": owner,
         "epoch": max(1, want(wanted, "epoch", int, 1)),

@@ -209,10 +209,15 @@ def thaw(image: Image, *, main: ModuleType | None = None) -> Any:
         return value
 
 
-def thaw_value(frames: Sequence[parcel.Buffer], *, main: ModuleType | None = None) -> Any:
-    """The value in the frames of an image; see `thaw`."""
+def thaw_value(
+    frames: Sequence[parcel.Buffer], *, main: ModuleType | None = None, keep: bool = False
+) -> Any:
+    """The value in the frames of an image; see `thaw`.
+
+    With `keep`, `main` goes on with what it holds.
+    """
     stream, *buffers = frames
-    with Room(), rebuild.assembling(main):
+    with Room(), rebuild.assembling(main, keep=keep):
         if stream[-1:] == pickle.STOP:
             whole = b"".join((PRELUDE, stream))
             try:

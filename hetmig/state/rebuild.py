@@ -59,8 +59,9 @@ _codes: weakref.WeakValueDictionary[bytes, CodeType] = weakref.WeakValueDictiona
 class Assembly:
     """What the objects of one thaw share."""
 
-    def __init__(self, main: ModuleType | None) -> None:
+    def __init__(self, main: ModuleType | None, *, keep: bool = False) -> None:
         self.main = main
+        self.keep = keep
         self.modules: dict[int, ModuleType] = {}
         self.hollow: dict[int, Hollow] = {}
         self.at_end: list[Callable[[], object]] = []
@@ -80,10 +81,14 @@ _current = _Current()
 
 
 class assembling:
-    """Thaw within this block; the namespace of the frozen `__main__` becomes that of `main`."""
+    """Thaw within this block; the namespace of the frozen `__main__` becomes that of `main`.
 
-    def __init__(self, main: ModuleType | None) -> None:
+    With `keep`, what is in that namespace stays, but for what arrives under the same name.
+    """
+
+    def __init__(self, main: ModuleType | None, *, keep: bool = False) -> None:
         self._main = main
+        self._keep = keep
         self._assembly: Assembly | None = None  # most need none
 
     def __enter__(self) -> None:
@@ -101,7 +106,7 @@ class assembling:
     def assembly(self) -> Assembly:
         """What the objects that are thawed in this block share."""
         if self._assembly is None:
-            self._assembly = Assembly(self._main)
+            self._assembly = Assembly(self._main, keep=self._keep)
         return self._assembly
 
 
@@ -165,12 +170,14 @@ def module_namespace(name: str) -> dict[str, Any]:
 def new_namespace(name: str, is_main: bool) -> dict[str, Any]:
     """An empty namespace for the state of a module that travels by value."""
     assembly = _assembly()
-    if is_main and assembly.main is not None:
-        target, assembly.main = assembly.main, None
+    main = assembly.main
+    if is_main and main is not None:
+        target, assembly.main = main, None
     else:
         target = ModuleType(name)
     namespace = vars(target)
-    namespace.clear()
+    if target is not main or not assembly.keep:
+        namespace.clear()
     assembly.modules[id(namespace)] = target
     return namespace
 

@@ -41,6 +41,7 @@ from hetmig.state import (
     library_objects,
     native,
     portable_code,
+    progress_bars,
     rebuild,
     registry,
     resources,
@@ -99,7 +100,8 @@ class Reducers(dict[type, "Reducer | None"]):
 
     def __missing__(self, cls: type) -> Reducer | None:
         self.decided.append(cls)
-        self[cls] = reducer = registry.reducer_of(cls) or self._decide(cls)
+        known = registry.reducer_of(cls) or progress_bars.reducer_of(cls)
+        self[cls] = reducer = known or self._decide(cls)
         return reducer
 
     def _decide(self, cls: type) -> Reducer | None:

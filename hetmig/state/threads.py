@@ -13,7 +13,7 @@ from typing import Any
 
 from hetmig.errors import NotMigratable
 
-__all__ = ["fill_thread", "is_ignorable", "new_thread", "others", "reduce_thread"]
+__all__ = ["RESTARTED", "fill_thread", "is_ignorable", "new_thread", "others", "reduce_thread"]
 
 Reduced = tuple[Any, ...]
 
@@ -22,6 +22,15 @@ IGNORABLE = "_hetmig_ignorable"
 
 _OF_MESSAGES = "zmq.utils.garbage"
 """pyzmq's own thread, which frees the memory of messages that hetmig has sent."""
+
+RESTARTED = frozenset(
+    {
+        ("tqdm._monitor", "TMonitor"),
+        ("rich.live", "_RefreshThread"),
+        ("rich.progress", "_TrackThread"),
+    }
+)
+"""Classes of threads that stay behind and are started anew at the destination: of progress bars."""
 
 _LIVE = "it runs on in this process"
 _TASK = ("_target", "_args", "_kwargs")
@@ -46,7 +55,8 @@ def others(*, ignorable: bool) -> list[str]:
             known.add(thread.ident)
         if thread.ident == me or thread.name.startswith("hetmig-"):
             continue
-        if type(thread).__module__ == _OF_MESSAGES:
+        cls = type(thread)
+        if cls.__module__ == _OF_MESSAGES or (cls.__module__, cls.__qualname__) in RESTARTED:
             continue
         if isinstance(thread, threading._DummyThread) and thread.ident not in frames:
             continue  # one that C code had started; nobody notes its end

@@ -42,12 +42,12 @@ def require_right(task: Task) -> None:
     out, acc, _ = task.result(TIMEOUT)
     assert out == list(range(20))
     assert acc == sum(x * x for x in range(20))
-    said = "".join(text for stream, text in task._written if stream == "stdout")
+    said = "".join(text for stream, text in task._heard.written if stream == "stdout")
     assert [line for line in said.splitlines() if "did" in line] == [f"did {x}" for x in range(20)]
 
 
 def notes(task: Task) -> str:
-    return "".join(text for stream, text in task._written if stream == "stderr")
+    return "".join(text for stream, text in task._heard.written if stream == "stderr")
 
 
 def test_from_outside(nodes: Nodes, cluster: LocalNodes, gate: Path, wait_for: WaitFor) -> None:

@@ -63,7 +63,7 @@ def gate(tmp_path: Path) -> Path:
 
 def printed(task: Task) -> str:
     """All that a task has written which has ended."""
-    return "".join(text for _, text in task._written)
+    return "".join(text for _, text in task._heard.written)
 
 
 def until(task: Task, wanted: Callable[[hetmig.Checkpoint], bool]) -> hetmig.Checkpoint:

@@ -35,6 +35,23 @@ def test_a_task_moves_itself(nodes: Nodes) -> None:
     assert [hop.epoch for hop in journey] == sorted({hop.epoch for hop in journey})
 
 
+def test_a_task_begins_where_it_is_told_to(nodes: Nodes, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import hetmig\nprint(hetmig.here())")
+    elsewhere = nodes.with_options(at="b")
+    task = elsewhere.submit(programs.tour, ["c"])
+    assert task.result(TIMEOUT) == ["b", "c"]
+    assert [hop.requested_by for hop in task.journey()] == ["placement", "task"]
+    assert elsewhere.submit(programs.tour, []).result(TIMEOUT) == ["b"]
+    written: list[str] = []
+    ran = elsewhere.run_script(script)
+    ran.add_output_callback(lambda stream, text: written.append(text))
+    ran.result(TIMEOUT)
+    assert "".join(written) == "b\n"
+    with pytest.raises(NodeUnreachable, match="nowhere"):
+        nodes.with_options(at="nowhere").submit(programs.tour, []).result(TIMEOUT)
+
+
 def test_a_tight_loop_is_moved_from_outside(nodes: Nodes, wait_for: WaitFor) -> None:
     task = nodes.submit(programs.tight_loop, 3_000_000)
     wait_for(task, "looping")

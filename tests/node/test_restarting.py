@@ -36,7 +36,7 @@ def counts(go: str) -> tuple[list[int], str]:
 
 
 def written(task: Task) -> str:
-    return "".join(piece for _, piece in task._written)
+    return "".join(piece for _, piece in task._heard.written)
 
 
 def processes(text: str) -> list[int]:

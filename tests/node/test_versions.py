@@ -73,7 +73,7 @@ def test_a_loop_is_divided_between_versions(nodes: Nodes) -> None:
     assert [python for _, python in out] == [HERE] * 7 + [THERE] * 5
     assert last == HERE
     assert list(texts.items()) == [(f"{x:02}", ["a", "b"] if x % 2 else []) for x in range(12)]
-    assert not [text for stream, text in task._written if stream == "stderr"]
+    assert not [text for stream, text in task._heard.written if stream == "stderr"]
 
 
 def test_a_divided_loop_that_goes_to_another_version_does_all_itself(nodes: Nodes) -> None:
@@ -83,7 +83,7 @@ def test_a_divided_loop_that_goes_to_another_version_does_all_itself(nodes: Node
     assert out == [(x, HERE if x < 3 else THERE) for x in range(12)]
     assert last == THERE
     assert list(texts.items()) == [(f"{x:02}", ["a", "b"] if x % 2 else []) for x in range(12)]
-    (note,) = [text for stream, text in task._written if stream == "stderr"]
+    (note,) = [text for stream, text in task._heard.written if stream == "stderr"]
     assert "moved from Python" in note
 
 
@@ -102,7 +102,7 @@ def test_shapes_of_loops_divided_between_versions(
     for name in names:
         task = at.submit(versions.shape, name, 2, str(tmp_path / f"{name}, divided"))
         assert task.result(TIMEOUT) == undivided[name], name
-        merged += not [text for stream, text in task._written if stream == "stderr"]
+        merged += not [text for stream, text in task._heard.written if stream == "stderr"]
     assert merged > len(names) / 2
 
 
