@@ -106,9 +106,9 @@ def test_what_happened_is_counted_and_logged(node: Started) -> None:
     assert all({"time", "level", "node", "event"} <= line.keys() for line in lines)
     assert {line["node"] for line in lines} == {"a"}
     of_task = [line for line in lines if line.get("task") == task.id]
-    assert [line["event"] for line in of_task] == ["submitted", "ended"]
-    assert of_task[1]["how"] == "done"
-    assert of_task[1]["epoch"] == 1
+    assert [line["event"] for line in of_task] == ["submitted", "begun", "ended"]
+    assert of_task[2]["how"] == "done"
+    assert of_task[2]["epoch"] == 1
 
 
 def test_every_event_is_documented() -> None:
