@@ -119,6 +119,14 @@ def test_shared_board() -> None:
     assert "nobody came between" in shown
 
 
+def test_html_report() -> None:
+    shown = run("html_report")
+    assert "stayed and 2262 primes" in shown
+    assert "by way of ['laptop', 'arm-box', 'cellar', 'laptop', 'cellar']" in shown
+    assert "3 tasks, 6 moves, 1 kept" in shown
+    assert "report.html has" in shown
+
+
 def test_moving_collector() -> None:
     shown = run("moving_collector")
     assert "from hill to tower; hill is switched off" in shown

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hetmig.errors import HetmigError, NodeUnreachable, ParcelError, Unauthorized
+from hetmig.units import milliseconds, size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -295,32 +296,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def size(count: float) -> str:
-    """A number of bytes as people read it, in powers of 1000."""
-    if count < 1000:
-        return f"{count:.0f} B"
-    units = ["kB", "MB", "GB"]
-    count /= 1000
-    while count >= 999.5 and len(units) > 1:
-        del units[0]
-        count /= 1000
-    return f"{count:.3g} {units[0]}"
-
-
 def plain(value: object) -> str:
     """Foreign text made safe to print: no markup, and nothing that steers the terminal."""
     from rich.markup import escape
 
     text = str(value)
     return escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
-
-
-def milliseconds(seconds: float) -> str:
-    """A short time as people read it."""
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    value = seconds * 1000
-    return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
 
 
 def place(file: str, line: int) -> str:

@@ -424,8 +424,8 @@ class Hosted:
     def arrived(self) -> None:
         """Tell the home node that the task is here, and what it has not heard before."""
         hop = self.about.pop("hop", None)
-        told = {"place": self.node.here, "hop": hop and provisional(hop)}
-        self.report("arrived", **told, time=time.time())
+        told = hop and provisional(hop)
+        self.report("arrived", place=self.node.here, hop=told, time=time.time())
         for report in self.reports:
             self.node.report(self.about, report.header, report.payload)
 

@@ -61,9 +61,7 @@ class Metrics:
         self._pauses = histogram(
             "checkpoint_freeze_seconds", "For how long tasks stood still for a checkpoint", _FREEZE
         )
-        self._restarts = counter(
-            "restarts", "Tasks of this home that were restarted, as a node died"
-        )
+        self._restarts = counter("restarts", "Tasks of ours whose node was lost, restarted")
         self._syncs = histogram("journal_sync_seconds", "Commits of the journal", _SYNC)
         registry.register(self)
         events.watch(self._count)
