@@ -28,7 +28,7 @@ from hetmig.errors import (
     TaskLost,
 )
 from hetmig.homes import Homes
-from hetmig.node import protocol
+from hetmig.node import protocol, trace_context
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
 from hetmig.node.protocol import Buffer, Message
@@ -173,6 +173,8 @@ class Connection:
         `at` is the node where it is to begin.
         """
         header = {} if at is None else {"at": at}
+        if trace := trace_context.current():
+            manifest = {**manifest, "task": {**manifest["task"], "trace": trace}}
         parcel = Parcel(manifest, [memoryview(frame) for frame in frames], True)
         return (await self._request(protocol.SUBMIT, header, parcel, timeout)).header
 
