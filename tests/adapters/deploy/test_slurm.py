@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.deploy.files import text
-from tests.commands.test_batch import STEPS, expected
+from tests.commands.test_batch import STEPS, expected, saved
 
 TIMEOUT = 60
 
@@ -119,6 +119,7 @@ def test_a_job_outlives_two_wall_times(tmp_path: Path) -> None:
             rest, said = job.communicate(timeout=TIMEOUT)
         assert job.returncode == 75, said
         assert cluster.requeued == ["4711"] * times
+        assert saved(tmp_path / "home" / "saved" / "4711")
         written += rest
     gates[0].touch()
     with cluster.start() as job:
