@@ -117,9 +117,7 @@ def test_what_happened_is_counted_and_logged(node: Started) -> None:
     assert of_task[2]["epoch"] == 1
 
 
-def test_a_move_and_a_checkpoint_are_counted_on_either_side(
-    node: Started, tmp_path: Path
-) -> None:
+def test_a_move_and_a_checkpoint_are_counted_on_either_side(node: Started, tmp_path: Path) -> None:
     other = Started(tmp_path, "b")
     try:
         with hetmig.connect(node.endpoint, keys=node.keys, echo=False) as nodes:
