@@ -6,8 +6,8 @@
         task.result(), task.journey()                          # the value, list[Hop]
 
 Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
-        tasks(), task(id), nodes(), rehome(task, to), takeover(id), drain(node=None), close(),
-        forward_logging(logger="", level=None);
+        tasks(), task(id), nodes(), report(), rehome(task, to), takeover(id), drain(node=None),
+        forward_logging(logger="", level=None), close();
         attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
         migrate(to, timeout=10), rehome(to), where(), journey(),
@@ -34,7 +34,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from hetmig import connection, preparing
 from hetmig.errors import HetmigError, TaskLost
@@ -57,6 +57,9 @@ from hetmig.state.parcel import Parcel
 from hetmig.state.shipping import by_value
 from hetmig.submitted import RemoteTraceback, Task, TaskInfo, settle, task_info
 from hetmig.terminals import terminal
+
+if TYPE_CHECKING:
+    from hetmig.report import Report
 
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
 
@@ -379,6 +382,15 @@ class Nodes:
         hops = [Hop.from_json(hop) for summary in found for hop in summary["hops"]]
         hops.sort(key=lambda hop: hop.start_time)
         return hops if last is None else hops[max(len(hops) - last, 0) :]
+
+    def report(self, *tasks: str) -> Report:
+        """What became of these tasks, by their ids, or of all whose home the node is.
+
+        `report.save("report.html")` is a page to show somebody.  Raises TaskLost.
+        """
+        from hetmig.report import report_of
+
+        return report_of(self, tasks)
 
     def move(self, task: str | Reference, to: str, timeout: float = 10.0) -> Hop:
         """Move a task by its id, as `Task.migrate` does, or an object or actor."""

@@ -24,7 +24,7 @@ from hetmig.errors import (
     TaskLost,
 )
 from hetmig.homes import Homes
-from hetmig.node import protocol
+from hetmig.node import protocol, trace_context
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
 from hetmig.node.messages.outgoing import Outcome
@@ -171,6 +171,8 @@ class Connection:
         `at` is the node where it is to begin.
         """
         header = {} if at is None else {"at": at}
+        if trace := trace_context.current():
+            manifest = {**manifest, "task": {**manifest["task"], "trace": trace}}
         parcel = Parcel(manifest, [memoryview(frame) for frame in frames], True)
         return (await self._request(protocol.SUBMIT, header, parcel, timeout)).header
 

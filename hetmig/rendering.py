@@ -8,10 +8,12 @@ from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from hetmig.units import size
+
 if TYPE_CHECKING:
     from hetmig.journey import Hop
 
-__all__ = ["hop_html", "hop_text", "progress_text", "size", "table_html", "task_html", "task_text"]
+__all__ = ["hop_html", "hop_text", "progress_text", "table_html", "task_html", "task_text"]
 
 _COLOURS = {
     "running": "#1f77b4",
@@ -22,18 +24,6 @@ _COLOURS = {
 }
 _BOX = "border:1px solid #8884;border-radius:6px;padding:6px 12px;display:inline-block"
 _CELL = "text-align:left;padding:1px 14px 1px 0"
-
-
-def size(count: float) -> str:
-    """A number of bytes as people read it, in powers of 1000."""
-    if count < 1000:
-        return f"{count:.0f} B"
-    units = ["kB", "MB", "GB"]
-    count /= 1000
-    while count >= 999.5 and len(units) > 1:
-        del units[0]
-        count /= 1000
-    return f"{count:.3g} {units[0]}"
 
 
 def hop_text(hop: Hop) -> str:

@@ -35,7 +35,7 @@ def run(name: str, told: str = "") -> str:
 
 def test_every_example_is_run_here() -> None:
     tests = " ".join(name for name in globals() if name.startswith("test_"))
-    for file in (ROOT / "tests" / "adapters").glob("*/test_*.py"):  # those that need extras
+    for file in ROOT.glob("tests/adapters/*/test_*.py"):  # those that need an extra
         tests += " ".join(re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE))
     assert EXAMPLES
     for name, path in EXAMPLES.items():
@@ -127,6 +127,14 @@ def test_shared_board() -> None:
     assert "15 visits, 15 names" in shown
     assert "15 marks in 1000000 bytes" in shown
     assert "nobody came between" in shown
+
+
+def test_html_report() -> None:
+    shown = run("html_report")
+    assert "stayed and 2262 primes" in shown
+    assert "by way of ['laptop', 'arm-box', 'cellar', 'laptop', 'cellar']" in shown
+    assert "3 tasks, 6 moves, 1 kept" in shown
+    assert "report.html has" in shown
 
 
 def test_moving_collector() -> None:

@@ -1,4 +1,7 @@
-"""The recipes work as they are written: what is in the pages is what is run here."""
+"""The recipes work as they are written: what is in the pages is what is run here.
+
+Slurm's is the file docs/deploy/slurm.sh, which tests/adapters/deploy runs.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hetmig.cli import build_parser
-from tests.commands.test_batch import STEPS, expected, saved
+from tests.commands.test_batch import STEPS, expected
 
 RECIPES = Path(__file__).parent.parent / "docs" / "recipes"
 
@@ -25,64 +28,11 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.+?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def tool(directory: Path, name: str, text: str) -> None:
-    (directory / name).write_text(f"#!/bin/sh\n{text}\n")
-    (directory / name).chmod(0o755)
-
-
 def command_of(pod: str) -> list[str]:
     """The command of the only container."""
     lines = [line.partition("#")[0] for line in pod.splitlines()]
     inside = [line.strip() for line in lines[lines.index("          command:") + 1 :]]
     return [line[2:] for line in inside[: inside.index("volumeMounts:")]]
-
-
-def test_the_job_of_slurm(tmp_path: Path) -> None:
-    (script,) = blocks("slurm.md", "bash")
-    assert script.count("crunch.py data/") == 1
-    home, tools = tmp_path / "home", tmp_path / "bin"
-    home.mkdir()
-    tools.mkdir()
-    gate = tmp_path / "gate"
-    (tmp_path / "steps.py").write_text(STEPS)
-    (tmp_path / "job.sh").write_text(script.replace("crunch.py data/", f"steps.py 5 {gate}"))
-    python = shlex.quote(sys.executable)
-    tool(tools, "hetmig", f'exec {python} -m hetmig "$@"')
-    tool(tools, "scontrol", f'echo "$@" >>{shlex.quote(str(tmp_path / "requeued"))}')
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "XDG_CONFIG_HOME": str(home / ".config"),
-        "PATH": f"{tools}:{os.environ['PATH']}",
-        "SLURM_JOB_ID": "4711",
-    }
-    environment.pop("HETMIG_NODE", None)
-
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            ["bash", "job.sh"],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    with start() as job:
-        assert job.stdout is not None
-        lines = [job.stdout.readline().rstrip("\n") for _ in range(5)]
-        job.send_signal(signal.SIGTERM)  # as Slurm's --signal=B:TERM does: to the shell only
-        rest, said = job.communicate(timeout=60)
-    assert job.returncode == 75, said
-    assert (tmp_path / "requeued").read_text() == "requeue 4711\n"
-    assert len(saved(home / "saved" / "4711")) == 1
-    gate.touch()
-    with start() as job:
-        more, said = job.communicate(timeout=60)
-    assert job.returncode == 0, said
-    assert [*lines, *rest.splitlines(), *more.splitlines()] == expected(5)
-    assert (tmp_path / "requeued").read_text() == "requeue 4711\n"
 
 
 def test_the_command_of_kubernetes(tmp_path: Path) -> None:

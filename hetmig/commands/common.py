@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hetmig.errors import HetmigError, NodeUnreachable, ParcelError, Unauthorized
-from hetmig.rendering import size
+from hetmig.units import milliseconds, size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -302,14 +302,6 @@ def plain(value: object) -> str:
 
     text = str(value)
     return escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
-
-
-def milliseconds(seconds: float) -> str:
-    """A short time as people read it."""
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    value = seconds * 1000
-    return f"{value:.1f} ms" if value < 100 else f"{value:.0f} ms"
 
 
 def place(file: str, line: int) -> str:

@@ -93,10 +93,12 @@ class Activation:
     @property
     def lineno(self) -> int:
         """The line the frame stands at (1-based)."""
+        last = self.code.co_firstlineno
         for start, end, line in self.code.co_lines():
-            if start <= self.offset < end and line is not None:
-                return line
-        return self.code.co_firstlineno
+            last = last if line is None else line  # a jump that the compiler added has none
+            if start <= self.offset < end:
+                break
+        return last
 
     @property
     def address(self) -> FrameAddress:

@@ -107,7 +107,7 @@ class Balancer:
 
     # The loop ---------------------------------------------------------------------------------
 
-    def _happened(self, event: str, details: dict[str, Any]) -> None:
+    def _happened(self, event: str, task: str, details: dict[str, Any]) -> None:
         if event == "moved":
             self.costs.measured(details["destination"], details["bytes"], details["freeze_s"])
         if event in self._moments:

@@ -20,6 +20,7 @@ from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.checkpoint_keys import own_secret
 from hetmig.node.directories import state_directory
+from hetmig.node.events import happened
 from hetmig.node.freezing import manifest_of
 from hetmig.node.protocol import Message, describe_error, want
 from hetmig.node.shelf import Shelf
@@ -260,6 +261,8 @@ class Checkpoints:
             "portable": manifest["portable"],
         }
         self._report(about, name.epoch, record, "")
+        told = {item: record[item] for item in ("number", "bytes", "freeze_s", "total_s")}
+        happened("checkpoint", hosted.id, name.epoch, **told)
         return record
 
     def _entry(self, frozen: Message, name: Name) -> dict[str, Any]:

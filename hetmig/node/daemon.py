@@ -61,6 +61,7 @@ from hetmig.node.services import Answer
 from hetmig.node.shelf import Shelves
 from hetmig.node.staging import Reservations
 from hetmig.node.syncing import Syncing
+from hetmig.node.tracing import Tracing, Untraced
 from hetmig.node.unreported import Report
 from hetmig.node.watch import Watch
 from hetmig.state.manifest import this_python
@@ -170,6 +171,7 @@ class Node:
         self.placing = Placing(self)
         self.files = Files(self)
         self.inputs = Inputs(self)
+        self.tracing: Tracing | Untraced = Untraced()
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["EVENTS", "happened", "unwatch", "watch"]
+__all__ = ["EVENTS", "Watcher", "happened", "unwatch", "watch"]
 
 EVENTS = (
-    "submitted", "arrived", "moved", "stays", "refused", "rejected", "ended", "placed", "step",
-    "synced",
+    "submitted", "begun", "arrived", "moved", "stays", "refused", "rejected", "ended", "checkpoint",
+    "restarted", "placed", "step", "synced",
 )  # fmt: skip
 """All there are."""
 _QUIET = frozenset({"step", "synced"})
 """Many of them, of interest to those who look for something."""
 
 _log = logging.getLogger("hetmig.events")
-_watchers: list[Callable[[str, dict[str, Any]], None]] = []
+Watcher: TypeAlias = Callable[[str, str, dict[str, Any]], None]
+"""Is called with an event, the task (or ""), and the details."""
+_watchers: list[Watcher] = []
 
 
 def happened(event: str, task: str = "", epoch: int | None = None, **details: Any) -> None:
     """Something has happened, perhaps to a task."""
     assert event in EVENTS, event
     for watcher in _watchers:
-        watcher(event, details)
+        watcher(event, task, details)
     level = logging.DEBUG if event in _QUIET else logging.INFO
     if not _log.isEnabledFor(level):
         return
@@ -38,11 +40,11 @@ def happened(event: str, task: str = "", epoch: int | None = None, **details: An
     _log.log(level, "%s", " ".join(words), extra={"about": about})
 
 
-def watch(watcher: Callable[[str, dict[str, Any]], None]) -> None:
-    """Call this with the name and details of every event from now on."""
+def watch(watcher: Watcher) -> None:
+    """Call this for every event from now on."""
     _watchers.append(watcher)
 
 
-def unwatch(watcher: Callable[[str, dict[str, Any]], None]) -> None:
+def unwatch(watcher: Watcher) -> None:
     """Call it no more."""
     _watchers.remove(watcher)

@@ -134,9 +134,10 @@ class Home:
                 record.progress = want(header, "progress", list)
                 record.touch()
             case "cancelled":
+                when = want(header, "time", float, None)
                 if record.what == "object":
-                    record.fail("deleted", NoSuchObject("the object was deleted"))
-                record.fail("cancelled", TaskLost(f"the {record.what} was cancelled"))
+                    record.fail("deleted", NoSuchObject("the object was deleted"), when)
+                record.fail("cancelled", TaskLost(f"the {record.what} was cancelled"), when)
             case "pulse" | "lost" if epoch >= record.epoch:
                 self._apply_health(record, what, header)
 
@@ -144,16 +145,22 @@ class Home:
         if what == "pulse":
             record.beats(want(header, "responsive", bool))
         else:
-            record.fail("lost", TaskLost(want(header, "reason", str)))
+            lost = TaskLost(want(header, "reason", str))
+            record.fail("lost", lost, want(header, "time", float, None))
 
     def _apply_move(self, record: Record, epoch: int, header: dict[str, Any]) -> None:
         match header["what"]:
             case "hop":
                 record.hop(want(header, "hop", dict))
             case "arrived":
-                record.arrived(epoch, want(header, "place", dict), want(header, "hop", dict, None))
+                place, hop = want(header, "place", dict), want(header, "hop", dict, None)
+                if hop is None and epoch > record.epoch:  # not a move: its node was killed
+                    when = want(header, "time", float, None)
+                    record.chronicle.restarted(epoch, want(place, "name", str), when)
+                record.arrived(epoch, place, hop)
             case "restarted":
-                record.restart(epoch, want(header, "place", dict), want(header, "events", int))
+                place, when = want(header, "place", dict), want(header, "time", float, None)
+                record.restart(epoch, place, want(header, "events", int), when)
             case "fenced":
                 fenced = want(header, "place", dict)
                 record.given_up = [place for place in record.given_up if place != fenced]

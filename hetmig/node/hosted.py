@@ -24,6 +24,7 @@ from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, describe_error, want
 from hetmig.node.saving import Saving
 from hetmig.node.services import Answer, Services
+from hetmig.node.shelf import Shelf
 from hetmig.node.staging import Staging
 from hetmig.node.steps import step
 from hetmig.node.timeline import Timeline, checked, merged
@@ -147,6 +148,8 @@ class Hosted:
         runner.send(protocol.START, {})
         self.begun.set()
         self.calls.begin(runner)
+        if not isinstance(runner, Shelf):  # there it lies, or waits for its way to another node
+            happened("begun", self.id, self.handoff.epoch)
         self.node.checkpoints.begun(self)
 
     def give_up(self, error: dict[str, Any]) -> None:
@@ -421,7 +424,8 @@ class Hosted:
     def arrived(self) -> None:
         """Tell the home node that the task is here, and what it has not heard before."""
         hop = self.about.pop("hop", None)
-        self.report("arrived", place=self.node.here, hop=hop and provisional(hop))
+        told = hop and provisional(hop)
+        self.report("arrived", place=self.node.here, hop=told, time=time.time())
         for report in self.reports:
             self.node.report(self.about, report.header, report.payload)
 
@@ -535,7 +539,7 @@ class Hosted:
         """The task ends here: first that is on the disk, together with how, then others hear it."""
         if self.handoff.state is not State.RUNNING:
             return
-        header = {**self.calls.end(self.about), **header}
+        header = {"time": time.time(), **self.calls.end(self.about), **header}
         report = self._about_us(what, header)
         keep = functools.partial(self.node.keep_report, self.about, report, payload)
         if not self.take(self.handoff.end, also=keep):

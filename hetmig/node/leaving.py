@@ -103,10 +103,11 @@ class Leaving:
             "frozen_at": frozen.header["started"],
         }
         offer = functools.partial(self._offer, link, welcome, frozen)
-        if not hosted.take(hosted.handoff.offer, offer=offer):
-            hosted.go_on("the node's journal can't be written")
-        await self._decided(verdict, welcome["name"], timeout)
-        verdict.result()
+        with hosted.node.tracing.moving(hosted.about, hop):
+            if not hosted.take(hosted.handoff.offer, offer=offer):
+                hosted.go_on("the node's journal can't be written")
+            await self._decided(verdict, welcome["name"], timeout)
+            verdict.result()
         return hop
 
     def _begin_timeline(self, frozen: Message) -> None:

@@ -56,6 +56,12 @@ class Metrics:
         self._freeze = histogram(
             "freeze_seconds", "For how long departing tasks stood still", _FREEZE
         )
+        self._checkpoints = counter("checkpoints", "Checkpoints that were written")
+        self._kept = counter("checkpoint_bytes", "Bytes of those")
+        self._pauses = histogram(
+            "checkpoint_freeze_seconds", "For how long tasks stood still for a checkpoint", _FREEZE
+        )
+        self._restarts = counter("restarts", "Tasks of ours whose node was lost, restarted")
         self._syncs = histogram("journal_sync_seconds", "Commits of the journal", _SYNC)
         registry.register(self)
         events.watch(self._count)
@@ -96,7 +102,7 @@ class Metrics:
             family.add_metric([value], number)
         return family
 
-    def _count(self, event: str, details: dict[str, Any]) -> None:
+    def _count(self, event: str, task: str, details: dict[str, Any]) -> None:
         match event:
             case "moved":
                 self._moves.labels("out").inc()
@@ -108,6 +114,12 @@ class Metrics:
                 self._refusals.labels(_WHERE[event], details["reason"]).inc()
             case "ended":
                 self._ended.labels(details["how"]).inc()
+            case "checkpoint":
+                self._checkpoints.inc()
+                self._kept.inc(details["bytes"])
+                self._pauses.observe(details["freeze_s"])
+            case "restarted":
+                self._restarts.inc()
             case "placed":
                 self._placed.labels(details["decision"], details["result"]).inc()
             case "submitted":

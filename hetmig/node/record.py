@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hetmig.errors import HetmigError
+from hetmig.node.chronicle import Chronicle
 from hetmig.node.handoff import GENERATION
 from hetmig.node.itinerary import Itinerary
 from hetmig.node.protocol import Buffer, describe_error, want
@@ -54,6 +55,9 @@ class Record:
         self.state = "kept" if self.what == "object" else "running"
         self.progress: list[Any] | None = None
         self.hops = Itinerary()
+        self.chronicle = Chronicle()
+        self.ended: float | None = None
+        """When, by the clock of the node where it was then."""
         self.outcome: Outcome | None = None
         self.unreceived: dict[str, list[int]] | None = None
         """Which messages it had accepted and not received at its end; None: nobody can say."""
@@ -105,6 +109,8 @@ class Record:
             "replicated": None if self.replica is None else self.replica["time"],
             "restarts": self.fence // GENERATION,
             "hops": self.hops.all(complete=self.outcome is not None),
+            "ended": self.ended if self.outcome is not None else None,
+            "chronicle": self.chronicle.all(),
         }
 
     def touch(self) -> None:
@@ -181,6 +187,8 @@ class Record:
     def saved(self, header: dict[str, Any]) -> None:
         """A checkpoint was made, or was not."""
         saved = want(header, "checkpoint", dict, None)
+        if saved is not None:
+            self.chronicle.saved(saved)
         if saved is None:
             self.checkpoint_failed = want(header, "reason", str)
             self.touch()
@@ -236,8 +244,11 @@ class Record:
             self.state = state
             self.touch()
 
-    def restart(self, epoch: int, place: dict[str, Any], events: int) -> None:
+    def restart(
+        self, epoch: int, place: dict[str, Any], events: int, when: float | None = None
+    ) -> None:
         """It goes on from a checkpoint, at a place, with so many events behind it."""
+        self.chronicle.restarted(epoch, place["name"], when)
         self.given_up.append(self.place)
         self._make_do()
         self.next_event = max(self.next_event, events + 1)
@@ -246,11 +257,12 @@ class Record:
         self.reach(True)
         self.touch()
 
-    def fail(self, state: str, error: HetmigError) -> None:
+    def fail(self, state: str, error: HetmigError, when: float | None = None) -> None:
         """It will never end by itself any more."""
         self._make_do()
         if self.outcome is None:
             self.state = state
+            self.ended = time.time() if when is None else when
             self.outcome = Outcome(ok=False, error=describe_error(error))
             self.touch()
 
@@ -271,6 +283,7 @@ class Record:
         # after a restart some may be missing: the node that knew of them is gone
         if complete and not self.fence and len(self.hops) < want(header, "hops", int):
             return
+        self.ended = want(header, "time", float, None)
         self.outcome = Outcome(
             ok=want(header, "ok", bool),
             traceback=want(header, "traceback", str),

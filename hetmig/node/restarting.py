@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import HetmigError, JournalError, NoCheckpoint, TaskLost
 from hetmig.node import protocol
 from hetmig.node.background import spawn
 from hetmig.node.directory import certificate_of
+from hetmig.node.events import happened
 from hetmig.node.handoff import GENERATION
 from hetmig.node.hosted import Hosted
 from hetmig.node.record import Record
@@ -108,8 +110,8 @@ class Restarting:
         node, epoch = self._node, (record.epoch // GENERATION + 1) * GENERATION
         assert record.replica is not None
         place = record.replica["place"]
-        restarted = {"task": record.id, "what": "restarted", "epoch": epoch, "place": place}
-        node.home.report({**restarted, "events": events}, ())
+        restarted = _restarted(record, epoch, place, events)
+        node.home.report(restarted, ())
         _log.warning("task %s: %s; its replica takes over", record.id, reason)
         spawn(self._told(record, epoch))
 
@@ -136,8 +138,7 @@ class Restarting:
         if (old := node.tasks.get(record.id)) is not None:
             old.fence(epoch)
         hosted = node.tasks[record.id] = Hosted(node, record.id)
-        restarted = {"task": record.id, "what": "restarted", "epoch": epoch, "place": node.here}
-        restarted["events"] = kept["events"]
+        restarted = _restarted(record, epoch, node.here, kept["events"])
         keep = functools.partial(node.home.keep, restarted, ())
         try:
             await hosted.keep(about, parcel.manifest, parcel.frames, keep)
@@ -149,6 +150,13 @@ class Restarting:
         _log.warning("task %s goes on here from %s", record.id, (record.checkpoint or {})["where"])
         self._under_way.discard(record.id)
         await node.placing.begin(hosted, parcel, patient=True)
+
+
+def _restarted(record: Record, epoch: int, place: dict[str, Any], events: int) -> dict[str, Any]:
+    """The report of it."""
+    happened("restarted", record.id, epoch, at=place["name"])
+    about = {"task": record.id, "what": "restarted", "epoch": epoch, "time": time.time()}
+    return {**about, "place": place, "events": events}
 
 
 def _newest(record: Record) -> Parcel:

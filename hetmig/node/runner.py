@@ -41,6 +41,7 @@ from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.streams import Outlets
+from hetmig.node.trace_context import into_environment
 from hetmig.node.warming import warm_up
 from hetmig.redirection import moving, raw, standard_input
 from hetmig.state import image
@@ -201,6 +202,7 @@ def _build(message: Message, runtime: Runtime) -> Work:
     about, manifest = message.header["about"], message.header["manifest"]
     check_python(manifest)
     sys.argv = about["argv"] or [""]
+    into_environment(about)
     module = sys.modules["__main__"] = ModuleType("__main__")
     if about.get("file"):  # a script, wherever it is now: it finds the modules beside it
         sys.path.insert(0, os.path.dirname(about["file"]))

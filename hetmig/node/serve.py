@@ -24,6 +24,7 @@ from hetmig.node.location import policy_named
 from hetmig.node.placement.catalog import policy_of
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.sockets import new_event_loop
+from hetmig.node.tracing import tracing_of
 
 __all__ = ["Settings", "embedded_main", "serve"]
 
@@ -106,6 +107,7 @@ async def _serve(
         await end.reached.wait()
     finally:
         await node.close()
+        await asyncio.to_thread(node.tracing.close)
     return node.drains.last
 
 
@@ -156,6 +158,7 @@ async def _start(settings: Settings) -> Node:
         sturdy=settings.sturdy,
         caps=settings.caps,
     )
+    node.tracing = tracing_of(node)
     node.placing.configure(
         settings.labels, settings.resources, settings.data, settings.slots, chosen
     )
@@ -212,6 +215,7 @@ async def _embedded(settings: Settings) -> None:
             _say({})
     finally:
         await node.close()
+        await asyncio.to_thread(node.tracing.close)
 
 
 def _say(line: dict[str, Any]) -> None:

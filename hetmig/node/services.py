@@ -29,6 +29,9 @@ class Services(Protocol):
     placing: Any
     """A `hetmig.node.placing.Placing`, asked about tasks that need something."""
 
+    tracing: Any
+    """A `hetmig.node.tracing.Tracing`, or what plays one."""
+
     async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         """A connection to a destination which said that it takes the task."""
 

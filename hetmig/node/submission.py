@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import AlreadyThere, HetmigError, JournalError, TaskFailed
-from hetmig.node import protocol
+from hetmig.node import protocol, trace_context
 from hetmig.node.background import spawn
 from hetmig.node.caller import Caller
 from hetmig.node.checkpoints import admitted, settings_of
@@ -62,6 +62,7 @@ async def take_in(
         node.forget_old_tasks()
         names.require_free(node, about)
         hosted = Hosted(node, about["id"])
+        node.tracing.submitted(about)
         node.home.add(about, node.here)
         node.tasks[about["id"]] = hosted
         parcel = admitted(node, about, parcel)
@@ -111,6 +112,8 @@ def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:
         about["needs"] = checked(needs)
     if (settings := want(wanted, "checkpoint", dict, None)) is not None:
         about["checkpoint"] = settings_of(settings)
+    if (trace := want(wanted, "trace", dict, None)) is not None:
+        about["trace"] = trace_context.checked(trace)
     names.settings_of(wanted, about)
     if about["what"] not in _KINDS:
         raise HetmigError(f"this node does not know what to do with {about['what']!r}")

@@ -108,6 +108,49 @@ def test_trace_of_nothing_is_wrong_usage(command: Run) -> None:
     assert command("trace", "nothing-of-that-name")[0] == 2
 
 
+def test_report_is_a_page_or_a_table(command: Run, task: Task, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    code, shown = command("report", "--html", str(file), "to_and")
+    assert (code, shown) == (0, f"1 task, 2 moves: {file}\n")
+    page = file.read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert page.count('class="freeze"') == 2
+    assert re.search(r"to_and_fro on beta: from \+\S+ m?s for \S+ m?s; moved on", page)
+    code, shown = command("report")
+    assert code == 0
+    assert re.search(rf"^{task.id} +to_and_fro +running .+ alpha → beta → alpha$", shown, re.M)
+    assert re.search(r"^   destination +rebuild +\S+ m?s +\S+ %", shown, re.MULTILINE)
+
+
+def test_report_as_json_is_what_python_says(command: Run, task: Task, tmp_path: Path) -> None:
+    code, shown = command("report", "--json", task.id)
+    assert code == 0
+    found = json.loads(shown)
+    assert found["totals"]["moves"] == 2
+    (told,) = found["tasks"]
+    assert [stay["node"] for stay in told["stays"]] == ["alpha", "beta", "alpha"]
+    assert told["hops"] == [hop.to_json() for hop in task.journey()]
+    with pytest.raises(hetmig.TaskLost, match="no-such-task"):
+        task._nodes.report("no-such-task")
+
+
+def test_the_home_knows_checkpoints_and_the_end(local: LocalNodes, tmp_path: Path) -> None:
+    with hetmig.connect(local[0], keys=local.keys, echo=False) as nodes:
+        task = nodes.submit(to_and_fro)
+        while len(task.journey()) < 2 or task.progress() is None:
+            task.exception(0.05) if task.done() else None
+        kept = task.checkpoint(tmp_path)
+        task.cancel()
+        (story,) = nodes.report(task.id).stories
+        assert [(saved.number, saved.node, saved.bytes) for saved in story.checkpoints] == [
+            (kept.number, kept.node, kept.bytes)
+        ]
+        assert story.state == "cancelled"
+        assert story.stays[-1].left == "ended"
+        later = nodes.report(task.id).stories[0]
+        assert later.end == story.end
+
+
 @pytest.mark.parametrize(("key", "options"), [("tasks", ()), ("nodes", ("--nodes",))])
 def test_ps_json_is_as_documented(command: Run, key: str, options: tuple[str, ...]) -> None:
     section = (ROOT / "docs" / "command-line.md").read_text("utf-8").partition("## ps\n")[2]

@@ -10,7 +10,7 @@ from types import FunctionType
 import pytest
 
 from hetmig.errors import HetmigError, NotMigratable
-from hetmig.interpreter.activation import NULL, UNBOUND, Resume
+from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
 from hetmig.interpreter.capture import capture
 from hetmig.interpreter.prologue import original_position
 from hetmig.interpreter.reentry import prepare, resume
@@ -27,6 +27,21 @@ def stopped(program, *args):
     root = sys._getframe()
     value = program(stop, *args)
     return taken[0], value
+
+
+def test_a_frame_at_a_jump_without_a_line_stands_in_the_loop():
+    """The compiler adds such jumps: behind an `if` at the end of a loop, in 3.11 for one."""
+
+    def program(items):
+        for item in items:
+            if item % 5 == 0:
+                print(item)
+
+    code = program.__code__
+    for instruction in dis.get_instructions(code):
+        if "JUMP" in instruction.opname:
+            held = Activation(code, {}, instruction.offset, Resume.AGAIN, [], [])
+            assert held.lineno in range(code.co_firstlineno + 1, code.co_firstlineno + 4)
 
 
 def test_a_captured_frame_tells_what_it_is():

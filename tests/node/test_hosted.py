@@ -15,6 +15,7 @@ from hetmig.node.handoff import Note, State
 from hetmig.node.hosted import Hosted
 from hetmig.node.journal import Journal
 from hetmig.node.protocol import Message
+from hetmig.node.tracing import Untraced
 from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
 
@@ -52,6 +53,7 @@ class FakeNode:
     def __init__(self) -> None:
         self.here = HERE
         self.journal = Journal()
+        self.tracing = Untraced()
         self.pool = self
         self.runners = [FakeRunner() for _ in range(3)]
         self.taken: list[FakeRunner] = []

@@ -48,10 +48,12 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 class Started:
     """`hetmig node` with metrics and a log of JSON."""
 
-    def __init__(self, directory: Path) -> None:
-        self.keys = Keyring.create(directory / "keys").directory
-        self.log = directory / "log"
-        command = [sys.executable, "-u", "-m", "hetmig", "node", "--name", "a", "--log", "json"]
+    def __init__(self, directory: Path, name: str = "a") -> None:
+        self.keys = directory / "keys"
+        if not self.keys.exists():
+            Keyring.create(self.keys)
+        self.log = directory / f"log of {name}"
+        command = [sys.executable, "-u", "-m", "hetmig", "node", "--name", name, "--log", "json"]
         command += ["--listen", "tcp://127.0.0.1:0", "--keys", str(self.keys), "--metrics", "0"]
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
@@ -61,6 +63,10 @@ class Started:
         said = [self.process.stdout.readline() for _ in range(2)]
         self.url = re.findall(r"metrics at (\S+)", said[0])[0]
         self.endpoint = re.findall(r"listens on (\S+?)[;,]", said[1])[0]
+
+    def counted(self) -> dict[str, float]:
+        told = re.findall(r"^(hetmig_\S+) (\S+)$", self.scrape(), re.MULTILINE)
+        return {name: float(number) for name, number in told}
 
     def scrape(self) -> str:
         with urllib.request.urlopen(self.url, timeout=TIMEOUT) as answer:
@@ -106,9 +112,35 @@ def test_what_happened_is_counted_and_logged(node: Started) -> None:
     assert all({"time", "level", "node", "event"} <= line.keys() for line in lines)
     assert {line["node"] for line in lines} == {"a"}
     of_task = [line for line in lines if line.get("task") == task.id]
-    assert [line["event"] for line in of_task] == ["submitted", "ended"]
-    assert of_task[1]["how"] == "done"
-    assert of_task[1]["epoch"] == 1
+    assert [line["event"] for line in of_task] == ["submitted", "begun", "ended"]
+    assert of_task[2]["how"] == "done"
+    assert of_task[2]["epoch"] == 1
+
+
+def test_a_move_and_a_checkpoint_are_counted_on_either_side(node: Started, tmp_path: Path) -> None:
+    other = Started(tmp_path, "b")
+    try:
+        with hetmig.connect(node.endpoint, keys=node.keys, echo=False) as nodes:
+            task = nodes.submit(programs.wait_for_move)
+            kept = task.checkpoint(tmp_path / "saved")
+            hop = task.migrate(other.endpoint, TIMEOUT)
+            assert task.result(TIMEOUT)[1] == "b"
+            with pytest.raises(HetmigError):
+                nodes.submit(programs.wait_for_move).migrate("tcp://127.0.0.1:9", 1.0)
+            here, there = node.counted(), other.counted()
+    finally:
+        other.stop()
+    assert here['hetmig_moves_total{direction="out"}'] == 1
+    assert there['hetmig_moves_total{direction="in"}'] == 1
+    assert here["hetmig_moved_bytes_total"] == hop.bytes
+    assert here["hetmig_freeze_seconds_count"] == 1
+    assert here["hetmig_freeze_seconds_sum"] == pytest.approx(hop.freeze_s)
+    assert here["hetmig_checkpoints_total"] == 1
+    assert here["hetmig_checkpoint_bytes_total"] == kept.bytes
+    assert here["hetmig_checkpoint_freeze_seconds_count"] == 1
+    assert here['hetmig_tasks{state="running"}'] == 1
+    assert here['hetmig_refusals_total{at="source",reason="NodeUnreachable"}'] == 1
+    assert there['hetmig_tasks_ended_total{how="done"}'] == 1
 
 
 def test_every_event_is_documented() -> None:

@@ -24,6 +24,8 @@ def lived_through(*, ended: bool) -> Record:
     record.hop({"epoch": 2, "freeze_s": 0.1})
     record.arrived(3, THERE, {"epoch": 3})
     record.given_up.append(HERE)
+    record.chronicle.saved({"epoch": 3, "number": 1, "time": 12.5, "node": "there", "bytes": 9})
+    record.chronicle.restarted(3, "there", None)
     record.progress = [1, 2, "half"]
     if ended:
         for number in (4, 5):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hetmig.errors import MessageTooLarge, ProtocolError
+from hetmig.node.chronicle import Chronicle
 from hetmig.node.itinerary import Itinerary
 from hetmig.node.protocol import Buffer, place_of, want
 from hetmig.node.record import Outcome, Record
@@ -39,6 +40,8 @@ def pack(record: Record) -> list[Buffer]:
         "next": record.next_event,
         "dropped": list(record.output.dropped),
         **record.hops.packed(),
+        "chronicle": record.chronicle.all(),
+        "ended_at": record.ended,
         "checkpoint": record.checkpoint,
         "checkpoint_key": None if key is None else key.hex(),
         "given_up": record.given_up,
@@ -78,6 +81,8 @@ def _unpacked(frames: Sequence[Buffer]) -> Record:
     record.deeds = [str(deed) for deed in state["deeds"]]
     record.given_up = [place_of(place) for place in state["given_up"]]
     record.hops = Itinerary.unpacked(state)
+    record.chronicle = Chronicle.unpacked(want(state, "chronicle", dict))
+    record.ended = want(state, "ended_at", float, None)
     record.checkpoint = want(state, "checkpoint", dict, None)
     record.replica = want(state, "replica", dict, None)
     epoch, number = state["replicated"]
