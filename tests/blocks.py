@@ -3,17 +3,19 @@
 What a fenced block is, its language says:
 
 - `python`: part of one program, which all such blocks of the page make together.  It runs beside
-  three nodes, `laptop` (at tcp://127.0.0.1:7717), `arm-box` and `server`.  If the first line is
-  `# NAME.py`, it is that file instead.
+  three nodes, `laptop` (at tcp://127.0.0.1:7717), `arm-box` and `server`.
 - `sh`: commands, in a terminal where `hetmig` talks to `laptop`.
 - `console`: commands behind prompts (`$`, or `NAME$` for several machines, which share a directory
   and nothing else); the lines below a command are what it prints, `...` stands for anything.
   Who says so has to wait for it; `hetmig node` runs on.
+  A page with such blocks starts its nodes itself.
 - `text`, or none: a drawing, or what something prints.
+
+If the first line of `python` or `sh` is `# NAME.py` or `# NAME.sh`, the block is that file.
 
 What the reader need not see stands in comments around a block: `<!-- before` and `<!-- after`,
 each with code of its language.  `<!-- a process of its own -->` begins another program.
-Behind a block that is not run stands `*Not run by the tests: REASON.*`.
+Behind a block that is not run stands `*Not run by the tests: REASON.*`, or `by the tests of this page`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _BLOCK = re.compile(
     r"(?:^<!-- before\n(?P<before>.*?)^-->\n\s*)?"
     r"^(?P<indent> *)```(?P<language>[\w-]*)\n(?P<text>.*?)^(?P=indent)```$"
     r"(?:\n\s*<!-- after\n(?P<after>.*?)^-->)?"
-    r"(?:\n\s*\*Not run by the tests: (?P<why>[^*]+)\.\*)?",
+    r"(?:\n\s*\*Not run by the tests(?: of this page)?: (?P<why>[^*]+)\.\*)?",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -61,7 +63,7 @@ class Block(NamedTuple):
     @property
     def file(self) -> str:
         """The name of the file that it is, if it is one."""
-        found = re.match(r"# ([\w-]+\.py)\n", self.text) if self.language == "python" else None
+        found = re.match(r"# ([\w-]+\.(?:py|sh))\n", self.text)
         return found[1] if found else ""
 
 

@@ -16,7 +16,7 @@ import pytest
 from hetmig.node.embedded import LocalNodes
 from hetmig.targets.store import place
 from tests.blocks import RUN, Block, blocks_of
-from tests.interpreters import ROOT
+from tests.interpreters import ROOT, target
 from tests.terminals import SECONDS, Terminal
 
 PAGES = {
@@ -35,6 +35,8 @@ ELSEWHERE = {
 """Pages whose blocks other tests run."""
 EXTRAS = {"docs/dask.md": "distributed", "docs/notebooks.md": "IPython"}
 """Pages that need an extra: what is to be imported."""
+TARGETS = {"docs/tutorial.md": "3.14"}
+"""Pages that need another interpreter."""
 HERE = [
     name
     for name, page in PAGES.items()
@@ -73,6 +75,8 @@ def test_what_runs_elsewhere_is_named_there(name: str) -> None:
 def test_the_blocks_run(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if name in EXTRAS:
         pytest.importorskip(EXTRAS[name], reason=f"{name} needs an extra")
+    if name in TARGETS:
+        target(TARGETS[name])
     blocks = [block for block in blocks_of(PAGES[name]) if block.is_run]
     own_nodes = any(block.language == "console" for block in blocks)
     nodes = None if own_nodes else request.getfixturevalue("local")
@@ -144,7 +148,7 @@ class Reader:
             lines = [line for line in shown.splitlines() if line.strip() not in ("", "...")]
             lines = [self._at_home(line) for line in lines if not line.lstrip().startswith("# ")]
             command = self._at_home(command)
-            if re.match(r"hetmig node\b", command):
+            if re.match(r"(\S+/)?hetmig node\b", command):
                 listen = "" if "--listen" in command else " --listen tcp://127.0.0.1:0"
                 command = f"{command}{listen} &"
                 lines = lines or ["listens on"]
