@@ -20,6 +20,7 @@ release = version = hetmig.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx_copybutton",
     "command_help",
     "docstrings",
     "navigation",
@@ -33,6 +34,9 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # benchmarks/RESULTS.md goes from its title to ###
 highlight_language = "text"
+copybutton_prompt_text = r"[\w-]*\$ +"
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
 default_role = "code"  # docstrings have their names in single back-quotes
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}

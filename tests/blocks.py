@@ -15,7 +15,8 @@ If the first line of `python` or `sh` is `# NAME.py` or `# NAME.sh`, the block i
 
 What the reader need not see stands in comments around a block: `<!-- before` and `<!-- after`,
 each with code of its language.  `<!-- a process of its own -->` begins another program.
-Behind a block that is not run stands `*Not run by the tests: REASON.*`, or `by the tests of this page`.
+Behind a block that is not run stands `*Not run by the tests: REASON.*`, or `*Not run by the tests
+of this page: ...*` if others run it.
 """
 
 from __future__ import annotations

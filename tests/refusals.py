@@ -102,17 +102,18 @@ _STAY = "keep the task here meanwhile: `with hetmig.pinned()`"
 _HEAD = """\
 # What can't move, and why
 
-What stays where it is, in the words of the program. Being refused is harmless: the task goes on, and whoever asked gets
-the reason, with the variable (`job.conn.sock`) or the call that is in the way. What *does* move is in
-[shapes](shapes.md) and [data](data.md); [limits](limits.md) has the whole story.
+What stays where it is, in the words of the program. Being refused is harmless: the task goes on,
+and whoever asked gets the reason, with the variable (`job.conn.sock`) or the call that is in the
+way. What *does* move is in [shapes](shapes.md) and [data](data.md); [limits](limits.md) has the
+whole story.
 
-This page is made by `python -m tests.refusals` from the program's own tables and from what it says when it is tried;
-a test compares.
+This page is made by `python -m tests.refusals` from the program's own tables and from what it says
+when it is tried; a test compares.
 
 ## Calls that must return first
 
-While one of these is at work, a request to move waits, and is refused at its deadline. It matters only if what they call
-works for long. The text in the middle is a part of the reason that the error gives.
+While one of these is at work, a request to move waits, and is refused at its deadline. It matters
+only if what they call works for long. In the middle: a part of the reason that the error gives.
 
 | in the middle of | the reason names | what to write instead |
 |---|---|---|
@@ -126,7 +127,8 @@ _VALUES = """
 _ABROAD = """
 ## Values that some destinations refuse
 
-They travel, unless the destination can't have the same value. Then it says so before anything is handed over.
+They travel, unless the destination can't have the same value. Then it says so before anything is
+handed over.
 
 | value | | its reason speaks of |
 |---|---|---|
@@ -134,8 +136,8 @@ They travel, unless the destination can't have the same value. Then it says so b
 _ERRORS = """
 ## The errors
 
-All are subclasses of `hetmig.NotMigratable`, which has the `reason`, the `variable` and the `frame`. After each of them
-the task is alive and well at the source.
+All are subclasses of `hetmig.NotMigratable`, which has the `reason`, the `variable` and the
+`frame`. After each of them the task is alive and well, where it was.
 
 | error | meaning |
 |---|---|

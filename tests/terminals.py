@@ -1,4 +1,4 @@
-"""A shell that is typed into, and what it prints: the other side of the `console` blocks of pages."""
+"""A shell that is typed into, and what it prints: for the `console` blocks of pages."""
 
 from __future__ import annotations
 

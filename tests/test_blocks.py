@@ -173,7 +173,6 @@ class Reader:
             "HOME": str(home),
             "HETMIG_TARGETS": str(place("")),
             "XDG_CONFIG_HOME": str(home / ".config"),
-            "HETMIG_TARGETS": str(place("")),
             "XDG_STATE_HOME": str(home / "state"),
             "PATH": f"{self._homes / 'tools'}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),

@@ -1,4 +1,4 @@
-"""The directive `command-help`: what `hetmig COMMAND --help` prints, from the parsers themselves."""
+"""The directive `command-help`: what `hetmig COMMAND --help` prints, from the parsers."""
 
 from __future__ import annotations
 
