@@ -37,6 +37,7 @@ highlight_language = "text"
 copybutton_prompt_text = r"[\w-]*\$ +"
 copybutton_prompt_is_regexp = True
 copybutton_line_continuation_character = "\\"
+smartquotes = False  # what an error says is written as it says it
 default_role = "code"  # docstrings have their names in single back-quotes
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
@@ -44,6 +45,8 @@ autodoc_typehints_format = "short"
 
 html_theme = "furo"
 html_title = f"hetmig {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"top_of_page_buttons": []}

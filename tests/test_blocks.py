@@ -8,7 +8,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,32 @@ def test_the_blocks_run(name: str, tmp_path: Path, request: pytest.FixtureReques
         reader.read(name, blocks)
 
 
+SCRIPT = """
+import os, sys, time
+print("begun", sys.argv[1:], flush=True)
+while not os.path.exists("enough"):
+    time.sleep(0.05)
+print("crunched", flush=True)
+"""
+
+
+def test_the_terminal_of_the_readme(tmp_path: Path) -> None:
+    (text,) = (b.text for b in blocks_of(PAGES["README.md"]) if b.text.startswith("hetmig node"))
+    node, run, ps, mv, drain, batch = re.findall(r"^(hetmig .*?)  +#", text, re.MULTILINE)
+    with contextlib.closing(Reader(tmp_path, None)) as reader:
+        reader.write("crunch.py", SCRIPT)
+        laptop = "--listen tcp://127.0.0.1:7717"
+        box = "--listen tcp://127.0.0.1:7718 --join tcp://127.0.0.1:7717 --name arm-box"
+        reader.type(f"{node} {laptop} &", ["node laptop listens"])
+        reader.type(f"hetmig node {box} &", ["node arm-box listens"])
+        reader.type(f"{run} &", ["begun ['data/']"])
+        reader.type(ps, ["crunch.py ... running ... laptop"])
+        reader.type(mv.replace(":7717", ":7718"), ["crunch.py went from laptop to arm-box"])
+        reader.type(drain)
+        reader.type("touch enough", ["crunched"])
+        reader.type(f"unset HETMIG_NODE; {batch}", ["begun []", "crunched"])
+
+
 class Reader:
     """Does what a page says, in a directory of its own."""
 
@@ -105,18 +131,26 @@ class Reader:
         programs: list[str] = [""]
         for block in blocks:
             if block.file:
-                (self._place / block.file).write_text(self._at_home(block.text), "utf-8")
+                self.write(block.file, block.text)
             elif block.language == "python":
                 if block.is_alone:
                     programs.append("")
                 programs[-1] += "\n".join([block.before, block.text, block.after])
             elif block.language == "sh":
-                self._terminal("").run(f"set -e\n{block.before}\n{block.text}\n{block.after}")
+                self.type(f"set -e\n{block.before}\n{block.text}\n{block.after}")
             else:
                 self._console(block)
         for number, program in enumerate(programs):
             if program:
                 self._program(f"{Path(name).stem}_{number}.py", self._at_home(program))
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file there."""
+        (self._place / name).write_text(self._at_home(text), "utf-8")
+
+    def type(self, command: str, shown: Sequence[str] = (), machine: str = "") -> None:
+        """Type a command into a terminal, and wait for what is shown to be printed."""
+        self._terminal(machine).run(self._at_home(command), [self._at_home(x) for x in shown])
 
     def close(self) -> None:
         """End what still runs."""
@@ -143,18 +177,17 @@ class Reader:
         )
         assert commands, f"no command in line {block.line}"
         if block.before:
-            self._terminal("").run(self._at_home(block.before))
+            self.type(block.before)
         for machine, command, shown in commands:
             lines = [line for line in shown.splitlines() if line.strip() not in ("", "...")]
-            lines = [self._at_home(line) for line in lines if not line.lstrip().startswith("# ")]
-            command = self._at_home(command)
+            lines = [line for line in lines if not line.lstrip().startswith("# ")]
             if re.match(r"(\S+/)?hetmig node\b", command):
                 listen = "" if "--listen" in command else " --listen tcp://127.0.0.1:0"
                 command = f"{command}{listen} &"
                 lines = lines or ["listens on"]
-            self._terminal(machine).run(command, lines)
+            self.type(command, lines, machine)
         if block.after:
-            self._terminal("").run(self._at_home(block.after))
+            self.type(block.after)
 
     def _terminal(self, machine: str) -> Terminal:
         if machine not in self._terminals:
