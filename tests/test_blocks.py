@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hetmig.node.embedded import LocalNodes
-from hetmig.targets.store import place
-from tests.blocks import RUN, Block, blocks_of
+from tests.blocks import RUN, blocks_of
 from tests.interpreters import ROOT, target
-from tests.terminals import SECONDS, Terminal
+from tests.pages import NODES, PAGES, Reader, run_blocks
 
-PAGES = {
-    page.relative_to(ROOT).as_posix(): page
-    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "examples/*.md")
-    for page in sorted(ROOT.glob(pattern))
-    if page.name != "RESULTS.md"  # says what was run, once
-}
 ELSEWHERE = {
     "CONTRIBUTING.md": ".ci/run",
     "README.md": "tests/test_docs.py",
@@ -33,24 +24,27 @@ ELSEWHERE = {
     "docs/testing.md": "tests/testing/test_docs.py",
 }
 """Pages whose blocks other tests run."""
-EXTRAS = {"docs/dask.md": "distributed", "docs/notebooks.md": "IPython"}
-"""Pages that need an extra: what is to be imported."""
+EXTRAS = {
+    "docs/dask.md": "distributed",
+    "docs/notebooks.md": "IPython",
+    "docs/observing.md": "opentelemetry.sdk",
+}
+"""Pages that need an extra, and what they import: `tests/adapters/docs` runs them."""
 TARGETS = {"docs/tutorial.md": "3.14"}
 """Pages that need another interpreter."""
 HERE = [
     name
     for name, page in PAGES.items()
-    if name not in ELSEWHERE and any(block.is_run for block in blocks_of(page))
+    if name not in {*ELSEWHERE, *EXTRAS} and any(block.is_run for block in blocks_of(page))
 ]
-NODES = ("laptop", "arm-box", "server")
-
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the terminals of the pages are bash")
 
 
 @pytest.fixture(scope="module")
-def local() -> Iterator[LocalNodes]:
-    with LocalNodes(len(NODES), names=NODES) as nodes:
-        yield nodes
+def nodes() -> Iterator[Callable[[], LocalNodes]]:
+    """The nodes beside which pages are run, started for the first that needs them."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(lambda: stack.enter_context(LocalNodes(len(NODES), names=NODES)))
 
 
 def test_each_block_says_what_it_is() -> None:
@@ -72,16 +66,10 @@ def test_what_runs_elsewhere_is_named_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_the_blocks_run(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if name in EXTRAS:
-        pytest.importorskip(EXTRAS[name], reason=f"{name} needs an extra")
+def test_the_blocks_run(name: str, tmp_path: Path, nodes: Callable[[], LocalNodes]) -> None:
     if name in TARGETS:
         target(TARGETS[name])
-    blocks = [block for block in blocks_of(PAGES[name]) if block.is_run]
-    own_nodes = any(block.language == "console" for block in blocks)
-    nodes = None if own_nodes else request.getfixturevalue("local")
-    with contextlib.closing(Reader(tmp_path, nodes)) as reader:
-        reader.read(name, blocks)
+    run_blocks(name, tmp_path, nodes)
 
 
 SCRIPT = """
@@ -108,124 +96,3 @@ def test_the_terminal_of_the_readme(tmp_path: Path) -> None:
         reader.type(drain)
         reader.type("touch enough", ["crunched"])
         reader.type(f"unset HETMIG_NODE; {batch}", ["begun []", "crunched"])
-
-
-class Reader:
-    """Does what a page says, in a directory of its own."""
-
-    def __init__(self, directory: Path, nodes: LocalNodes | None) -> None:
-        self._place = directory / "here"
-        self._place.mkdir()
-        self._homes = directory
-        self._nodes = nodes
-        self._terminals: dict[str, Terminal] = {}
-        self._ports: dict[str, int] = {}
-        tools = directory / "tools"
-        tools.mkdir()
-        for name, what in (("hetmig", " -P -m hetmig"), ("python", "")):
-            (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{what} "$@"\n')
-            (tools / name).chmod(0o755)
-
-    def read(self, name: str, blocks: list[Block]) -> None:
-        """Run all of them."""
-        programs: list[str] = [""]
-        for block in blocks:
-            if block.file:
-                self.write(block.file, block.text)
-            elif block.language == "python":
-                if block.is_alone:
-                    programs.append("")
-                programs[-1] += "\n".join([block.before, block.text, block.after])
-            elif block.language == "sh":
-                self.type(f"set -e\n{block.before}\n{block.text}\n{block.after}")
-            else:
-                self._console(block)
-        for number, program in enumerate(programs):
-            if program:
-                self._program(f"{Path(name).stem}_{number}.py", self._at_home(program))
-
-    def write(self, name: str, text: str) -> None:
-        """Put a file there."""
-        (self._place / name).write_text(self._at_home(text), "utf-8")
-
-    def type(self, command: str, shown: Sequence[str] = (), machine: str = "") -> None:
-        """Type a command into a terminal, and wait for what is shown to be printed."""
-        self._terminal(machine).run(self._at_home(command), [self._at_home(x) for x in shown])
-
-    def close(self) -> None:
-        """End what still runs."""
-        for terminal in self._terminals.values():
-            terminal.close()
-
-    def _program(self, name: str, text: str) -> None:
-        file = self._place / name
-        file.write_text(text, "utf-8")
-        done = subprocess.run(
-            [sys.executable, "-W", "error", name],
-            cwd=self._place,
-            env=self._environment(""),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def _console(self, block: Block) -> None:
-        commands = re.findall(
-            r"^([\w-]*)\$ +((?:.*\\\n)*.*)\n((?:(?![\w-]*\$ ).*\n?)*)", block.text, re.MULTILINE
-        )
-        assert commands, f"no command in line {block.line}"
-        if block.before:
-            self.type(block.before)
-        for machine, command, shown in commands:
-            lines = [line for line in shown.splitlines() if line.strip() not in ("", "...")]
-            lines = [line for line in lines if not line.lstrip().startswith("# ")]
-            if re.match(r"(\S+/)?hetmig node\b", command):
-                listen = "" if "--listen" in command else " --listen tcp://127.0.0.1:0"
-                command = f"{command}{listen} &"
-                lines = lines or ["listens on"]
-            self.type(command, lines, machine)
-        if block.after:
-            self.type(block.after)
-
-    def _terminal(self, machine: str) -> Terminal:
-        if machine not in self._terminals:
-            self._terminals[machine] = Terminal(self._place, self._environment(machine))
-        return self._terminals[machine]
-
-    def _environment(self, machine: str) -> dict[str, str]:
-        home = self._homes / f"home-{machine}"
-        if not home.exists():
-            home.mkdir()
-            if self._nodes is not None:
-                (home / ".config" / "hetmig").mkdir(parents=True)
-                (home / ".config" / "hetmig" / "keys").symlink_to(self._nodes.keys)
-        environment = {
-            **os.environ,
-            "HOME": str(home),
-            "HETMIG_TARGETS": str(place("")),
-            "XDG_CONFIG_HOME": str(home / ".config"),
-            "XDG_STATE_HOME": str(home / "state"),
-            "PATH": f"{self._homes / 'tools'}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-        }
-        environment["HETMIG_NODE"] = self._endpoint("127.0.0.1", "7717")  # which is the default
-        return environment
-
-    def _at_home(self, text: str) -> str:
-        """With addresses that are free here, in place of those of other machines."""
-        return re.sub(
-            r"tcp://([\w.-]+):(77\d\d)", lambda found: self._endpoint(*found.groups()), text
-        )
-
-    def _endpoint(self, host: str, port: str) -> str:
-        if self._nodes is not None:
-            names = {"127.0.0.1": "laptop"}
-            return self._nodes[NODES.index(names.get(host, host))].endpoint
-        if port not in self._ports:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self._ports[port] = free.getsockname()[1]
-        return f"tcp://127.0.0.1:{self._ports[port]}"
