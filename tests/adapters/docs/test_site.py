@@ -123,20 +123,14 @@ def test_nothing_is_loaded_from_elsewhere(site: Site) -> None:
 
 def test_every_page_is_in_the_navigation(site: Site) -> None:
     home = site.root / "docs" / "index.html"
+    lists = [home, home.parent / "decisions" / "README.html"]
     led = {
-        (home.parent / urlsplit(link).path).resolve()
-        for link in [
-            *site.pages[home].links,
-            *site.pages[home.parent / "decisions/README.html"].links,
-        ]
-    }
-    decisions = {
-        home.parent / "decisions" / Path(link).name
-        for link in site.pages[home.parent / "decisions/README.html"].links
+        (file.parent / urlsplit(link).path).resolve()
+        for file in lists
+        for link in site.pages[file].links
     }
     for source in (ROOT / "docs").rglob("*.md"):
-        built = site.root / source.relative_to(ROOT).with_suffix(".html")
-        assert built in {*led, *decisions, home}, source
+        assert site.root / source.relative_to(ROOT).with_suffix(".html") in {*led, *lists}, source
 
 
 @pytest.mark.parametrize("page", MODULES)
