@@ -229,9 +229,20 @@ machines of other byte order, word size and Python version.
 _FOOT = """\
 ## Types of your own
 
+<!-- before
+import hetmig
+
+class Connection:
+    def __init__(self, address):
+        self.address = address
+-->
 ```python
 hetmig.register(Connection, freeze=lambda c: c.address, thaw=Connection)
 ```
+<!-- after
+kept = hetmig.loads(hetmig.dumps([Connection("robot:1")]))
+assert (type(kept[0]), kept[0].address) == (Connection, "robot:1")
+-->
 
 `freeze(obj)` gives a state, `thaw(state)` an object. The state may be anything that travels, but
 must not lead back to the object. Objects that several variables share are thawed once. With

@@ -256,12 +256,13 @@ def _require_listener(address: str) -> None:
 
 
 def _endpoint(name: str, keyring: Keyring) -> str:
-    """Where the node of this name listens, as our keys say, or the usual node of this machine."""
+    """Where the node of this name listens, as our keys say, or the usual node."""
     known = {entry.name: entry.endpoint for entry in keyring if entry.name and entry.endpoint}
     if name not in known:
+        usual = os.environ.get("HETMIG_NODE", DEFAULT_NODE)
         with (
             contextlib.suppress(NodeUnreachable, Unauthorized),
-            _connect(DEFAULT_NODE, keyring, echo=False) as nodes,
+            _connect(usual if "://" in usual else DEFAULT_NODE, keyring, echo=False) as nodes,
         ):
             known.update({node.name: node.endpoint for node in nodes.nodes()})
     return pick(name, known, "node")

@@ -219,4 +219,7 @@ async def _embedded(settings: Settings) -> None:
 
 
 def _say(line: dict[str, Any]) -> None:
-    print(json.dumps(line), flush=True)
+    try:
+        print(json.dumps(line), flush=True)
+    except BrokenPipeError:  # our parent was killed; that its other pipe is closed ends us
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
