@@ -66,7 +66,7 @@ class Reservations:
         self._asked_by[task] = asked_by
 
     def waiting(self, task: str, asked_by: bytes) -> Runner | None:
-        """The runner which waits for this task, if that node has asked for it; it goes on waiting."""
+        """The runner which waits for this task, if that node has asked for it.  It stays."""
         if self._asked_by.get(task) != asked_by:
             return None
         runner, _ = self._held[task]

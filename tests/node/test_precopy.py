@@ -205,7 +205,7 @@ with open({marks!r}, "a") as marks:
 
 
 def looping(stop: str) -> list[tuple[int, float, float]]:
-    """Until that file is there: each process it was in, with its first and its last moment there."""
+    """Until that file is there: each process it was in, its first and last moment there."""
     import os
     import time
 
