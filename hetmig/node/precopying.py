@@ -48,14 +48,14 @@ class Precopying:
         runner = hosted.runner
         if not isinstance(runner, Runner) or not same_minor(welcome["python"], this_python()):
             return
-        prepared = await self._prepared(runner, min(_TOLD_SECONDS, timeout))
+        prepared = await self._prepared(runner, min(_TOLD_SECONDS, timeout / 4))
         if prepared is None or not (prepared.header["modules"] or prepared.payload
                                     or prepared.header["places"]):  # fmt: skip
             return
         header = {name: prepared.header[name] for name in ("modules", "places")}
         header["about"] = {name: hosted.about.get(name) for name in _OF_TASK}
         header.update(task=hosted.id, python=this_python())
-        seconds = min(_READY_SECONDS, timeout)
+        seconds = min(_READY_SECONDS, timeout / 4)
         with contextlib.suppress(HetmigError):
             await link.request(protocol.PRECOPY, header, prepared.payload, timeout=seconds)
 

@@ -9,6 +9,7 @@ it is a hint for the destination, and makes ready here what the capture will nee
 from __future__ import annotations
 
 import _thread
+import contextlib
 import signal
 import sys
 import threading
@@ -20,7 +21,7 @@ from hetmig.interpreter import safepoint
 from hetmig.node import protocol, sleeping
 from hetmig.node.protocol import Message
 from hetmig.state import precopy
-from hetmig.state.precopy import Standing
+from hetmig.state.precopy import Ahead, Standing
 
 if TYPE_CHECKING:
     from hetmig.node.runtime import Runtime
@@ -69,7 +70,10 @@ class Preparing:
         if request is None:
             return
         self._runtime.preemptor.get_ready()
-        ahead = precopy.described(self._look(), self._known)
+        ahead = Ahead([], [], [])
+        # whatever is odd about the program's modules, this thread has to go on
+        with contextlib.suppress(Exception):
+            ahead = precopy.described(self._look(), self._known)
         header = {"request": request, "modules": ahead.modules, "places": ahead.places}
         self._say(header, ahead.codes)
 
@@ -108,7 +112,10 @@ def _standing(frame: FrameType | None, root: FrameType | None) -> list[Standing]
     """The task's frames, each with its namespace; ours above them are left out."""
     found: list[Standing] = []
     while frame is not None and frame is not root and len(found) < _MOST_FRAMES:
-        if not str(frame.f_globals.get("__name__")).startswith(_OURS):
-            found.append((frame.f_code, frame.f_globals))
+        namespace = frame.f_globals
+        if type(namespace) is dict:  # another's methods are the program's: they are not called
+            name = namespace.get("__name__")
+            if not (type(name) is str and name.startswith(_OURS)):
+                found.append((frame.f_code, namespace))
         frame = frame.f_back
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import pytest
 from hetmig.client import Nodes, connect
 from hetmig.errors import NodeUnreachable, NotMigratable, ProtocolError
 from hetmig.node import protocol
+from hetmig.node.channel import OwnedLock
 from hetmig.node.embedded import LocalNodes
 from hetmig.node.hosted import Hosted
 from hetmig.node.pool import Runner
 from hetmig.node.precopying import Precopying, precopy
+from hetmig.node.preparing import Preparing, _standing
 from hetmig.node.protocol import Message
 from hetmig.node.staging import Reservations
 from hetmig.state.manifest import this_python
@@ -171,6 +175,82 @@ def test_a_runner_that_dies_of_it_is_not_waited_for() -> None:
         node.reservations.close()
 
     asyncio.run(scene())
+
+
+class FakeRuntime:
+    """Of a task which stands in the test."""
+
+    def __init__(self) -> None:
+        self.root: Any = None
+        self.preemptor = self.channel = self
+        self.lock = OwnedLock()
+        self.said: list[tuple[str, dict[str, Any], Sequence[Any]]] = []
+
+    def get_ready(self) -> None: ...
+
+    def send(self, kind: str, header: dict[str, Any], payload: Sequence[Any]) -> None:
+        assert self.lock.owner == threading.get_ident()
+        self.said.append((kind, header, payload))
+
+
+def _answered(preparing: Preparing, looks: bool) -> None:
+    """The control thread answers, and the main thread has its signal handler run meanwhile."""
+    preparing.asked(Message(protocol.PREPARE, {"request": 7}, []))
+    thread = threading.Thread(target=preparing.answer)
+    thread.start()
+    while thread.is_alive() and not (looks and preparing.note()):
+        thread.join(0.001)
+    thread.join()
+    assert preparing.note() is False
+
+
+def _asked(runtime: FakeRuntime, preparing: Preparing, looks: bool = True) -> None:
+    runtime.root = sys._getframe(1)
+    _answered(preparing, looks)
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_runner_says_which_code_its_task_stands_in(looks: bool) -> None:
+    runtime = FakeRuntime()
+    preparing = Preparing(runtime)  # type: ignore[arg-type]
+    _asked(runtime, preparing, looks)
+    ((kind, header, codes),) = runtime.said
+    assert kind == protocol.PREPARED
+    assert header["request"] == 7
+    found = [path for _, path, _ in header["places"]]
+    assert found == (["_answered", "_asked"] if looks else [])
+    assert codes == []
+    preparing.answer()  # nobody has asked
+    assert len(runtime.said) == 1
+
+
+def test_a_namespace_of_the_programs_own_making_is_left_alone() -> None:
+    class Touchy(dict[str, Any]):
+        def get(self, *_: object) -> Any:
+            raise AssertionError("a method of the program's was called")
+
+        values = items = get
+
+    def look() -> None:
+        found.extend(_standing(sys._getframe(), root))
+
+    found: list[Any] = []
+    root = sys._getframe()
+    exec("def touchy():\n    look()\ntouchy()", Touchy(look=look))
+    assert [code.co_name for code, _ in found] == ["look"]
+
+
+def test_what_goes_wrong_with_it_is_no_concern_of_the_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runtime = FakeRuntime()
+    preparing = Preparing(runtime)  # type: ignore[arg-type]
+    monkeypatch.setattr("hetmig.state.precopy.described", None)
+    _asked(runtime, preparing)
+    assert runtime.said == [(protocol.PREPARED, {"request": 7, "modules": [], "places": []}, [])]
+    with runtime.lock:  # the task is frozen, and waits for the verdict
+        _asked(runtime, preparing)
+    assert len(runtime.said) == 1
 
 
 def test_the_task_ends_meanwhile() -> None:
