@@ -72,9 +72,10 @@ def _busy(local: LocalNodes, count: int, moves: int) -> dict[str, Any]:
         gates = [threading.Semaphore(0) for _ in range(_SENDERS)]
         sides = [connect(len(_HOSTS) + index % len(_SIDES)) for index in range(_SENDERS)]
         before = sum(map(_detours, sides[: len(_SIDES)]))
-        share = -(-count // (moves + 1))  # the last one is for after the moves
+        # a share for each move, and one for after them: else the task could end before
+        starts = frozenset(part * count // (moves + 1) for part in range(moves + 1))
         threads = [
-            threading.Thread(target=_send, args=(nodes, index, count, gates[index], share))
+            threading.Thread(target=_send, args=(nodes, index, count, gates[index], starts))
             for index, nodes in enumerate(sides)
         ]
         for thread in threads:
@@ -100,10 +101,12 @@ def _busy(local: LocalNodes, count: int, moves: int) -> dict[str, Any]:
     }
 
 
-def _send(nodes: Nodes, sender: int, count: int, gate: threading.Semaphore, share: int) -> None:
+def _send(
+    nodes: Nodes, sender: int, count: int, gate: threading.Semaphore, starts: frozenset[int]
+) -> None:
     task: Any = nodes.find("collector")
     for number in range(count):
-        if number % share == 0:
+        if number in starts:
             gate.acquire()
         task.send((sender, number))
 

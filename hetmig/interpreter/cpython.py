@@ -129,8 +129,12 @@ SUBSCRIPT_OPERATOR = next(
 )
 """BINARY_OP's argument for a subscript, where that has no instruction of its own."""
 
-NAME_SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if VERSION >= (3, 12) else 0}
-"""By how many bits the index of the name is shifted in the argument (the lowest bit is a flag)."""
+NAME_SHIFT = {
+    "LOAD_GLOBAL": 1,
+    "LOAD_ATTR": 1 if VERSION >= (3, 12) else 0,
+    "IMPORT_NAME": 2 if VERSION >= (3, 15) else 0,
+}
+"""By how many bits the index of the name is shifted in the argument (the lowest bits are flags)."""
 
 BATCHED_STRICT = VERSION >= (3, 13)
 """`itertools.batched` has an option `strict`."""

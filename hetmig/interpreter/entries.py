@@ -20,6 +20,7 @@ from typing import NamedTuple
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import Activation, Resume
 from hetmig.interpreter.frames import Position
+from hetmig.interpreter.inherited import hidden
 from hetmig.interpreter.layout import FrameMemory, object_at
 
 __all__ = ["Entry", "called_directly", "living", "operands", "serves_star_calls"]
@@ -107,10 +108,10 @@ def serves_star_calls(function: object, first: object) -> bool:
 
 
 def living(address: int) -> object:
-    """The object at an address, if there still is one that the collector knows; youngest first."""
+    """The object at an address, if there still is one that is known; youngest first."""
     for generation in range(3):
         for candidate in gc.get_objects(generation=generation):
             if id(candidate) == address:
                 found: object = candidate
                 return found
-    return None
+    return next((candidate for candidate in hidden() if id(candidate) == address), None)

@@ -11,6 +11,7 @@ only a `Shape`, so that one assembled prologue serves every re-entry of the same
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
@@ -241,7 +242,7 @@ def original_unit(code: CodeType, unit: int) -> int | None:
 
 def _location(code: CodeType, offset: int) -> InstrLocation | None:
     """The source position of an instruction, for tracebacks."""
-    positions = list(code.co_positions())[offset // 2]
+    positions = next(itertools.islice(code.co_positions(), offset // 2, None))
     return None if positions[0] is None else InstrLocation(*positions)
 
 

@@ -167,12 +167,19 @@ class Preemptor:
         self._late = False
         self._deadline = time.monotonic() + deadline
         self._settled.clear()
+        self.get_ready()
+        self._asked.set()
+
+    def get_ready(self) -> None:
+        """Start the thread that keeps the time, now and not when it is wanted.
+
+        For whoever calls `begin`, too, and at another time.
+        """
         if self._keeper is None:
             keeper = threading.Thread(target=self._keep_time, name="hetmig-preemptor", daemon=True)
             with contextlib.suppress(RuntimeError):  # no threads here: whoever asks must signal
                 keeper.start()
                 self._keeper = keeper
-        self._asked.set()
 
     def cancel(self) -> None:
         """Stop looking."""

@@ -239,6 +239,6 @@ def stack_map(code: CodeType) -> StackMap:
     known = _cache.get(id(code))
     if known is None:
         while len(_cache) >= _CACHE_SIZE:
-            _cache.pop(next(iter(_cache)))
+            _cache.pop(next(iter(tuple(_cache))), None)  # other threads prepare moves, too
         known = _cache[id(code)] = StackMap(code)
     return known

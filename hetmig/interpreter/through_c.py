@@ -10,7 +10,6 @@ _functoolsmodule.c, the instructions in bytecodes.c (3.11: ceval.c).
 from __future__ import annotations
 
 import functools
-import gc
 import types
 from collections.abc import Callable, Mapping
 from types import CellType, CodeType, FunctionType, MethodType
@@ -20,6 +19,7 @@ from hetmig.interpreter import bridges, cpython
 from hetmig.interpreter.activation import NULL, Resume, slot_names
 from hetmig.interpreter.entries import Entry, living, serves_star_calls
 from hetmig.interpreter.frames import Position
+from hetmig.interpreter.inherited import referrers
 from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.stackmap import stack_map
 
@@ -223,7 +223,7 @@ def _is_partial_with(argument: int, call: _Call) -> bool:
         isinstance(holder, functools.partial)
         and holder.func is call.function
         and [id(value) for value in holder.args] == [argument]
-        for holder in gc.get_referrers(call.function)
+        for holder in referrers(call.function)
     )
 
 

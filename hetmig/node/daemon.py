@@ -50,6 +50,7 @@ from hetmig.node.moves import Moves
 from hetmig.node.partners import Partners
 from hetmig.node.placing import Placing
 from hetmig.node.pool import Pool, Runner
+from hetmig.node.precopying import Precopying
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.pulse import Pulse
 from hetmig.node.rehoming import residents
@@ -169,6 +170,7 @@ class Node:
         self.checkpoints = Checkpoints(self, keyring.directory)
         self.partners = Partners()
         self.placing = Placing(self)
+        self.precopying = Precopying()
         self.files = Files(self)
         self.inputs = Inputs(self)
         self.tracing: Tracing | Untraced = Untraced()
@@ -234,6 +236,12 @@ class Node:
         self.partners.chosen(task, link.server_key)
         return link, welcome
 
+    async def precopy(
+        self, hosted: Hosted, link: Link, welcome: dict[str, Any], timeout: float
+    ) -> None:
+        """Send the code of a task ahead, which runs on meanwhile."""
+        await self.precopying.send(hosted, link, welcome, timeout)
+
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""
         if self.draining:
@@ -256,6 +264,8 @@ class Node:
             parts.divided(message)
         elif message.kind == protocol.FILE:
             await self.files.asked(runner, message)
+        elif message.kind == protocol.PREPARED:
+            self.precopying.heard(message)
         else:
             await remote.asked(self, runner, message)
 

@@ -14,7 +14,6 @@ It runs no thread and opens no other file: nothing that a fork could not carry a
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import select
@@ -24,6 +23,7 @@ import sys
 import threading
 from typing import Any
 
+from hetmig.interpreter import inherited
 from hetmig.node import runner
 from hetmig.node.signals import ignore_sigterm
 from hetmig.node.warming import warm_up
@@ -110,7 +110,7 @@ def main(config: dict[str, Any]) -> None:
     if config.get("sturdy"):
         ignore_sigterm()
     warm_up()
-    gc.collect()  # else each child would do it, and copy every page in doing so
+    inherited.leave_alone()
     if threading.active_count() > 1:
         sys.exit("a thread runs in every interpreter here: runners are not forked")
     control = _Server().serve()

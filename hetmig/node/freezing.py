@@ -16,6 +16,8 @@ from hetmig.state.parcel import seal
 
 __all__ = ["Freeze", "checked_record", "describe_hop", "manifest_of", "sealed"]
 
+_ARRIVAL_SECONDS = 0.001
+"""The request has arrived by then: a task that is knocked at before would stand still to wait."""
 _KNOCK_SECONDS = 0.03
 """A runner that did not react to the signal of a freeze gets another after this time."""
 
@@ -53,14 +55,12 @@ class Freeze:
         """
         asked = {"request": self.request, "deadline": timeout, "portable": portable, "keep": keep}
         runner.send(protocol.FREEZE, asked)
-        while not self.noticed.done():
+        await self._heard_within(_ARRIVAL_SECONDS)
+        while not (self.noticed.done() or self.result.done() or self.age > timeout):
             runner.interrupt(SIGNAL)
             if self.age > min(_ASK_SECONDS, timeout / 2):
                 runner.ask()
-            await asyncio.wait([self.noticed, self.result], timeout=_KNOCK_SECONDS,
-                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
-            if self.result.done() or self.age > timeout:
-                break
+            await self._heard_within(_KNOCK_SECONDS)
         remaining = max(timeout - self.age, 0) + 1  # the runner's own deadline comes first
         await asyncio.wait([self.result], timeout=remaining)
         if self.result.done():
@@ -69,6 +69,11 @@ class Freeze:
         raise NotMigratable(
             "the main thread is inside C code that does not return and lets no other thread run"
         )
+
+    async def _heard_within(self, seconds: float) -> None:
+        """Wait for a word of the runner's, at most for so long."""
+        await asyncio.wait([self.noticed, self.result], timeout=seconds,
+                           return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
 
     def hear(self, message: Message) -> None:
         """The runner has noticed, has frozen the task, or cannot."""

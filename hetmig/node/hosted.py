@@ -498,7 +498,7 @@ class Hosted:
                 # The word of an earlier attempt's runner, killed meanwhile, is not this one's.
                 if self._staging is not None and self._staging.runner is runner:
                     self._staging.hear(message)
-            case protocol.ASK | protocol.DIVIDED | protocol.FILE:
+            case protocol.ASK | protocol.DIVIDED | protocol.FILE | protocol.PREPARED:
                 spawn(self.node.asked(runner, message))
             case protocol.DONE:
                 self.end(message)

@@ -48,6 +48,8 @@ class Leaving:
             link, welcome = await hosted.node.prepare(target, hosted.id, timeout)
             hosted.require(State.RUNNING)
             portable = not same_minor(welcome["python"], this_python())
+            await hosted.node.precopy(hosted, link, welcome, timeout)
+            hosted.require(State.RUNNING)
             frozen = await hosted.frozen(timeout if patience is None else patience, portable)
             try:
                 return await self._hand_over(link, welcome, frozen, timeout, requested_by)

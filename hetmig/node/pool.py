@@ -63,6 +63,8 @@ class Runner:
         self._route: bytes | None = None
         self._sent = 0
         self._is_killed = False
+        self.is_fresh = True
+        """Whether nothing of a task has come into it so far."""
         self.is_leaving = False
         """Whether its task has ended or left, so that it will end as well."""
         self._process: Child | None = None
@@ -223,7 +225,9 @@ class Pool:
     def give_back(self, runner: Runner) -> None:
         """A taken runner which was not used after all."""
         runner.on_message = None
-        if not runner.exited.done():
+        if not runner.is_fresh:
+            runner.kill()
+        elif not runner.exited.done():
             self._offer(runner)
 
     def replenish(self) -> None:

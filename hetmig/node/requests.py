@@ -15,6 +15,7 @@ from hetmig.node import (
     file_requests,
     inputs,
     parts,
+    precopying,
     protocol,
     remote,
     rights,
@@ -67,7 +68,7 @@ async def reserve(node: Node, message: Message) -> Reply:
             node.shelf({}, size).kill()
         else:
             runner = await node.reserved(task)
-            node.reservations.hold(task, runner)
+            node.reservations.hold(task, runner, message.user)
     session, memory = node.session(message.user).hex(), node.journal.memory
     return {**node.here, "python": this_python(), "session": session, "memory": memory}, ()
 
@@ -223,6 +224,7 @@ async def report(node: Node, message: Message) -> Reply:
 HANDLERS: dict[str, Handler] = {
     protocol.HELLO: hello,
     protocol.RESERVE: reserve,
+    protocol.PRECOPY: precopying.precopy,
     protocol.SUBMIT: submission.submit,
     protocol.FOLLOW: follow,
     protocol.TASKS: list_tasks,

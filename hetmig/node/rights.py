@@ -67,6 +67,7 @@ NEEDED: dict[str, frozenset[str]] = {
     protocol.AUTHORIZE: frozenset({ADMIN}),
     protocol.REVOKE: frozenset({ADMIN}),
     protocol.RESERVE: frozenset({RUN}),
+    protocol.PRECOPY: frozenset({RUN}),
     protocol.STEAL: frozenset({RUN}),
     protocol.REPORT: frozenset({RUN}),
     protocol.ACK: frozenset({RUN}),

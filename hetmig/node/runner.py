@@ -47,6 +47,7 @@ from hetmig.redirection import moving, raw, standard_input
 from hetmig.state import image
 from hetmig.state.class_source import require_same_class
 from hetmig.state.manifest import check_python, is_portable
+from hetmig.state.precopy import Ahead, get_ready
 from hetmig.task import move
 
 __all__ = ["main"]
@@ -87,6 +88,7 @@ def _obey(control: int, runtime: Runtime) -> None:
             _thread.interrupt_main(safepoint.SIGNAL)
         if asked := [line for line in lines if line.startswith(b"ask ")]:
             runtime.hear_all(int(asked[-1][4:]))
+            runtime.preparing.answer()
         if b"ping" in lines:
             runtime.pong()
         if all(line == b"ping" for line in lines):
@@ -104,6 +106,7 @@ class Runner:
         self._lock = orphans.claim(config["locks"]) if config.get("locks") else None
         self.caps: dict[str, int] = config.get("caps", {})
         self.channel = Channel(config)
+        self._is_entered = False
         self.runtime = Runtime(self.channel, Outlets(self.channel), config["node"])
         self.runtime.team = dividing.Team()
         self.runtime.files.here = config["place"]
@@ -120,8 +123,13 @@ class Runner:
         warm_up()
         with self.channel.lock:
             self.channel.send(protocol.READY, {"pid": os.getpid()})
-            staged = self.channel.receive()
-        work = self._stage(staged)
+            message = self.channel.receive()
+        while message.kind == protocol.PRECOPY:
+            self._get_ready(message)
+            with self.channel.lock:
+                self.channel.send(protocol.PRECOPIED, {})
+                message = self.channel.receive()
+        work = self._stage(message)
         with self.channel.lock:
             self.channel.receive()  # START: until then this is only a copy
         self.runtime.begin()
@@ -138,11 +146,28 @@ class Runner:
             while self.channel.receive().kind != protocol.BYE:
                 pass
 
-    def _stage(self, message: Message) -> Work:
-        """Build the task.  If that fails, say why; the node ends this process then."""
-        self.runtime.attach(message.header["about"])
+    def _get_ready(self, message: Message) -> None:
+        """The code of a task that is about to come.  What fails now fails when it is there."""
+        self._enter(message.header["about"])
+        modules, places = message.header["modules"], message.header["places"]
+        get_ready(Ahead(modules, places, [bytes(data) for data in message.payload]))
+
+    def _enter(self, about: dict[str, Any]) -> None:
+        """From now on this process is for that task; once more when there is news of it."""
+        self.runtime.attach(about)
+        if self._is_entered:
+            return
+        self._is_entered = True
         rlimits.limit_memory(self.caps.get("memory", 0))
         rlimits.limit_time(self.caps.get("cpu", 0), lambda: self.runtime.root)
+        sys.argv = about["argv"] or [""]
+        sys.modules["__main__"] = ModuleType("__main__")
+        if about.get("file"):  # a script, wherever it is now: it finds the modules beside it
+            sys.path.insert(0, os.path.dirname(about["file"]))
+
+    def _stage(self, message: Message) -> Work:
+        """Build the task.  If that fails, say why; the node ends this process then."""
+        self._enter(message.header["about"])
         try:
             work = _build(message, self.runtime)
         except BaseException as error:
@@ -201,11 +226,8 @@ def _build(message: Message, runtime: Runtime) -> Work:
     """What STAGE brought, as something that can be run."""
     about, manifest = message.header["about"], message.header["manifest"]
     check_python(manifest)
-    sys.argv = about["argv"] or [""]
     into_environment(about)
-    module = sys.modules["__main__"] = ModuleType("__main__")
-    if about.get("file"):  # a script, wherever it is now: it finds the modules beside it
-        sys.path.insert(0, os.path.dirname(about["file"]))
+    module = sys.modules["__main__"]
     if about.get("class"):
         require_same_class(about["class"])
     if manifest["kind"] == "script":

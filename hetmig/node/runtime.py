@@ -25,6 +25,7 @@ from hetmig.node.channel import Channel
 from hetmig.node.copies import Copies
 from hetmig.node.desk import Desk
 from hetmig.node.file_line import FileLine
+from hetmig.node.preparing import Preparing
 from hetmig.node.progress import Progress
 from hetmig.node.protocol import Buffer, Message
 from hetmig.node.servant import Servant
@@ -103,7 +104,8 @@ class Runtime:
         """Who runs parts of the task's loops."""
         self._missed = False
         """Whether somebody wanted to hear what the node says, and found the channel taken."""
-        self._channel = channel
+        self.channel = channel
+        self.preparing = Preparing(self)
         self._copies = Copies(channel, self._freeze_copy)
         self._outlets = outlets
         self._events = 0
@@ -116,12 +118,20 @@ class Runtime:
         )
 
     def attach(self, about: dict[str, Any]) -> None:
-        """The task `about` is put together in this process: its streams are the task's already."""
+        """The task `about` is put together in this process: its streams are the task's already.
+
+        Once more with what has changed since its code was sent ahead, if it was.
+        """
         self.about = about
         self._events = about["events"]
         lines.connect(self.files)
         opening.policy_of_task(about.get("files"))
-        self._outlets.open(self._emit)
+        if not self._outlets.is_open:
+            self._outlets.open(self._emit)
+            self._follow_submitter(about)
+
+    def _follow_submitter(self, about: dict[str, Any]) -> None:
+        """Look like its terminal, and log to it, if it wants that."""
         if about.get("terminal"):
             terminal.use(about["terminal"])
         if about.get("logging"):
@@ -162,7 +172,7 @@ class Runtime:
         global _current
         self._modules = self._modules or OwnModules()
         self._modules.watch_imports()
-        with self._channel.lock:
+        with self.channel.lock:
             early, self._early = self._early, None
             for stream, piece in early or ():
                 self._emit(stream, piece)
@@ -174,13 +184,13 @@ class Runtime:
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
         """Send the node a message.  Raises ProtocolError for what is too large."""
-        with self._channel.lock:
-            self._channel.send(kind, header, payload)
+        with self.channel.lock:
+            self.channel.send(kind, header, payload)
 
     @property
     def is_speaking(self) -> bool:
         """Whether this very thread uses the channel."""
-        return self._channel.lock.owner == threading.get_ident()
+        return self.channel.lock.owner == threading.get_ident()
 
     def disown(self) -> None:
         """In a forked child: it is no task, and its parent's connection is not its own."""
@@ -201,7 +211,7 @@ class Runtime:
 
     def progress(self, done: float, total: float | None, note: str) -> None:
         """Report progress, at most some times per second."""
-        with self._channel.lock:
+        with self.channel.lock:
             self._progress.tell(done, total, note)
 
     def say(self, stream: str, piece: bytes) -> None:
@@ -211,7 +221,7 @@ class Runtime:
             self._say()
 
     def _say(self) -> None:
-        with self._channel.lock:
+        with self.channel.lock:
             self._outlets.drain()
             while self._unsaid:
                 self._emit(*self._unsaid.popleft())
@@ -220,7 +230,7 @@ class Runtime:
         """Send everything that waits to be sent."""
         self._outlets.flush()
         self._say()
-        with self._channel.lock:
+        with self.channel.lock:
             self._progress.look()
             self._progress.flush()
 
@@ -317,6 +327,8 @@ class Runtime:
         """What the node says, and means the same whatever the task does just now."""
         if message.kind == protocol.REPLY:
             replies.append(message)  # for the desk, which uses the channel itself
+        elif message.kind == protocol.PREPARE:
+            self.preparing.asked(message)
         elif message.kind == protocol.SAVED:
             self._copies.saved()
         elif message.kind == protocol.DIVIDE:
@@ -363,15 +375,15 @@ class Runtime:
         header |= {"started": started, "events": self._events, "kind": frozen.kind}
         header |= {"description": frozen.description, "portable": frozen.portable}
         replies: list[Message] = []
-        with self._channel.lock:
+        with self.channel.lock:
             try:
-                self._channel.send(protocol.FROZEN, header, frozen.frames)
+                self.channel.send(protocol.FROZEN, header, frozen.frames)
             except ProtocolError as large:  # nothing was sent
                 raise NotMigratable(f"the state is too large: {large}") from large
             if self.servant is not None:
                 self.servant.drop_calls()
             while True:
-                verdict = self._channel.receive()
+                verdict = self.channel.receive()
                 if verdict.kind == protocol.GONE:
                     os._exit(0)  # nothing of the user's runs here any more
                 if verdict.kind == protocol.GO_ON:
@@ -412,12 +424,12 @@ class Runtime:
 
         Or in another thread, if the main thread is in C code that looks at no signals.
         """
-        self.hear(_ARRIVAL_SECONDS)
+        self.hear(0 if self.preparing.note() else _ARRIVAL_SECONDS)
 
     def hear_all(self, count: int) -> None:
         """The node has sent so many messages: take in what others have not.  For another thread."""
         until = time.monotonic() + _ARRIVAL_SECONDS
-        while self._channel.received < count and time.monotonic() < until:
+        while self.channel.received < count and time.monotonic() < until:
             if not self.hear(_TURN_SECONDS):
                 sleeping.rest_aside(_TURN_SECONDS)
         sleeping.wake()
@@ -425,12 +437,12 @@ class Runtime:
 
     def pong(self) -> None:
         """Say that this process is alive.  For another thread."""
-        if self._channel.lock.acquire(blocking=False):  # else somebody is saying something
+        if self.channel.lock.acquire(blocking=False):  # else somebody is saying something
             try:
-                self._channel.send(protocol.PONG, {})
+                self.channel.send(protocol.PONG, {})
                 self._progress.look()
             finally:
-                self._channel.lock.release()
+                self.channel.lock.release()
 
     def listen(self) -> None:
         """Take in what has arrived: for the main thread, before it rests."""
@@ -444,15 +456,15 @@ class Runtime:
 
         False if somebody else has the channel just now.
         """
-        if not self._channel.lock.acquire(blocking=False):
+        if not self.channel.lock.acquire(blocking=False):
             self._missed = True
             return False  # perhaps we interrupted the one who sends; the node will knock again
         heard, deadline = 0, None
         replies: list[Message] = []
         try:
-            while self._channel.arrives_within(patience):
+            while self.channel.arrives_within(patience):
                 patience = 0
-                message = self._channel.receive()
+                message = self.channel.receive()
                 heard += 1
                 if message.kind == protocol.FREEZE:
                     deadline = self._asked_to_freeze(message)
@@ -461,7 +473,7 @@ class Runtime:
                 else:
                     self._take_in(message, replies)
         finally:
-            self._channel.lock.release()
+            self.channel.lock.release()
         for message in replies:  # now that the channel is free
             self.desk.heard(message)
         if deadline is not None:
@@ -480,24 +492,24 @@ class Runtime:
         if self.ended:
             self._decline(self._request, NotMigratable("the task has just ended", ended=1))
             return None
-        self._channel.send(protocol.FREEZING, {"request": self._request})
+        self.channel.send(protocol.FREEZING, {"request": self._request})
         deadline: float = message.header["deadline"]
         return deadline
 
     def _expired(self, reason: NotMigratable) -> None:
         error = protocol.describe_error(self._requests.explained(reason))
-        with self._channel.lock:
+        with self.channel.lock:
             header = {"request": self._request, "error": error}
-            self._channel.send(protocol.DECLINED, header)
+            self.channel.send(protocol.DECLINED, header)
 
     def _decline(self, request: int, reason: NotMigratable) -> None:
         error = protocol.describe_error(reason)
-        self._channel.send(protocol.DECLINED, {"request": request, "error": error})
+        self.channel.send(protocol.DECLINED, {"request": request, "error": error})
 
     def _emit(self, stream: str, piece: bytes) -> None:
         if self._early is not None:
             self._early.append((stream, piece))
             return
-        self._channel.send(protocol.OUTPUT, {"n": self.number(), "stream": stream}, [piece])
+        self.channel.send(protocol.OUTPUT, {"n": self.number(), "stream": stream}, [piece])
         if stream == "stderr" and b"\r" in piece:  # as a bar goes back to draw itself again
             self._progress.look()

@@ -35,6 +35,11 @@ class Services(Protocol):
     async def prepare(self, target: str, task: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         """A connection to a destination which said that it takes the task."""
 
+    async def precopy(
+        self, hosted: Any, link: Link, welcome: dict[str, Any], timeout: float
+    ) -> None:
+        """Send the code of a task ahead, which runs on meanwhile."""
+
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""
 

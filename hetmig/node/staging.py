@@ -55,19 +55,29 @@ class Reservations:
     def __init__(self, give_back: Callable[[Runner], None]) -> None:
         self._give_back = give_back
         self._held: dict[str, tuple[Runner, asyncio.TimerHandle]] = {}
+        self._asked_by: dict[str, bytes] = {}
 
-    def hold(self, task: str, runner: Runner) -> None:
-        """Set a runner aside; one that was so before is given back."""
+    def hold(self, task: str, runner: Runner, asked_by: bytes = b"") -> None:
+        """Set a runner aside; one that was so before is given back.  `asked_by`: a node's key."""
         self.release(task)  # asked again meanwhile: the first answer was long in coming
         loop = asyncio.get_running_loop()
         timer = loop.call_later(RESERVATION_SECONDS, self.release, task)
         self._held[task] = runner, timer
+        self._asked_by[task] = asked_by
+
+    def waiting(self, task: str, asked_by: bytes) -> Runner | None:
+        """The runner which waits for this task, if that node has asked for it.  It stays."""
+        if self._asked_by.get(task) != asked_by:
+            return None
+        runner, _ = self._held[task]
+        return None if runner.exited.done() else runner
 
     def take(self, task: str) -> Runner | None:
         """The runner set aside for this task, if it is alive."""
         if task not in self._held:
             return None
         runner, timer = self._held.pop(task)
+        del self._asked_by[task]
         timer.cancel()
         return None if runner.exited.done() else runner
 

@@ -72,12 +72,14 @@ class Outlets:
     def __init__(self, channel: Channel) -> None:
         self.stdin = TaskInput()
         self._channel = channel
+        self.is_open = False
         self._pipes: dict[int, str] = {}
         self._emit: Callable[[str, bytes], None] = lambda name, piece: None
 
     def open(self, emit: Callable[[str, bytes], None]) -> None:
         """Begin: `emit(stream, piece)` is called with the channel's lock held."""
         self._emit = emit
+        self.is_open = True
         self._streams = {}
         for number, name in ((1, "stdout"), (2, "stderr")):
             if _POLLED_PIPES:

@@ -16,7 +16,8 @@ from hetmig.interpreter import layout, reentry
 from hetmig.interpreter.capture import capture
 from hetmig.state import context_variables, image
 from hetmig.state.ambient import Ambient
-from hetmig.state.modules import OwnModules
+from hetmig.state.manifest import check_python
+from hetmig.state.modules import OwnModules, remember_foreign
 
 __all__ = ["warm_up"]
 
@@ -40,6 +41,7 @@ def warm_up() -> None:
         layout.require()
     except HetmigError:
         return  # tasks can run here all the same; who wants to move one gets the reason
+    remember_foreign()
     stays = sys.modules.get("__main__")
     module = sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -74,6 +76,7 @@ def _pack(caller: FrameType, root: FrameType, callee: FrameType, extra: dict[str
         capture(caller, root=root, callee=callee),
         {**extra, "context": context_variables.current(), "source": ("", "")},
     )
+    check_python(frozen.manifest())
     stack, _ = image.thaw(frozen, main=ModuleType("__main__"))
     reentry.prepare(stack)
 

@@ -10,6 +10,7 @@ import functools
 import marshal
 import opcode
 import sys
+import weakref
 from collections.abc import Iterable, Iterator
 from types import CodeType
 
@@ -27,8 +28,23 @@ _EXTENDED_ARG = opcode.opmap["EXTENDED_ARG"]
 _LOAD_GLOBAL = opcode.opmap["LOAD_GLOBAL"]
 
 
+_MOST = 1024
+_frozen: dict[int, tuple[weakref.ref[CodeType], bytes]] = {}
+"""By identity: `marshal` does not make the same bytes each time, as it looks at counts of
+references, and a destination knows code by them that was sent ahead."""
+
+
 def freeze_code(code: CodeType) -> bytes:
-    """The bytes of a code object, for `rebuild.code`."""
+    """The bytes of a code object, for `rebuild.code`; the same each time."""
+    known = _frozen.get(id(code))
+    if known is None or known[0]() is not code:
+        while len(_frozen) >= _MOST:
+            _frozen.pop(next(iter(tuple(_frozen))), None)
+        known = _frozen[id(code)] = weakref.ref(code), _marshalled(code)
+    return known[1]
+
+
+def _marshalled(code: CodeType) -> bytes:
     try:
         return marshal.dumps(code)
     except ValueError as error:

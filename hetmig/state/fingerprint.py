@@ -33,7 +33,7 @@ def fingerprint(code: CodeType) -> bytes | None:
     except TypeError:
         found = None
     while len(_known) >= _MOST:
-        _known.pop(next(iter(_known)), None)
+        _known.pop(next(iter(tuple(_known))), None)
     _known[key] = weakref.ref(code), found
     return found
 

@@ -35,7 +35,7 @@ from hetmig.errors import NotMigratable
 from hetmig.state.image import require_portable
 from hetmig.state.namespaces import by_reference
 
-__all__ = ["OwnModules", "put_back_modules"]
+__all__ = ["OwnModules", "put_back_modules", "remember_foreign"]
 
 _CODE = (
     FunctionType,
@@ -77,6 +77,22 @@ def _is_own(name: str, module: object) -> bool:
         return False
     # The libraries' modules are many, and this is asked while a task stands still: they go first.
     return not _is_foreign(file) and isinstance(module, ModuleType) and by_reference(name)
+
+
+_remembered: dict[str, ModuleType] = {}
+"""Modules that are not the program's own, as far as that was found out before there was one."""
+
+
+def remember_foreign() -> None:
+    """Find out now which of the modules that are loaded are others'.
+
+    To look at hundreds of them takes most of a millisecond in a process that was just forked, and
+    is done while a task stands still.
+    """
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if isinstance(module, ModuleType) and (not isinstance(file, str) or _is_foreign(file)):
+            _remembered[name] = module
 
 
 class _Watcher(MetaPathFinder):
@@ -150,7 +166,7 @@ class OwnModules:
 
     def _modules(self) -> Iterator[tuple[str, ModuleType]]:
         for name, module in list(sys.modules.items()):
-            if _is_own(name, module):
+            if _remembered.get(name) is not module and _is_own(name, module):
                 yield name, module
 
     def _data(self, name: str, module: ModuleType) -> Iterator[tuple[str, Any]]:

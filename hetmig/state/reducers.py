@@ -30,6 +30,7 @@ from types import (
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import NotMigratable
+from hetmig.interpreter.inherited import referrers
 from hetmig.state import (
     archives,
     containers,
@@ -365,7 +366,7 @@ def _class_of(mapping: Any) -> type | None:
         return None
     # static classes are unknown to the collector; others may share a descriptor with all classes
     descriptors = (o for o in mapping.values() if isinstance(o, types.GetSetDescriptorType))
-    for owner in (*(d.__objclass__ for d in descriptors), *gc.get_referrers(mapping)):
+    for owner in (*(d.__objclass__ for d in descriptors), *referrers(mapping)):
         if isinstance(owner, type):
             namespace = type.__getattribute__(owner, "__dict__")
             if any(held is mapping for held in gc.get_referents(namespace)):

@@ -106,7 +106,7 @@ def _learn(code: CodeType, module_name: str) -> tuple[weakref.ref[CodeType], str
     if isinstance(module, ModuleType) and is_source_of(module, module_name, code):
         path = next((path for path, found in _search(module, code) if found is code), None)
     while len(_places) >= _MOST:
-        _places.pop(next(iter(_places)), None)
+        _places.pop(next(iter(tuple(_places))), None)
     known = _places[id(code)] = weakref.ref(code), module_name, path
     return known
 

@@ -77,6 +77,8 @@ class FakeNode:
     async def reserved(self, task: str) -> FakeRunner:
         return await self.take()
 
+    async def precopy(self, hosted: Hosted, link: Any, welcome: Any, timeout: float) -> None: ...
+
     async def prepare(self, target: str, task: str, timeout: float) -> Any:
         await self.prepared.wait()
         return self, {**THERE, "python": this_python(), "session": KEY.hex()}
