@@ -42,6 +42,7 @@ default_role = "code"  # docstrings have their names in single back-quotes
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
+autodoc_mock_imports = ["dask", "distributed"]  # the site is built without the adapters' packages
 
 html_theme = "furo"
 html_title = f"hetmig {release}"
@@ -75,6 +76,7 @@ navigation = {
         "divide",
         "placement",
         "asyncio",
+        "asyncio-client",
         "executors",
         "progress",
         "observing",
@@ -86,6 +88,7 @@ navigation = {
     "Reference": [
         "reference/hetmig",
         "reference/aio",
+        "reference/dask",
         "reference/errors",
         "reference/testing",
         "reference/simulation",
@@ -100,14 +103,4 @@ navigation = {
         "/benchmarks/README",
         "/benchmarks/RESULTS",
     ],
-}
-# Those that are written just now: an entry that is neither a page nor named here is an error.
-navigation_to_come = {
-    "dask",
-    "deploy/README",
-    "executors",
-    "notebooks",
-    "observing",
-    "progress",
-    "report",
 }

@@ -19,23 +19,24 @@ from tests.pages import NODES, PAGES, Reader, run_blocks
 ELSEWHERE = {
     "CONTRIBUTING.md": ".ci/run",
     "README.md": "tests/test_docs.py",
+    "docs/asyncio-client.md": "tests/executor/pages.py",
+    "docs/dask.md": "tests/adapters/dask/test_page.py",
+    "docs/executors.md": "tests/executor/pages.py",
+    "docs/notebooks.md": "tests/adapters/notebook/test_docs_of_notebooks.py",
+    "docs/observing.md": "tests/adapters/otel/test_pages.py",
+    "docs/progress.md": "tests/adapters/progress/test_docs_of_progress.py",
     "docs/recipes/kubernetes.md": "tests/test_recipes.py",
-    "docs/recipes/slurm.md": "tests/test_recipes.py",
+    "docs/recipes/slurm.md": "tests/adapters/deploy/test_files.py",
+    "docs/report.md": "tests/report/test_docs_page.py",
     "docs/testing.md": "tests/testing/test_docs.py",
 }
 """Pages whose blocks other tests run."""
-EXTRAS = {
-    "docs/dask.md": "distributed",
-    "docs/notebooks.md": "IPython",
-    "docs/observing.md": "opentelemetry.sdk",
-}
-"""Pages that need an extra, and what they import: `tests/adapters/docs` runs them."""
 TARGETS = {"docs/tutorial.md": "3.14"}
 """Pages that need another interpreter."""
 HERE = [
     name
     for name, page in PAGES.items()
-    if name not in {*ELSEWHERE, *EXTRAS} and any(block.is_run for block in blocks_of(page))
+    if name not in ELSEWHERE and any(block.is_run for block in blocks_of(page))
 ]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the terminals of the pages are bash")
 
@@ -48,19 +49,19 @@ def nodes() -> Iterator[Callable[[], LocalNodes]]:
 
 
 def test_each_block_says_what_it_is() -> None:
-    known = {*RUN, "text", "bash", "yaml", ""}
+    known = {*RUN, "text", "bash", "yaml", "ipython", ""}
     for name, page in PAGES.items():
         for block in blocks_of(page):
             where = f"{name}:{block.line}"
             assert block.language in known, where
-            assert name in ELSEWHERE or block.language not in ("bash", "yaml"), where
+            assert name in ELSEWHERE or block.language not in ("bash", "yaml", "ipython"), where
             has_commands = re.search(r"^(\$ |hetmig |python |pip |pytest )", block.text, re.M)
             assert block.language or name in ELSEWHERE or not has_commands, where
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_what_runs_elsewhere_is_named_there(name: str) -> None:
-    assert any(b.language in (*RUN, "bash", "yaml", "") for b in blocks_of(PAGES[name]))
+    assert any(b.language in (*RUN, "bash", "yaml", "ipython", "") for b in blocks_of(PAGES[name]))
     text = (ROOT / ELSEWHERE[name]).read_text("utf-8")
     assert Path(name).name in text or ".[test]" in text
 

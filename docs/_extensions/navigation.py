@@ -1,7 +1,7 @@
 """The site's navigation, from conf.py: the pages themselves stay plain Markdown.
 
-`navigation` maps captions to pages, seen from docs/.  Pages below `navigation_to_come` may be
-missing.  The decisions are listed by themselves, under their README.
+`navigation` maps captions to pages, seen from docs/.  The decisions are listed by themselves, under
+their README.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ _DECISIONS = "docs/decisions/README"
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the tables of contents to the home page, and to that of the decisions."""
     app.add_config_value("navigation", {}, "env")
-    app.add_config_value("navigation_to_come", set(), "env")
     app.connect("source-read", _add_contents)
     app.connect("build-finished", _lead_home)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -26,15 +25,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _add_contents(app: Sphinx, page: str, source: list[str]) -> None:
     if page == app.config.root_doc:
         for caption, names in app.config.navigation.items():
-            there = [name for name in names if not _is_to_come(app, name)]
-            source[0] += _contents(caption, there)
+            source[0] += _contents(caption, names)
     elif page == _DECISIONS:
         names = sorted(path.stem for path in Path(app.srcdir, "docs/decisions").glob("*.md"))
         source[0] += _contents("", [name for name in names if name != "README"])
-
-
-def _is_to_come(app: Sphinx, name: str) -> bool:
-    return name in app.config.navigation_to_come and f"docs/{name}" not in app.project.docnames
 
 
 def _contents(caption: str, names: list[str]) -> str:

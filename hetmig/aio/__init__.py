@@ -7,7 +7,7 @@
 
         print(await nodes.submit(job, paths))           # or all at once
 
-Nodes:  submit(f, *args), with_options(name=).submit(f), run_script(file), resume(checkpoint) give
+Nodes:  submit(f, ...), with_options(name=).submit(f), run_script(file), resume(checkpoint) give
         a Task at once;
         await tasks(), task(id), find(name), nodes(), moves(), move(task, to), cancel(task),
         rehome(task, to), drain(node), undrain(node), close().
