@@ -30,7 +30,7 @@ _TOLD_SECONDS = 1.0
 _READY_SECONDS = 2.0
 """For which the source waits for the destination's imports; the rest of them it does not await."""
 _LONGEST_SECONDS = 10.0
-_OF_TASK = ("argv", "file", "events", "files")
+_OF_TASK = ("id", "name", "argv", "file", "events", "files", "logging", "terminal")
 """What a runner must know of a task before it imports anything for it."""
 
 

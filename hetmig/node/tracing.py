@@ -28,6 +28,8 @@ _log = logging.getLogger("hetmig")
 _OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 _FLUSH_MILLISECONDS = 5000
+_INSTANT = 2e-6
+"""Seconds by which two spans are told apart that follow each other."""
 _REBUILD = ("verify", "runner", "rebuild", "keep", "record")
 
 
@@ -72,7 +74,9 @@ class Tracing:
         start = hop["start_time"]
         way = {"source": hop["source"], "destination": hop["destination"]}
         told = {**way, "requested_by": hop["requested_by"], "wait_s": hop["wait_s"]}
-        began = start - hop["wait_s"]
+        # its clock is the runner's, which may have begun before we noted that it has
+        ran_since = self._running.get(about["id"], 0.0) + _INSTANT
+        began = max(start - hop["wait_s"], ran_since)
         span = self._begin(f"move {about['name']}", about, began, kind="PRODUCER", **told)
         hop.update(self._inject(span))
         self._told.discard(about["id"])
@@ -85,7 +89,7 @@ class Tracing:
         else:
             details = {"freeze_s": hop["freeze_s"], "bytes": hop["bytes"], "epoch": hop["epoch"]}
             span.set_attributes(_named(details))
-            self._phases(about, hop, self._api.set_span_in_context(span), start)
+            self._phases(about, hop, self._api.set_span_in_context(span), max(start, began))
         finally:
             span.end()
 

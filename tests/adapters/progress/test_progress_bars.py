@@ -177,5 +177,5 @@ def test_in_a_terminal(cluster: LocalNodes, tmp_path: Path, function: str, shown
     assert shown in text.decode()
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text.decode()))
     longest = max(len(line) for line in lines if "%" in line)
-    assert longest <= 90
+    assert longest <= 90, [line for line in lines if len(line) > 90]
     assert longest > 80 or function != "with_tqdm"
