@@ -42,14 +42,14 @@ def test_traced(tmp_path: Path) -> None:
     """The tree is the one that the page draws."""
     shown = run(ROOT / "examples" / "traced.py", tmp_path).splitlines()
     assert shown[:2] == ["the sum is 499500", "8 spans of 1 trace:"]
-    assert [line.replace("count, by ", "") for line in shown[2:]] == [
+    tree = [line.replace("count, by ", "") for line in shown[2:]]
+    assert [line for line in tree if not line.startswith("      ")] == [
         "a request, by us",
         "  submit east",
         "    run east",
         "    move east",
-        "      freeze east",
-        "      transfer east",
-        "      rebuild west",
-        "      commit east",
         "    run west",
     ]
+    # Of two nodes' clocks, each by what it has measured itself: in that order, give or take.
+    phases = ["      commit east", "      freeze east", "      rebuild west", "      transfer east"]
+    assert sorted(tree[4:8]) == phases
