@@ -39,7 +39,7 @@ EMULATED = (
 )
 """What depends on how objects lie in memory; all else is the same on every CPU."""
 LIGHTLY = {"HETMIG_RANDOM_PROGRAMS": "3", "HETMIG_TORTURE": "3"}
-OTHERS = {"HETMIG_RANDOM_PROGRAMS": "30", "HETMIG_TORTURE": "8"}
+OTHERS = {"HETMIG_RANDOM_PROGRAMS": "20", "HETMIG_TORTURE": "6"}
 """Other versions look at fewer safe points: most mistakes show in any version."""
 NATIVE = (
     *("tests/interpreter", "tests/state", "tests/golden"),

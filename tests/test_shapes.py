@@ -17,7 +17,7 @@ BESIDES = (
     "__set_name__",
     "_create_fn",
 )
-SAMPLE = 20
+SAMPLE = 10
 FRACTION = 0.6
 """How much of a case that moves must move, at least."""
 
@@ -34,13 +34,19 @@ def test_the_row_is_true(row):
     try:
         # raises for any outcome that differs; all safe points are tried by another test
         # hot, as the code of a program that is worth moving is
-        at_most = 2 * SAMPLE if row.refused else SAMPLE  # which may come about at some only
-        report = torture(row.function, at_most=at_most, seed=1, warm_up=20)
+        report = torture(row.function, at_most=SAMPLE, seed=1, warm_up=20)
+        if doubts(row, report):  # a refusal may come about at some only, or at just these
+            at_most = (4 if row.refused else 2) * SAMPLE
+            report = torture(row.function, at_most=at_most, seed=1, warm_up=20)
     finally:
         cloudpickle.unregister_pickle_by_value(module)
+    assert not doubts(row, report), report.reasons
+
+
+def doubts(row, report):
+    """What speaks against the row."""
     if row.refused:
-        assert any(row.refused in reason for reason in report.reasons), report.reasons
-        return
+        return not any(row.refused in reason for reason in report.reasons)
     others = [e.reason for e in report.refused if not any(b in e.reason for b in BESIDES)]
-    assert report.migrated >= 2
-    assert len(others) <= (1 - FRACTION) * (report.migrated + len(others)), others
+    moved = report.migrated
+    return moved < 2 or len(others) > (1 - FRACTION) * (moved + len(others))

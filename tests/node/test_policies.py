@@ -399,7 +399,9 @@ def test_what_is_no_policy_is_told(text: str, told: str) -> None:
 def test_the_policy_of_the_documents_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is run as it stands there, over a trace, and spreads a crowd."""
     page = (ROOT / "docs" / "placement.md").read_text("utf-8")
-    (program,) = re.findall(r"^```python\n# mymodule.py\n(from hetmig.node.placement.+?)^```", page, re.M | re.S)
+    (program,) = re.findall(
+        r"^```python\n# mymodule.py\n(from hetmig.node.placement.+?)^```", page, re.M | re.S
+    )
     module = types.ModuleType("of_the_documents")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(program, vars(module))
