@@ -41,12 +41,12 @@ from hetmig.errors import HetmigError, TaskLost
 from hetmig.feeding import Feeder
 from hetmig.journey import Hop
 from hetmig.logs import Forwarded
+from hetmig.loop_thread import LoopThread
 from hetmig.messages import TaskRef
 from hetmig.node import protocol
 from hetmig.node.checkpoint_keys import finder
 from hetmig.node.keys import Certificate, Keyring
 from hetmig.node.methods import NOTHING, freeze_method
-from hetmig.node.sockets import new_event_loop
 from hetmig.options import Options, settings
 from hetmig.remote import Actor, ObjectRef, Reference, bound_to
 from hetmig.sending import Messages
@@ -137,19 +137,15 @@ class Nodes:
         self.endpoint = endpoint
         self.echo = echo
         self._keyring = keyring
-        self._loop = new_event_loop()
+        self._loop = LoopThread("hetmig-client")
         self._closed = False
         self._forwarded = Forwarded()
         self._tasks: dict[str, Task] = {}
         self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(
-                target=connection.run_loop, args=[self._loop], name="hetmig-client", daemon=True
-            ),
-            threading.Thread(target=self._deliver, name="hetmig-callbacks", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._callbacks = threading.Thread(
+            target=self._deliver, name="hetmig-callbacks", daemon=True
+        )
+        self._callbacks.start()
         self._messages = Messages(self)
         self._connection = self._call(self._connect(keyring, certificate))
         try:
@@ -468,10 +464,9 @@ class Nodes:
             reason = f"the connection was closed; task {task.id} goes on without us"
             self._later(lambda task=task, reason=reason: task._end(connection.End(False, error=HetmigError(reason))))  # type: ignore[misc]  # fmt: skip  # noqa: E501
         self._deliveries.put(None)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(10)
+        self._loop.stop()
+        if self._callbacks is not threading.current_thread():
+            self._callbacks.join(10)
 
     def __enter__(self) -> Nodes:
         return self
@@ -490,10 +485,7 @@ class Nodes:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the connection's loop and wait for its result."""
-        if self._loop.is_closed():
-            work.close()
-            raise HetmigError("this connection is closed")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self._loop.hand_in(work).result()
 
     def _ask(
         self, kind: str, header: dict[str, Any], timeout: float
@@ -525,7 +517,7 @@ class Nodes:
 
         if self._closed:
             raise HetmigError("this connection is closed")
-        self._loop.call_soon_threadsafe(begin)
+        self._loop.call_soon(begin)
         return future
 
     def _submitted(
@@ -552,9 +544,7 @@ class Nodes:
             delivered=self._delivered,
             wanted=None if feeder is None else feeder.wanted,
         )
-        self._loop.call_soon_threadsafe(
-            lambda: self._connection.follow(task.id, follower, owner=owner)
-        )
+        self._loop.call_soon(lambda: self._connection.follow(task.id, follower, owner=owner))
 
     def _tell(self, task: str, number: int, piece: bytes) -> None:
         self._call(self._connection.tell(task, number, piece))
@@ -568,7 +558,7 @@ class Nodes:
 
         def delivered() -> None:
             with contextlib.suppress(RuntimeError):  # the connection was closed meanwhile
-                self._loop.call_soon_threadsafe(done.set)
+                self._loop.call_soon(done.set)
 
         self._later(delivered)
         await done.wait()

@@ -34,7 +34,7 @@ from hetmig.state import image
 from hetmig.state.manifest import check_python, same_minor, this_python
 from hetmig.state.parcel import Parcel, open_sealed, seal
 
-__all__ = ["Connection", "End", "Follower", "find_node", "run_loop"]
+__all__ = ["Connection", "End", "Follower", "find_node"]
 
 _log = logging.getLogger("hetmig")
 _REQUEST_SECONDS = 20.0
@@ -391,24 +391,6 @@ class Connection:
         except HetmigError as error:
             end.error = error
         return end
-
-
-def run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """Run a loop in this thread until it is stopped, and close it.
-
-    What it would still have to do is cancelled, as somebody may wait for it.
-    """
-
-    async def cancel_the_rest() -> None:
-        await asyncio.sleep(0)  # what other threads have just handed in begins
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-
-    loop.run_forever()
-    loop.run_until_complete(cancel_the_rest())
-    loop.close()
 
 
 def _introduction() -> dict[str, Any]:

@@ -6,7 +6,6 @@ run to its end, and the thread end.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import threading
@@ -149,8 +148,8 @@ class Dispatcher:
             module = nodes._call(shipped_module(nodes._connection, call.shown))
             manifest, frames = call.frozen(module, foreign=nodes._connection.is_foreign)
             task: Task[Any] = Task(nodes, manifest["task"]["id"], manifest["task"]["name"])
-            asked = nodes._connection.submit(manifest, frames)
-            asking = asyncio.run_coroutine_threadsafe(asked, nodes._loop)
+            manifest["task"].update(nodes._forwarded.settings())
+            asking = nodes._loop.hand_in(nodes._connection.submit(manifest, frames))
         except Exception as error:
             self._ended(member, future, _closed() if nodes._closed else error)
             return
