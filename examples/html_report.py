@@ -47,7 +47,7 @@ def main(file):
         tempfile.TemporaryDirectory() as saved,
     ):
         waiting = nodes.submit(stay)
-        counting = nodes.submit(primes, 20000)
+        counting = nodes.submit(primes, 40_000)
         counting.migrate("arm-box")
         touring = nodes.submit(tour, ["arm-box", "cellar", "laptop", "cellar"])
         waiting.checkpoint(saved)

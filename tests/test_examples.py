@@ -131,7 +131,7 @@ def test_shared_board() -> None:
 
 def test_html_report() -> None:
     shown = run("html_report")
-    assert "stayed and 2262 primes" in shown
+    assert "stayed and 4203 primes" in shown
     assert "by way of ['laptop', 'arm-box', 'cellar', 'laptop', 'cellar']" in shown
     assert "3 tasks, 6 moves, 1 kept" in shown
     assert "report.html has" in shown
