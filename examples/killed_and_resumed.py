@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-LIMIT = 400_000
+LIMIT = 800_000
 
 
 def count_primes(limit):

@@ -73,7 +73,7 @@ def test_executor_over_nodes() -> None:
     shown = run("executor_over_nodes")
     assert re.search(r"^moved from (desk|shelf) to (desk|shelf), after", shown)
     assert shown.count("primes, found on") == 4
-    assert "33860 primes below 400000" in shown
+    assert "63951 primes below 800000" in shown
     assert "given up: the task is cancelled" in shown
 
 
@@ -90,9 +90,9 @@ def test_killed_and_resumed() -> None:
     shown = run("killed_and_resumed")
     assert shown.count("\nkilled\n") == 2
     assert shown.count("goes on from checkpoint") == 2
-    expected = [f"  {20000 * n}: " for n in range(1, 20)]
+    expected = [f"  {40000 * n}: " for n in range(1, 20)]
     assert [line for line in expected if line not in shown] == []
-    assert "\n  33860 primes below 400000\n" in shown
+    assert "\n  63951 primes below 800000\n" in shown
 
 
 def test_own_policy() -> None:
