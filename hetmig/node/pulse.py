@@ -31,7 +31,9 @@ class Pulse:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._unresponsive: set[Runner] = set()
+        self._doubted: dict[Runner, bool] = {}
+        """Those that were unresponsive once, and whether they are; told again at each look, as
+        the home node may have missed it: its records move."""
 
     async def run(self) -> None:
         """Ask, again and again."""
@@ -39,18 +41,19 @@ class Pulse:
             await asyncio.sleep(INTERVAL)
             asked = time.monotonic()
             there = [found for task in self._node.tasks.values() if (found := _of(task))]
-            self._unresponsive &= {runner for _, runner in there}
+            for runner in [known for known in self._doubted if known.exited.done()]:
+                del self._doubted[runner]
             for hosted, runner in there:
                 self._look(hosted, runner, asked)
 
     def _look(self, hosted: Hosted, runner: Runner, now: float) -> None:
         silent = 0.0 if runner.asked is None else now - runner.asked
-        if silent > PATIENCE and runner not in self._unresponsive:
-            self._unresponsive.add(runner)
-            hosted.report("pulse", responsive=False)
-        elif runner.asked is None and runner in self._unresponsive:
-            self._unresponsive.discard(runner)
-            hosted.report("pulse", responsive=True)
+        if silent > PATIENCE:
+            self._doubted[runner] = True
+        elif runner.asked is None and runner in self._doubted:
+            self._doubted[runner] = False
+        if runner in self._doubted:
+            hosted.report("pulse", responsive=not self._doubted[runner])
         runner.ping(now)
 
 
