@@ -30,6 +30,7 @@ __all__ = ["Pool", "Runner"]
 
 _log = logging.getLogger("hetmig")
 DOMAIN = "hetmig.runners"
+_MOST_PINGS = 1000
 START_SECONDS = 60.0
 """A runner under CPU emulation takes some seconds to start; one that takes longer is stuck."""
 _REPLENISH_SECONDS = 0.1
@@ -60,6 +61,8 @@ class Runner:
         self.on_message: Callable[[Message], None] | None = None
         self.asked: float | None = None
         """Since when (monotonic) it owes us an answer to a PING."""
+        self._pings = 0
+        """How many it has not answered."""
         self._route: bytes | None = None
         self._sent = 0
         self._is_killed = False
@@ -112,9 +115,16 @@ class Runner:
             self._write(b"ask %d\n" % self._sent)
 
     def ping(self, now: float) -> None:
-        """Ask whether anything in it can run."""
-        if self.asked is None and not self.exited.done():
-            self.asked = now
+        """Ask whether anything in it can run; once more each time, until it has said something.
+
+        What keeps it from answering at that moment need not be anything that is said to us.
+        """
+        if self.exited.done():
+            return
+        if self.asked is None:
+            self.asked, self._pings = now, 0
+        if self._pings < _MOST_PINGS:  # else they would fill the line of a process that is stopped
+            self._pings += 1
             self._write(b"ping\n")
 
     def kill(self) -> None:
