@@ -18,8 +18,15 @@ def primes(limit):
     """A loop that can be met anywhere."""
     found = []
     for n in range(2, limit):
-        if all(n % p for p in found if p * p <= n):
+        for p in found:
+            if p * p > n:
+                found.append(n)
+                break
+            if n % p == 0:
+                break
+        else:
             found.append(n)
+        if n % 1000 == 0:
             hetmig.progress(n, limit)
     return len(found)
 
@@ -47,7 +54,7 @@ def main(file):
         tempfile.TemporaryDirectory() as saved,
     ):
         waiting = nodes.submit(stay)
-        counting = nodes.submit(primes, 40_000)
+        counting = nodes.submit(primes, 800_000)
         counting.migrate("arm-box")
         touring = nodes.submit(tour, ["arm-box", "cellar", "laptop", "cellar"])
         waiting.checkpoint(saved)
