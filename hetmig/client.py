@@ -122,6 +122,19 @@ def connect(
     return Nodes(address, keyring, server_key, timeout, echo)
 
 
+def node_infos(told: Any) -> list[NodeInfo]:
+    """What a node tells of itself and of those it knows."""
+    names = NodeInfo.__dataclass_fields__
+    return [NodeInfo(**{name: node.get(name) for name in names}) for node in told]
+
+
+def last_moves(summaries: Sequence[Mapping[str, Any]], last: int | None) -> list[Hop]:
+    """The moves, or the last ones, oldest first, of the tasks with these summaries."""
+    hops = [Hop.from_json(hop) for summary in summaries for hop in summary["hops"]]
+    hops.sort(key=lambda hop: hop.start_time)
+    return hops if last is None else hops[max(len(hops) - last, 0) :]
+
+
 class Nodes:
     """A connection to a node, and through it to all nodes it knows.  A context manager."""
 
@@ -369,15 +382,12 @@ class Nodes:
     def nodes(self) -> list[NodeInfo]:
         """The node itself and all others that it knows."""
         found = self._call(self._connection.request(protocol.NODES, {}))["nodes"]
-        names = NodeInfo.__dataclass_fields__
-        return [NodeInfo(**{name: node.get(name) for name in names}) for node in found]
+        return node_infos(found)
 
     def moves(self, last: int | None = None) -> list[Hop]:
         """The moves, or the last ones, oldest first, of all tasks whose home the node is."""
         found = self._call(self._connection.request(protocol.TASKS, {}))["tasks"]
-        hops = [Hop.from_json(hop) for summary in found for hop in summary["hops"]]
-        hops.sort(key=lambda hop: hop.start_time)
-        return hops if last is None else hops[max(len(hops) - last, 0) :]
+        return last_moves(found, last)
 
     def report(self, *tasks: str) -> Report:
         """What became of these tasks, by their ids, or of all whose home the node is.

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from hetmig.aio.references import TaskRef
 from hetmig.aio.task import Task
-from hetmig.client import DEFAULT_ENDPOINT, NodeInfo
+from hetmig.client import DEFAULT_ENDPOINT, NodeInfo, last_moves, node_infos
 from hetmig.connection import Connection, find_node
 from hetmig.errors import HetmigError, NotConnected
 from hetmig.journey import Hop
@@ -216,15 +216,12 @@ class Nodes:
     async def nodes(self) -> list[NodeInfo]:
         """The node itself and all others that it knows."""
         found = (await self._connection.request(protocol.NODES, {}))["nodes"]
-        names = NodeInfo.__dataclass_fields__
-        return [NodeInfo(**{name: node.get(name) for name in names}) for node in found]
+        return node_infos(found)
 
     async def moves(self, last: int | None = None) -> list[Hop]:
         """The moves, or the last ones, oldest first, of all tasks whose home the node is."""
         found = (await self._connection.request(protocol.TASKS, {}))["tasks"]
-        hops = [Hop.from_json(hop) for summary in found for hop in summary["hops"]]
-        hops.sort(key=lambda hop: hop.start_time)
-        return hops if last is None else hops[max(len(hops) - last, 0) :]
+        return last_moves(found, last)
 
     async def move(self, task: str, to: str, timeout: float = 10.0) -> Hop:
         """Move a task by its id, as `Task.move` does."""

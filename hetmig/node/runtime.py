@@ -437,7 +437,7 @@ class Runtime:
 
     def pong(self) -> None:
         """Say that this process is alive.  For another thread."""
-        if self.channel.lock.acquire(blocking=False):  # else somebody is saying something
+        if self.channel.lock.acquire(blocking=False):  # else the node asks once more
             try:
                 self.channel.send(protocol.PONG, {})
                 self._progress.look()
