@@ -21,12 +21,12 @@ from hetmig.node.protocol import Buffer, Message
 __all__ = ["Link"]
 
 _log = logging.getLogger("hetmig")
-_FAILURES = (
-    zmq.EVENT_DISCONNECTED
+_EVENTS = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | (zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+    | (zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED)
 )
-_EVENTS = _FAILURES | zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
 class Link:
@@ -46,6 +46,7 @@ class Link:
         """Whether the connection was lost and is not back."""
         self.peer: dict[str, Any] = {}
         """What the node said of itself in its WELCOME; empty before."""
+        self._is_given_up = False
         self._limits = protocol.LIMITS
         self._on_note = on_note
         self._numbers = itertools.count(1)
@@ -58,6 +59,12 @@ class Link:
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
         """Send a note.  Raises MessageTooLarge for what the node has said that it does not take."""
+        if self._is_given_up:
+            # libzmq takes being turned away, or hearing another protocol, as final
+            # (session_base.cpp, engine_error); the node may know our key by now.
+            self._is_given_up = False
+            self._socket.disconnect(self.endpoint)
+            self._socket.connect(self.endpoint)
         sockets.post(self._socket, protocol.encode(kind, header, payload, self._limits))
 
     async def request(
@@ -132,20 +139,28 @@ class Link:
 
     async def _watch(self) -> None:
         """Tell a key that was turned away, and a node that is gone, from one that is silent."""
+        before = 0
         while True:
-            event = parse_monitor_message(await self._monitor.recv_multipart())
-            self.is_broken = event["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED
-            if not self.is_broken:
+            event = int(parse_monitor_message(await self._monitor.recv_multipart())["event"])
+            self._is_given_up = event == zmq.EVENT_DISCONNECTED
+            if event == zmq.EVENT_CONNECT_RETRIED:  # which follows, if libzmq does not give up
                 continue
-            if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                self._fail(Unauthorized(f"{self.endpoint} does not authorize our key"))
-            elif event["event"] == zmq.EVENT_DISCONNECTED:
-                # An answer would be for the old connection, and never reach the next one.
-                reason = f"the connection to {self.endpoint} broke"
-                self._fail(NodeUnreachable(reason, endpoint=self.endpoint))
-            else:
-                reason = f"{self.endpoint} did not prove that it holds the key we know of it"
-                self._fail(NodeUnreachable(reason, endpoint=self.endpoint))
+            self.is_broken = event != zmq.EVENT_HANDSHAKE_SUCCEEDED
+            if self.is_broken:
+                self._fail(self._failure(event, before))
+            before = 0 if event == zmq.EVENT_DISCONNECTED else event
+
+    def _failure(self, event: int, before: int) -> HetmigError:
+        if zmq.EVENT_HANDSHAKE_FAILED_AUTH in (event, before):
+            return Unauthorized(f"{self.endpoint} does not authorize our key")
+        if before == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            # An answer would be for the old connection, and never reach the next one.
+            reason = f"the connection to {self.endpoint} broke"
+        elif before or event != zmq.EVENT_DISCONNECTED:
+            reason = f"{self.endpoint} did not prove that it holds the key we know of it"
+        else:
+            reason = f"what listens at {self.endpoint} is no hetmig node"
+        return NodeUnreachable(reason, endpoint=self.endpoint)
 
     def _fail(self, error: HetmigError) -> None:
         for future in self._pending.values():
