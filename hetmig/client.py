@@ -359,8 +359,7 @@ class Nodes:
 
     def tasks(self) -> list[TaskInfo]:
         """The tasks whose home the node is, ended ones too, and those it runs for others."""
-        found = self._call(self._connection.request(protocol.TASKS, {}))["tasks"]
-        return [task_info(summary) for summary in found]
+        return [task_info(summary) for summary in self._call(self._connection.tasks())]
 
     def task(self, task: str) -> Task:
         """Take up a task which was submitted to this node, by its id.
@@ -386,8 +385,7 @@ class Nodes:
 
     def moves(self, last: int | None = None) -> list[Hop]:
         """The moves, or the last ones, oldest first, of all tasks whose home the node is."""
-        found = self._call(self._connection.request(protocol.TASKS, {}))["tasks"]
-        return last_moves(found, last)
+        return last_moves(self._call(self._connection.tasks(last)), last)
 
     def report(self, *tasks: str) -> Report:
         """What became of these tasks, by their ids, or of all whose home the node is.

@@ -7,8 +7,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import zmq.asyncio
@@ -23,7 +22,9 @@ from hetmig.errors import (
     ProtocolError,
     TaskLost,
 )
+from hetmig.following import End, Follower, Following
 from hetmig.homes import Homes
+from hetmig.hops import Hops
 from hetmig.node import protocol, trace_context
 from hetmig.node.keys import Certificate, Keyring, z85_key
 from hetmig.node.link import Link
@@ -31,14 +32,13 @@ from hetmig.node.messages.outgoing import Outcome
 from hetmig.node.protocol import Buffer, Message
 from hetmig.sending import Posted, Sender, within
 from hetmig.state import image
-from hetmig.state.manifest import check_python, same_minor, this_python
+from hetmig.state.manifest import same_minor, this_python
 from hetmig.state.parcel import Parcel, open_sealed, seal
 
 __all__ = ["Connection", "End", "Follower", "find_node"]
 
 _log = logging.getLogger("hetmig")
 _REQUEST_SECONDS = 20.0
-_POLL_SECONDS = 5.0
 _GRACE_SECONDS = 30.0
 _AGAIN_SECONDS = 0.05
 _HELLOS = 2
@@ -48,38 +48,6 @@ _PATIENCE_WITH_JOURNAL = 600.0
 """The same, for a home node that still knows them when it is started again."""
 _WRITE_SECONDS = 600.0
 """So long a checkpoint may take to be written: a large one, over a slow network."""
-
-
-@dataclass
-class End:
-    """How a task ended, still frozen: the node said so, nothing was unpickled yet."""
-
-    ok: bool
-    traceback: str = ""
-    """The remote traceback, as text; empty if it ended well or was never run."""
-    error: HetmigError | None = None
-    """What went wrong outside the task's own code."""
-    frozen: image.Image | None = None
-    manifest: dict[str, Any] = field(default_factory=dict)
-
-    def value(self) -> Any:
-        """Unpickle the result or the exception.  Raises what `hetmig.loads` raises."""
-        assert self.frozen is not None
-        check_python(self.manifest)
-        return image.thaw(self.frozen)
-
-
-@dataclass
-class Follower:
-    """Whom to tell about a task; all three are called in the event loop."""
-
-    output: Callable[[str, bytes], None]
-    changed: Callable[[dict[str, Any]], None]
-    ended: Callable[[End], None]
-    wanted: Callable[[int], None] | None = None
-    """Is told the number of the piece of standard input for which the task waits."""
-    delivered: Callable[[], Awaitable[None]] | None = None
-    """Waits until the output has arrived where it is to go: only then is it confirmed."""
 
 
 def find_node(endpoint: str, keyring: Keyring, server_key: bytes | str | None) -> Certificate:
@@ -306,10 +274,29 @@ class Connection:
         return report
 
     async def summary(self, task: str) -> dict[str, Any]:
-        """The task's record, as of now."""
-        header = {"task": task, "after": 1 << 62, "version": -1}
+        """The task's record, as of now, with its last hop."""
+        header = {"task": task, "after": 1 << 62, "version": -1, "brief": True}
         summary: dict[str, Any] = (await self._of_task(protocol.FOLLOW, header))["task"]
         return summary
+
+    async def journey(self, task: str) -> list[dict[str, Any]]:
+        """All its hops, as of now."""
+        hops = Hops()
+        while not hops.is_complete:
+            header = {"task": task, "after": 1 << 62, "version": -1, "mark": hops.mark}
+            hops.add(await self._of_task(protocol.FOLLOW, header))
+        return hops.all()
+
+    async def tasks(self, hops: int | None = 1) -> list[dict[str, Any]]:
+        """The records of all tasks of the node, with so many of their last hops; None: with all."""
+        header = {"hops": 1 if hops is None else hops}
+        found: list[dict[str, Any]] = (await self.request(protocol.TASKS, header))["tasks"]
+        if hops is None:
+            for summary in found:
+                if summary["moves"] > 1:
+                    with contextlib.suppress(TaskLost):  # forgotten in the meantime
+                        summary["hops"] = await self.journey(summary["id"])
+        return found
 
     async def replicate(
         self, task: str, to: str | None, every: float, timeout: float
@@ -335,62 +322,11 @@ class Connection:
 
     def follow(self, task: str, follower: Follower, *, owner: bool) -> None:
         """Tell the follower everything about a task, from its beginning to its end."""
-        following = asyncio.create_task(self._follow(task, follower, owner))
+        patience = _PATIENCE_WITH_JOURNAL if self.link.peer.get("durable") else _PATIENCE
+        work = Following(self.homes, task, follower, is_owner=owner, patience=patience).run()
+        following = asyncio.create_task(work)
         self._following.add(following)
         following.add_done_callback(self._following.discard)
-
-    async def _follow(self, task: str, follower: Follower, owner: bool) -> None:
-        after, version, heard = 0, -1, time.monotonic()
-        patience = _PATIENCE_WITH_JOURNAL if self.link.peer.get("durable") else _PATIENCE
-        while True:
-            header = {"task": task, "after": after, "version": version, "owner": owner}
-            header["peers"] = len(self.homes.peers)
-            link = self.homes.link(task)
-            header["stdin"] = follower.wanted is not None
-            try:
-                news = await link.request(protocol.FOLLOW, header, timeout=2 * _POLL_SECONDS)
-                heard = time.monotonic()
-                self.homes.learn(news.header.get("peers", self.homes.peers))
-            except HomeMoved as moved:
-                with contextlib.suppress(NodeUnreachable):
-                    await self.homes.moved(task, moved)
-                continue
-            except NodeUnreachable as error:
-                if await self.homes.seek(task):
-                    continue
-                if time.monotonic() - heard > patience:
-                    lost = TaskLost(f"the home node does not answer any more: {error}")
-                    return follower.ended(End(ok=False, error=lost))
-                await asyncio.sleep(_AGAIN_SECONDS)
-                continue
-            except HetmigError as error:
-                return follower.ended(End(ok=False, error=error))
-            pieces = news.header["pieces"]
-            for (after, stream), data in zip(pieces, news.payload, strict=False):  # noqa: B007
-                follower.output(stream, bytes(data))
-            if pieces and follower.delivered is not None:
-                await follower.delivered()
-            if news.header["version"] != version:
-                version = news.header["version"]
-                follower.changed(news.header["task"])
-            if follower.wanted is not None and news.header.get("input") is not None:
-                follower.wanted(news.header["input"])
-            if news.header["outcome"] is not None:
-                return follower.ended(self._end(news, len(pieces)))
-
-    def _end(self, news: Message, pieces: int) -> End:
-        outcome = news.header["outcome"]
-        end = End(outcome["ok"], outcome["traceback"])
-        if outcome["error"] is not None:
-            end.error = protocol.rebuild_error(outcome["error"])
-            return end
-        try:
-            session = bytes.fromhex(news.header["session"])
-            parcel = open_sealed(news.payload[pieces:], session)
-            end.frozen, end.manifest = image.Image.of_parcel(parcel), parcel.manifest
-        except HetmigError as error:
-            end.error = error
-        return end
 
 
 def _introduction() -> dict[str, Any]:

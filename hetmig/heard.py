@@ -20,7 +20,12 @@ class Heard:
 
     def __init__(self, echoes: Callable[[], bool]) -> None:
         """`echoes` says whether to print here what a task writes that no callback is told."""
-        self.summary: dict[str, Any] = {"state": "running", "progress": None, "hops": []}
+        self.summary: dict[str, Any] = {
+            "state": "running",
+            "progress": None,
+            "hops": [],
+            "moves": 0,
+        }
         self.output_callbacks: list[Callable[[str, str], object]] = []
         self.progress_callbacks: list[Callable[[float, float | None, str], object]] = []
         self.checkpoint_callbacks: list[Callable[[Checkpoint | None, str], object]] = []

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import AlreadyThere, NotConnected, NotInTask
+from hetmig.hops import Hops
 from hetmig.journey import Hop
 from hetmig.node import protocol
 from hetmig.node.methods import NOTHING, STOP
@@ -79,7 +80,10 @@ class Reference:
 
     def journey(self) -> list[Hop]:
         """All its completed moves, in order; the first may be its placement."""
-        return [Hop.from_json(hop) for hop in self._summary()["hops"]]
+        hops = Hops()
+        while not hops.is_complete:
+            hops.add(self._ask(protocol.WHERE, {"mark": hops.mark}))
+        return [Hop.from_json(hop) for hop in hops.all()]
 
     def delete(self) -> None:
         """End it, at once.  Raises NoSuchObject or ActorLost if it is no more."""

@@ -204,7 +204,10 @@ class Task(Future[V]):
 
     def journey(self) -> list[Hop]:
         """All its completed moves, in order."""
-        return [Hop.from_json(hop) for hop in self._fresh()["hops"]]
+        if self._is_settled():
+            return self._heard_hops()
+        told = self._nodes._call(self._nodes._connection.journey(self.id))
+        return [Hop.from_json(hop) for hop in told]
 
     def progress(self) -> tuple[float, float | None, str] | None:
         """The last (done, total, note) it reported with `hetmig.progress`, if any."""
@@ -234,10 +237,13 @@ class Task(Future[V]):
     def _heard_hops(self) -> list[Hop]:
         return [Hop.from_json(hop) for hop in self._heard.summary["hops"]]
 
+    def _is_settled(self) -> bool:
+        """Whether there is nothing to be asked: what was heard is the last there is to hear."""
+        return "node" in self._heard.summary and (self.done() or self._nodes._closed)
+
     def _fresh(self) -> dict[str, Any]:
-        known = self._heard.summary
-        if "node" in known and (self.done() or self._nodes._closed):
-            return known
+        if self._is_settled():
+            return self._heard.summary
         return self._nodes._call(self._nodes._connection.summary(self.id))
 
     # In the thread of callbacks ---------------------------------------------------------------
@@ -276,5 +282,5 @@ def task_info(summary: dict[str, Any]) -> TaskInfo:
     names = TaskInfo.__dataclass_fields__.keys() - {"hops", "freeze_s", "bytes"}
     items: dict[str, Any] = {name: summary.get(name) for name in names}
     last = summary["hops"][-1] if summary["hops"] else {}
-    items.update(progress=progress_of(summary), hops=len(summary["hops"]))
+    items.update(progress=progress_of(summary), hops=summary["moves"])
     return TaskInfo(**items, freeze_s=last.get("freeze_s"), bytes=last.get("bytes"))

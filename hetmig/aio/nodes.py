@@ -189,8 +189,7 @@ class Nodes:
 
     async def tasks(self) -> list[TaskInfo]:
         """The tasks whose home the node is, ended ones too, and those it runs for others."""
-        found = (await self._connection.request(protocol.TASKS, {}))["tasks"]
-        return [task_info(summary) for summary in found]
+        return [task_info(summary) for summary in await self._connection.tasks()]
 
     async def task(self, task: str) -> Task:
         """Take up a task which was submitted to this node, by its id.  Raises TaskLost.
@@ -220,8 +219,7 @@ class Nodes:
 
     async def moves(self, last: int | None = None) -> list[Hop]:
         """The moves, or the last ones, oldest first, of all tasks whose home the node is."""
-        found = (await self._connection.request(protocol.TASKS, {}))["tasks"]
-        return last_moves(found, last)
+        return last_moves(await self._connection.tasks(last), last)
 
     async def move(self, task: str, to: str, timeout: float = 10.0) -> Hop:
         """Move a task by its id, as `Task.move` does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import AlreadyThere
+from hetmig.hops import Hops
 from hetmig.journey import Hop
 from hetmig.node import protocol
 from hetmig.node.messages.content import settle
@@ -66,7 +67,10 @@ class TaskRef:
 
     async def journey(self) -> list[Hop]:
         """All its completed moves, in order."""
-        return [Hop.from_json(hop) for hop in (await self._summary())["hops"]]
+        hops = Hops()
+        while not hops.is_complete:
+            hops.add(await self._ask(protocol.WHERE, {"mark": hops.mark}))
+        return [Hop.from_json(hop) for hop in hops.all()]
 
     async def move(self, to: str, timeout: float = 10.0) -> Hop:
         """Move it to the node `to`; the move that brought it there.  Raises as `Task.move`."""

@@ -170,17 +170,26 @@ class Task(asyncio.Future[V]):
 
     async def journey(self) -> list[Hop]:
         """All its completed moves, in order."""
-        return [Hop.from_json(hop) for hop in (await self._fresh())["hops"]]
+        if self._is_settled():
+            told = self._heard.summary["hops"]
+        else:
+            await self.begun()
+            told = await self._nodes._connection.journey(self.id)
+        return [Hop.from_json(hop) for hop in told]
 
     async def info(self) -> TaskInfo:
         """All in one: where it is, its state, its progress."""
         return task_info(await self._fresh())
 
-    async def _fresh(self) -> dict[str, Any]:
+    def _is_settled(self) -> bool:
+        """Whether there is nothing to be asked: what was heard is the last there is to hear."""
         known = self._heard.summary
         ended = self.done() and known["state"] != "running"  # else that is still to be told
-        if "node" in known and (ended or self._nodes._closed):
-            return known
+        return "node" in known and (ended or self._nodes._closed)
+
+    async def _fresh(self) -> dict[str, Any]:
+        if self._is_settled():
+            return self._heard.summary
         await self.begun()
         return await self._nodes._connection.summary(self.id)
 

@@ -27,6 +27,7 @@ def summary(hosted: Hosted, here: dict[str, Any]) -> dict[str, Any]:
         "submitted": None,
         "progress": None,
         "hops": [],
+        "moves": 0,
     }
 
 

@@ -91,8 +91,9 @@ class Record:
         self._ended: tuple[dict[str, Any], list[bytes]] | None = None
         self._changed = asyncio.Event()
 
-    def summary(self) -> dict[str, Any]:
-        """The record as JSON."""
+    def summary(self, hops: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+        """The record as JSON, with these of its hops, or all."""
+        is_complete = self.outcome is not None
         return {
             "id": self.id,
             "name": self.about["name"],
@@ -108,10 +109,24 @@ class Record:
             "replica": None if self.replica is None else self.replica["place"]["name"],
             "replicated": None if self.replica is None else self.replica["time"],
             "restarts": self.fence // GENERATION,
-            "hops": self.hops.all(complete=self.outcome is not None),
-            "ended": self.ended if self.outcome is not None else None,
+            "hops": self.hops.all(complete=is_complete) if hops is None else hops,
+            "moves": self.hops.total(complete=is_complete),
+            "ended": self.ended if is_complete else None,
             "chronicle": self.chronicle.all(),
         }
+
+    def brief(self, hops: int = 1) -> dict[str, Any]:
+        """The record as JSON, with so many of its hops, the last ones."""
+        return self.summary(self.hops.last(hops, complete=self.outcome is not None))
+
+    def page(self, mark: list[Any]) -> dict[str, Any]:
+        """What to tell somebody who knows the hops up to this mark.  Raises ProtocolError."""
+        page = self.hops.page(mark, complete=self.outcome is not None)
+        return {"task": self.summary(page.hops), "mark": page.mark, "is_last": page.is_last}
+
+    def where(self, mark: list[Any] | None) -> dict[str, Any]:
+        """What to tell somebody who asks once, with a mark for its hops, page by page."""
+        return {"task": self.brief()} if mark is None else self.page(mark)
 
     def touch(self) -> None:
         """Something changed: wake those who follow."""
@@ -129,21 +144,25 @@ class Record:
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
 
-    def told(self, after: int, key: bytes) -> tuple[dict[str, Any], list[Buffer]]:
-        """What to tell a follower who has everything up to number `after`, as header and payload.
+    def told(
+        self, after: int, key: bytes, mark: Sequence[Any] = ("", 0)
+    ) -> tuple[dict[str, Any], list[Buffer]]:
+        """What to tell a follower who has everything up to number `after`, as header and payload,
+        and of the hops those up to `mark`.  Raises ProtocolError.
 
-        The end comes with the last piece of output, sealed with `key`.
+        The end comes with the last piece of output and the last hop, sealed with `key`.
         """
         pieces = self.output.after(after)
         header = {
+            **self.page(list(mark)),
             "version": self.version,
-            "task": self.summary(),
             "pieces": [[number, stream] for number, stream, _ in pieces],
             "outcome": None,
         }
         payload: list[Buffer] = [data for *_, data in pieces]
         outcome = self.outcome
-        if outcome is not None and (pieces[-1][0] if pieces else after) >= self.output.last:
+        seen = pieces[-1][0] if pieces else after
+        if outcome is not None and header["is_last"] and seen >= self.output.last:
             texts = {"ok": outcome.ok, "traceback": outcome.traceback, "error": outcome.error}
             header["outcome"] = texts
             if outcome.frames:

@@ -217,7 +217,9 @@ async def _left_over(hosted: Hosted, header: dict[str, Any]) -> Told:
 
 async def _where(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None) -> Told:
     record = node.home.records.get(hosted.id)
-    return {"task": record.summary() if record else summary(hosted, node.here)}, None
+    if record is None:
+        return {"task": summary(hosted, node.here)}, None
+    return record.where(want(header, "mark", list, None)), None
 
 
 async def _move(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None) -> Told:
@@ -263,7 +265,7 @@ async def _elsewhere(node: Node, kind: str, header: dict[str, Any], parcel: Parc
     header = {**header, "ways": ways + 1}
     if record is not None:
         if kind == protocol.WHERE:
-            return {"task": record.summary()}, None
+            return record.where(want(header, "mark", list, None)), None
         if record.outcome is not None:
             return await _after_its_end(node, record, kind, header)
         work = forward(node, _latest(record, hosted), kind, header, parcel)

@@ -83,7 +83,10 @@ async def follow(node: Node, message: Message) -> Reply:
     await record.news(after, version, seconds)
     if node.rehoming.forward(record.id) is not None:
         node.rehoming.find(record.id)  # says where it is
-    header, payload = record.told(after, node.session(message.user))
+    if want(message.header, "brief", bool, False):
+        return {"task": record.brief()}, ()
+    mark = want(message.header, "mark", list, ["", 0])
+    header, payload = record.told(after, node.session(message.user), mark)
     # With each answer: the client may not have noticed that this is another process now.
     if want(message.header, "stdin", bool, False) and message.caller.owns(record.about):
         seen = header["pieces"][-1][0] if header["pieces"] else after
@@ -99,8 +102,9 @@ async def follow(node: Node, message: Message) -> Reply:
 
 
 async def list_tasks(node: Node, message: Message) -> Reply:
+    hops = want(message.header, "hops", int, 1)
     tasks = [
-        record.summary()
+        record.brief(hops)
         for record in node.home.records.values()
         if message.caller.may_see(record.about)
     ]

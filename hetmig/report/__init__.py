@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from hetmig.errors import TaskLost
-from hetmig.node import protocol
 from hetmig.report.model import Lane, Report, Restart, Saved, Stay, Story
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ __all__ = ["Lane", "Report", "Restart", "Saved", "Stay", "Story", "report_of"]
 
 def report_of(nodes: Nodes, tasks: Collection[str] = ()) -> Report:
     """What a node tells of its tasks, or of these; see `Nodes.report`.  Raises TaskLost."""
-    found = nodes._call(nodes._connection.request(protocol.TASKS, {}))["tasks"]
+    found = nodes._call(nodes._connection.tasks(None))
     known = {summary["id"]: summary for summary in found if summary["state"] != "replica"}
     for task in tasks:
         if task not in known:

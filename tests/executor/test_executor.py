@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 import hetmig
-from hetmig import connection
+from hetmig import connection, following
 from hetmig.errors import NotMigratable, TaskLost
 from hetmig.executor import ExecutorBroken, TaskFuture
 from hetmig.node.embedded import LocalNodes
@@ -217,7 +217,7 @@ def test_a_drained_node_gets_no_more(local):
 
 def test_it_is_broken_when_its_nodes_are_lost(monkeypatch):
     monkeypatch.setattr(connection, "_PATIENCE", 0.5)
-    monkeypatch.setattr(connection, "_POLL_SECONDS", 0.5)
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.5)
     with LocalNodes(1, path=sys.path) as alone:
         with hetmig.Executor(1, nodes=alone.endpoints, keys=alone.keys) as made:
             running, waiting = made.submit(calls.for_ever), made.submit(calls.add, 1)

@@ -41,7 +41,9 @@ def test_it_is_the_same_afterwards(ended: bool) -> None:
     after = unpack([memoryview(bytes(frame)) for frame in pack(before)])
     assert after.summary() == before.summary()
     for seen in range(8):
-        assert after.told(seen, b"k" * 32)[0] == before.told(seen, b"k" * 32)[0]
+        theirs, ours = (record.told(seen, b"k" * 32)[0] for record in (after, before))
+        del theirs["mark"], ours["mark"]  # which is for the same process only
+        assert theirs == ours
     assert after.outcome == before.outcome
     assert (after.deeds, after.given_up, after.fence) == (before.deeds, [HERE], 0)
     for record in (before, after):
