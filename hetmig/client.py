@@ -23,39 +23,31 @@ is set after all output was delivered.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import functools
 import os
-import queue
-import sys
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hetmig import connection, preparing
-from hetmig.errors import HetmigError, TaskLost
-from hetmig.feeding import Feeder
+from hetmig import connection
+from hetmig.callback_thread import CallbackThread
+from hetmig.errors import HetmigError
+from hetmig.followed import Followed
+from hetmig.handing_in import Call, Submission, of_checkpoint, shipped_module
 from hetmig.journey import Hop
+from hetmig.listings import NodeInfo, TaskInfo, last_moves, node_infos, task_info
+from hetmig.living import Living
 from hetmig.logs import Forwarded
 from hetmig.loop_thread import LoopThread
 from hetmig.messages import TaskRef
 from hetmig.node import protocol
-from hetmig.node.checkpoint_keys import finder
 from hetmig.node.keys import Certificate, Keyring
-from hetmig.node.methods import NOTHING, freeze_method
-from hetmig.options import Options, settings
-from hetmig.remote import Actor, ObjectRef, Reference, bound_to
+from hetmig.options import Options, Submits, settings
+from hetmig.remote import Actor, ObjectRef, Reference
 from hetmig.sending import Messages
-from hetmig.state.checkpoint import KEEP, Loaded, load, resumed
-from hetmig.state.class_source import describe_class
-from hetmig.state.image import freeze_call, freeze_for_any, freeze_value
+from hetmig.state.checkpoint import KEEP, Loaded
 from hetmig.state.parcel import Parcel
-from hetmig.state.shipping import by_value
-from hetmig.submitted import RemoteTraceback, Task, TaskInfo, settle, task_info
+from hetmig.submitted import RemoteTraceback, Task
 from hetmig.terminals import terminal
 
 if TYPE_CHECKING:
@@ -64,42 +56,9 @@ if TYPE_CHECKING:
 __all__ = ["NodeInfo", "Nodes", "RemoteTraceback", "Task", "TaskInfo", "connect"]
 
 T = TypeVar("T")
-P = ParamSpec("P")
 R = TypeVar("R", bound=Reference)
-V = TypeVar("V")
-_END_SECONDS = 10.0
 _UNDO_SECONDS = 5.0
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7717"
-
-
-@dataclass(frozen=True)
-class NodeInfo:
-    """A node that the asked one knows."""
-
-    name: str
-    endpoint: str
-    reachable: bool
-    python: dict[str, Any] | None
-    """`implementation`, `version`, `machine`, `system`, `bits`, `byteorder`, if reachable."""
-    tasks: int | None
-    """Tasks it runs now."""
-    draining: bool | None
-    runners: int | None = None
-    """Its processes for tasks, the warm ones included."""
-    memory: int | None = None
-    """Bytes of memory it and they use, where the system says that (Linux)."""
-    latency_s: float | None = None
-    """Seconds until it answered the asked node; 0 for that itself."""
-    labels: dict[str, str] | None = None
-    resources: dict[str, float] | None = None
-    """How much of each it has."""
-    used: dict[str, float] | None = None
-    """How much of that tasks have there."""
-    data: list[str] | None = None
-    slots: int | None = None
-    """Tasks that run there at full speed."""
-    policy: str | None = None
-    """By which it moves tasks."""
 
 
 def connect(
@@ -122,20 +81,7 @@ def connect(
     return Nodes(address, keyring, server_key, timeout, echo)
 
 
-def node_infos(told: Any) -> list[NodeInfo]:
-    """What a node tells of itself and of those it knows."""
-    names = NodeInfo.__dataclass_fields__
-    return [NodeInfo(**{name: node.get(name) for name in names}) for node in told]
-
-
-def last_moves(summaries: Sequence[Mapping[str, Any]], last: int | None) -> list[Hop]:
-    """The moves, or the last ones, oldest first, of the tasks with these summaries."""
-    hops = [Hop.from_json(hop) for summary in summaries for hop in summary["hops"]]
-    hops.sort(key=lambda hop: hop.start_time)
-    return hops if last is None else hops[max(len(hops) - last, 0) :]
-
-
-class Nodes:
+class Nodes(Submits):
     """A connection to a node, and through it to all nodes it knows.  A context manager."""
 
     def __init__(
@@ -153,13 +99,10 @@ class Nodes:
         self._loop = LoopThread("hetmig-client")
         self._closed = False
         self._forwarded = Forwarded()
-        self._tasks: dict[str, Task] = {}
-        self._deliveries: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._callbacks = threading.Thread(
-            target=self._deliver, name="hetmig-callbacks", daemon=True
-        )
-        self._callbacks.start()
+        self._callbacks = CallbackThread("hetmig-callbacks")
         self._messages = Messages(self)
+        self._living = Living(self)
+        self._followed = Followed(self)
         self._connection = self._call(self._connect(keyring, certificate))
         try:
             peer = self._call(self._connection.open(timeout))
@@ -169,58 +112,28 @@ class Nodes:
             self.close()
             raise
 
-    @overload
-    def submit(
-        self,
-        function: Callable[P, Coroutine[Any, Any, V]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Task[V]: ...
-    @overload
-    def submit(self, function: Callable[P, V], /, *args: P.args, **kwargs: P.kwargs) -> Task[V]: ...
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
-        """Run `function(*args, **kwargs)` on the node.
-
-        Functions the node can import travel by reference, all others by value with the globals
-        they use.  Raises NotMigratable, naming the argument, for what cannot travel; NeedsNotMet
-        if no node has what `@hetmig.migratable(needs=...)` says.  `with_options` has what can be
-        said of the task besides.
-        """
-        return self._submit(function, args, kwargs, {})
-
     def _submit(
         self,
         function: Callable[..., Any],
         args: Sequence[Any],
-        kwargs: dict[str, Any],
-        more: dict[str, Any],
+        kwargs: Mapping[str, Any],
+        more: Mapping[str, Any] | None = None,
     ) -> Task:
-        call = preparing.Call(function, args, kwargs, more)
-        module = self._call(preparing.shipped_module(self._connection, function))
-        frozen = call.frozen(module, foreign=self._connection.is_foreign)
-        return self._submitted(*frozen, call.at)
+        return self._submitted(self._frozen(Call(function, args, kwargs, more)))
 
     def put(self, obj: object, *, at: str | None = None, timeout: float = 60.0) -> ObjectRef:
         """Leave an object at a node: by name or endpoint, or this one.
 
         Raises NotMigratable for what cannot travel, and if the node has no room; NodeUnreachable.
         """
-        freeze = functools.partial(freeze_value, obj, name="the object")
-        frozen = freeze_for_any(freeze)  # it may be fetched and moved anywhere
-        about = preparing.describe_call(type(obj))
-        manifest = frozen.manifest({**about, "what": "object"})
-        told = self._call(self._connection.submit(manifest, frozen.frames, at, timeout))
-        return ObjectRef(about["id"], about["name"], told["home"], self)
+        return self._living.put(obj, at, timeout)
 
     def get(self, ref: ObjectRef, timeout: float = 60.0) -> Any:
         """A copy of an object, wherever it is.
 
         Raises NoSuchObject, NodeUnreachable, and what `hetmig.loads` raises.
         """
-        end = self._call(self._connection.get(ref.id, ref.home, timeout))
-        with bound_to(self):
-            return end.value()
+        return self._living.get(ref, timeout)
 
     def spawn(
         self, cls: type, /, *args: Any, at: str | None = None, ship: bool = False, **kwargs: Any
@@ -232,28 +145,7 @@ class Nodes:
         Returns when the instance has been made.  Raises what its constructor raises; SourceChanged
         if the class is another one there; NotMigratable, naming an argument that can't travel.
         """
-        if not isinstance(cls, type):
-            raise TypeError(f"spawn makes an instance of a class, not of {cls!r}")
-        module = preparing.home_module(cls)
-        known = module is None or not self._call(self._connection.missing(module))
-        with by_value(None if known and not ship else module):
-            freeze = functools.partial(freeze_call, cls, args, kwargs)
-            frozen = preparing.frozen_for(at, freeze, self._connection.is_foreign)
-            described = describe_class(cls)
-        about = {**preparing.describe_call(cls), "what": "actor", "class": described}
-        task = self._submitted(frozen.manifest(about), frozen.frames, at)
-        actor = Actor(task.id, task.name, self._home, self)
-        self._require_begun(task, actor.call(NOTHING))
-        return actor
-
-    def _require_begun(self, task: Task, started: Future[Any]) -> None:
-        """Wait until an actor's constructor has ended; raise what it raised."""
-        wait([task, started], return_when=FIRST_COMPLETED)
-        if isinstance(started.exception(_END_SECONDS) if started.done() else None, TaskLost):
-            wait([task], _END_SECONDS)
-        if task.done():
-            task.result()
-        started.result(_END_SECONDS)
+        return self._living.spawn(cls, args, kwargs, at, ship)
 
     def bind(self, reference: R) -> R:
         """The same reference, to be used through this connection."""
@@ -289,7 +181,7 @@ class Nodes:
         A Task if this node is its home, else a TaskRef, which has everything but its result.  Or
         the object or actor of this id, whose home this node is.  Raises NoSuchTask, NoSuchObject.
         """
-        return self._messages.find(name)
+        return self._living.find(name)
 
     def run_script(
         self,
@@ -313,30 +205,9 @@ class Nodes:
         URL, a copy of the task is kept there every so many seconds.  `needs` are as for
         `migratable`.  Raises OSError, and NeedsNotMet.
         """
-        return self._run_script(
-            file,
-            argv,
-            settings(needs=needs, files=files),
-            source=source,
-            checkpoint=checkpoint,
-            every=every,
-            keep=keep,
-            stdin=stdin,
+        return self.with_options(needs=needs, files=files).run_script(
+            file, argv, source=source, checkpoint=checkpoint, every=every, keep=keep, stdin=stdin
         )
-
-    def _run_script(
-        self,
-        file: str | os.PathLike[str],
-        argv: Sequence[str],
-        more: dict[str, Any],
-        *,
-        stdin: Any = None,
-        **kept: Any,
-    ) -> Task:
-        asked, more = stdin is not None, dict(more)
-        at = more.pop("at", None)
-        prepared = preparing.prepared_script(file, argv, more, stdin=asked, **kept)
-        return self._submitted(*prepared, at, stdin=stdin)
 
     def resume(
         self,
@@ -352,10 +223,7 @@ class Nodes:
         Raises NoCheckpoint; a ParcelError before anything is unpickled if it is damaged or forged;
         the task ends with MigrationRefused if it can't be put back at the node.
         """
-        if not isinstance(source, Loaded):
-            source = load(source, finder(self._keyring.directory, secrets), series)
-        manifest, frames = resumed(source)
-        return self._submitted(manifest, frames)
+        return self._submitted(of_checkpoint(source, series, secrets, self._keyring))
 
     def tasks(self) -> list[TaskInfo]:
         """The tasks whose home the node is, ended ones too, and those it runs for others."""
@@ -366,10 +234,12 @@ class Nodes:
 
         Its output so far comes again, as far as the node has kept it.  Raises TaskLost.
         """
-        if task not in self._tasks:
-            summary = self._call(self._connection.summary(task))
-            self._follow(Task(self, task, summary["name"]), owner=False)
-        return self._tasks[task]
+        if (known := self._followed.get(task)) is not None:
+            return known
+        summary = self._call(self._connection.summary(task))
+        taken: Task = Task(self, task, summary["name"])
+        self._followed.add(taken, owner=False)
+        return taken
 
     def forward_logging(self, logger: str = "", level: int | str | None = None) -> None:
         """Let what tasks submitted from now on log arrive here, as records of `logging`.
@@ -468,13 +338,10 @@ class Nodes:
         self._closed = True
         with contextlib.suppress(HetmigError):
             self._call(self._connection.close())
-        for task in self._tasks.values():
-            reason = f"the connection was closed; task {task.id} goes on without us"
-            self._later(lambda task=task, reason=reason: task._end(connection.End(False, error=HetmigError(reason))))  # type: ignore[misc]  # fmt: skip  # noqa: E501
-        self._deliveries.put(None)
+        self._followed.close()
+        self._callbacks.stop()
         self._loop.stop()
-        if self._callbacks is not threading.current_thread():
-            self._callbacks.join(10)
+        self._callbacks.join()
 
     def __enter__(self) -> Nodes:
         return self
@@ -500,81 +367,26 @@ class Nodes:
     ) -> tuple[dict[str, Any], Parcel | None]:
         return self._call(self._connection.ask(kind, header, None, timeout))
 
-    def _call_actor(
-        self, actor: Actor, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Future[Any]:
-        frozen = freeze_method(method, args, kwargs)
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()  # what was sent is executed
+    def _shipped_module(self, function: Callable[..., Any]) -> str | None:
+        """The top-level module of a function or class, if the node does not have it."""
+        return self._call(shipped_module(self._connection, function))
 
-        def ended(call: asyncio.Future[connection.End]) -> None:
-            error = call.exception()
-            if error is not None:
-                self._later(lambda: future.set_exception(error))
-            else:
-                what = f"the result of {actor.name}.{method}"
-                self._later(lambda: settle(future, call.result(), what, self))
+    def _frozen(self, call: Call) -> Submission:
+        module = self._shipped_module(call.shown)
+        return call.frozen(module, foreign=self._connection.is_foreign)
 
-        def begin() -> None:
-            try:
-                call = self._connection.call(actor.id, actor.home, method, frozen)
-            except HetmigError as error:
-                future.set_exception(error)
-            else:
-                call.add_done_callback(ended)
+    def _becoming(self, handed: Submission) -> Task:
+        """The task that this is to become; its record says what we want to hear of it."""
+        handed.about.update(self._forwarded.settings())
+        return Task(self, handed.about["id"], handed.about["name"])
 
-        if self._closed:
-            raise HetmigError("this connection is closed")
-        self._loop.call_soon(begin)
-        return future
-
-    def _submitted(
-        self,
-        manifest: dict[str, Any],
-        frames: Sequence[protocol.Buffer],
-        at: str | None = None,
-        stdin: Any = None,
-    ) -> Task:
-        about = manifest["task"]
-        about.update(self._forwarded.settings(), **(terminal() if self.echo else {}))
-        task = Task(self, about["id"], about["name"])
-        self._call(self._connection.submit(manifest, frames, at))
-        self._follow(task, owner=True, stdin=stdin)
+    def _submitted(self, handed: Submission, stdin: Any = None) -> Task:
+        if self.echo:
+            handed.about.update(terminal())
+        task = self._becoming(handed)
+        self._call(self._connection.submit(handed.manifest, handed.frames, handed.at))
+        self._followed.add(task, owner=True, stdin=stdin)
         return task
 
-    def _follow(self, task: Task, *, owner: bool, stdin: Any = None) -> None:
-        feeder = None if stdin is None else Feeder(stdin, functools.partial(self._tell, task.id))
-        self._tasks[task.id] = task
-        follower = connection.Follower(
-            output=lambda stream, data: self._later(lambda: task._heard.output(stream, data)),
-            changed=lambda summary: self._later(lambda: task._heard.changed(summary)),
-            ended=lambda end: self._later(lambda: task._end(end)),
-            delivered=self._delivered,
-            wanted=None if feeder is None else feeder.wanted,
-        )
-        self._loop.call_soon(lambda: self._connection.follow(task.id, follower, owner=owner))
-
-    def _tell(self, task: str, number: int, piece: bytes) -> None:
-        self._call(self._connection.tell(task, number, piece))
-
     def _later(self, delivery: Callable[[], None]) -> None:
-        self._deliveries.put(delivery)
-
-    async def _delivered(self) -> None:
-        """Wait until all that was to be delivered so far has been."""
-        done = asyncio.Event()
-
-        def delivered() -> None:
-            with contextlib.suppress(RuntimeError):  # the connection was closed meanwhile
-                self._loop.call_soon(done.set)
-
-        self._later(delivered)
-        await done.wait()
-
-    def _deliver(self) -> None:
-        while (delivery := self._deliveries.get()) is not None:
-            try:
-                delivery()
-            except Exception:
-                sys.excepthook(*sys.exc_info())  # a callback failed; the others still count
-            del delivery  # it holds a task, and its result
+        self._callbacks.call_later(delivery)

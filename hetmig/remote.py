@@ -173,7 +173,7 @@ class Actor(Reference):
         inside = _inside()
         if inside is not None:
             return inside.call(self.id, self.home, method, args, kwargs)
-        return self._site()._call_actor(self, method, args, kwargs)
+        return self._site()._living.call(self, method, args, kwargs)
 
     def migrate(self, to: str, timeout: float = 10.0) -> Hop:
         """Move it to the node `to`, between two calls; those that wait for it go along.

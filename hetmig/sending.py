@@ -16,21 +16,18 @@ from hetmig.errors import (
     InMotion,
     MailboxFull,
     NodeUnreachable,
-    NoSuchObject,
-    NoSuchTask,
     TaskLost,
 )
-from hetmig.messages import TaskRef
 from hetmig.node import protocol
 from hetmig.node.messages.content import settle
 from hetmig.node.messages.outgoing import Outcome, Outgoing
 from hetmig.node.methods import freeze_message
-from hetmig.remote import Actor, ObjectRef, bound_to
+from hetmig.remote import bound_to
 from hetmig.state.image import Image
 from hetmig.state.parcel import Parcel
 
 if TYPE_CHECKING:
-    from hetmig.client import Nodes, Task
+    from hetmig.client import Nodes
     from hetmig.connection import Connection
 
 __all__ = ["Messages", "Posted", "Sender", "SentMessage", "within"]
@@ -212,31 +209,6 @@ class Messages:
         replied = self._nodes._connection.replied((task, name, home), frozen, timeout)
         with bound_to(self._nodes):
             return settle(self._nodes._call(replied))
-
-    def find(self, name: str) -> Task | TaskRef | ObjectRef | Actor:
-        """What `Nodes.find` says."""
-        nodes = self._nodes
-        try:
-            found = nodes._call(nodes._connection.request(protocol.FIND, {"name": name}))
-        except NoSuchTask as unknown:
-            return self._find_other(name, unknown)
-        if found["home"] == nodes._home:
-            return nodes.task(found["task"])
-        return TaskRef(found["task"], found["name"], found["home"], nodes)
-
-    def _find_other(self, id: str, unknown: NoSuchTask) -> ObjectRef | Actor:
-        nodes = self._nodes
-        try:
-            header = {"task": id, "home": nodes._home}
-            summary = nodes._ask(protocol.WHERE, header, 20.0)[0]["task"]
-        except NoSuchObject:
-            raise NoSuchTask(
-                f"{unknown}, and there is no object or actor of that id", name=id
-            ) from None
-        if summary["what"] == "task":
-            raise unknown
-        kind = Actor if summary["what"] == "actor" else ObjectRef
-        return kind(id, summary["name"], nodes._home, nodes)
 
 
 async def within(posted: Posted, timeout: float | None) -> Outcome:

@@ -7,15 +7,15 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hetmig import connection
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
+from hetmig.handing_in import place_of
 from hetmig.heard import Heard, progress_of
 from hetmig.journey import Checkpoint, Hop, Replica
+from hetmig.listings import TaskInfo, task_info
 from hetmig.messages import TaskRef
-from hetmig.preparing import place_of
 from hetmig.remote import bound_to
 from hetmig.rendering import task_html, task_text
 from hetmig.sending import SentMessage
@@ -32,37 +32,6 @@ else:
     V = TypeVar("V")
 
 __all__ = ["RemoteTraceback", "Task", "TaskInfo", "place_of", "settle", "task_info"]
-
-
-@dataclass(frozen=True)
-class TaskInfo:
-    """A line of `hetmig ps`."""
-
-    id: str
-    name: str
-    what: str
-    """"task", "actor" or "object"."""
-    state: str
-    """"running", "unreachable" (its node does not answer at the moment), "unresponsive" (its
-    process does not: stopped, or in C code that lets nothing else run), "done", "failed",
-    "cancelled" or "lost"; of an object "kept" or "deleted"; "replica" if the asked node has nothing
-    but a warm copy."""
-    node: str
-    """Name of the node it is, or was last, on."""
-    endpoint: str
-    home: str
-    submitted: float | None
-    """Seconds since the epoch; None if the asked node is not the task's home."""
-    progress: tuple[float, float | None, str] | None
-    hops: int
-    freeze_s: float | None = None
-    """Seconds for which it stood still at its last move."""
-    bytes: int | None = None
-    """Size of the parcel of that."""
-    replica: str | None = None
-    """Name of the node with its warm copy."""
-    replicated: float | None = None
-    """When that was made, in seconds since the epoch."""
 
 
 class Task(Future[V]):
@@ -275,12 +244,3 @@ def settle(
     else:
         value.__cause__ = RemoteTraceback(end.traceback)
         future.set_exception(value)
-
-
-def task_info(summary: dict[str, Any]) -> TaskInfo:
-    """What a node says of a task, as a line of `hetmig ps`."""
-    names = TaskInfo.__dataclass_fields__.keys() - {"hops", "freeze_s", "bytes"}
-    items: dict[str, Any] = {name: summary.get(name) for name in names}
-    last = summary["hops"][-1] if summary["hops"] else {}
-    items.update(progress=progress_of(summary), hops=summary["moves"])
-    return TaskInfo(**items, freeze_s=last.get("freeze_s"), bytes=last.get("bytes"))

@@ -1,16 +1,21 @@
-"""What every test shares: other interpreters, and Hypothesis without chance."""
+"""What every test shares: other interpreters, nodes on loopback, Hypothesis without chance."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests import interpreters
 from tests.other_versions import Beside
+
+if TYPE_CHECKING:
+    from hetmig.client import Nodes
+    from hetmig.node.embedded import LocalNodes
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a shell: what the tests start would ignore Ctrl-C as well.
@@ -69,3 +74,21 @@ def foreign() -> Callable[[str], Path]:
     The names are those of `hetmig.targets.TARGETS`; "3.12" and the like are the host's own.
     """
     return interpreters.target
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalNodes]:
+    """Nodes on loopback; a module or folder that wants more, or fewer, has a fixture of its own."""
+    from hetmig.node.embedded import LocalNodes  # only where ZeroMQ is there
+
+    with LocalNodes(2) as local:
+        yield local
+
+
+@pytest.fixture
+def nodes(cluster: LocalNodes) -> Iterator[Nodes]:
+    """A connection to the first of them."""
+    from hetmig.client import connect
+
+    with connect(cluster[0], keys=cluster.keys, echo=False) as connection:
+        yield connection

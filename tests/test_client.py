@@ -26,12 +26,6 @@ def cluster() -> Iterator[LocalNodes]:
         yield nodes
 
 
-@pytest.fixture
-def nodes(cluster: LocalNodes) -> Iterator[Nodes]:
-    with connect(cluster[0], keys=cluster.keys, echo=False) as connection:
-        yield connection
-
-
 def test_a_result(nodes: Nodes) -> None:
     task = nodes.submit(programs.add, 40, b=2)
     assert isinstance(task, concurrent.futures.Future)

@@ -12,22 +12,9 @@ from typing import Any
 import pytest
 
 import hetmig
-from hetmig.client import Nodes, connect
-from hetmig.node.embedded import LocalNodes
+from hetmig.client import Nodes
 
 TIMEOUT = 60
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalNodes]:
-    with LocalNodes(2) as nodes:
-        yield nodes
-
-
-@pytest.fixture
-def nodes(cluster: LocalNodes) -> Iterator[Nodes]:
-    with connect(cluster[0], keys=cluster.keys, echo=False) as connection:
-        yield connection
 
 
 class Kept(logging.Handler):

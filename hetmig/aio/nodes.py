@@ -6,29 +6,25 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any
 
+from hetmig.aio.options import Options, Submits
 from hetmig.aio.references import TaskRef
 from hetmig.aio.task import Task
-from hetmig.client import DEFAULT_ENDPOINT, NodeInfo, last_moves, node_infos
+from hetmig.client import DEFAULT_ENDPOINT
 from hetmig.connection import Connection, find_node
 from hetmig.errors import HetmigError, NotConnected
+from hetmig.handing_in import Call, Submission, home_module, of_checkpoint, of_script
 from hetmig.journey import Hop
+from hetmig.listings import NodeInfo, TaskInfo, last_moves, node_infos, task_info
 from hetmig.node import protocol
-from hetmig.node.checkpoint_keys import finder
 from hetmig.node.keys import Keyring
-from hetmig.node.protocol import Buffer
 from hetmig.options import settings
-from hetmig.preparing import Call, home_module, prepared_script
-from hetmig.state.checkpoint import Loaded, load, resumed
-from hetmig.submitted import TaskInfo, task_info
+from hetmig.state.checkpoint import Loaded
 
 __all__ = ["Nodes", "Options", "connect"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 _UNDO_SECONDS = 5.0
-_Frozen = tuple[dict[str, Any], Sequence[Buffer]]
 
 
 def connect(
@@ -49,7 +45,7 @@ def connect(
     return Nodes(address, keyring, server_key, timeout, echo)
 
 
-class Nodes:
+class Nodes(Submits):
     """A connection to a node, and through it to all nodes it knows.
 
     To be used within one event loop.  On Windows that must be a `SelectorEventLoop`.
@@ -122,25 +118,6 @@ class Nodes:
                 if not task.cancelled():
                     task.exception()  # nobody need look at it
 
-    @overload
-    def submit(
-        self,
-        function: Callable[P, Coroutine[Any, Any, R]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Task[R]: ...
-    @overload
-    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Task[R]: ...
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
-        """Run `function(*args, **kwargs)` on the node: `result = await nodes.submit(job, 42)`.
-
-        Returns at once, with the arguments taken as they are now.  Awaiting the task, or its
-        methods, raises what is in the way: NotMigratable, naming the argument; NeedsNotMet;
-        NodeUnreachable.
-        """
-        return self._submit(function, args, kwargs, {})
-
     def with_options(
         self,
         *,
@@ -170,7 +147,7 @@ class Nodes:
         It has no standard input: to read that takes a thread.  Raises OSError.
         """
         more = settings(needs=needs, files=files)
-        return self._started(*prepared_script(file, argv, more, source=source, **checkpoints))
+        return self._started(of_script(file, argv, more, source=source, **checkpoints))
 
     def resume(
         self,
@@ -183,9 +160,7 @@ class Nodes:
 
         The checkpoint is read while the event loop waits.
         """
-        if not isinstance(source, Loaded):
-            source = load(source, finder(self._keyring.directory, secrets), series)
-        return self._started(*resumed(source))
+        return self._started(of_checkpoint(source, series, secrets, self._keyring))
 
     async def tasks(self) -> list[TaskInfo]:
         """The tasks whose home the node is, ended ones too, and those it runs for others."""
@@ -256,7 +231,7 @@ class Nodes:
         function: Callable[..., Any],
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
-        more: Mapping[str, Any],
+        more: Mapping[str, Any] | None = None,
     ) -> Task:
         call, connection = Call(function, args, kwargs, more), self._connection
         module = home_module(function)
@@ -265,37 +240,31 @@ class Nodes:
         # The arguments are frozen as they are now, before anybody asks the node for the module.
         frozen = {way: _frozen(call, way, connection.is_foreign) for way in ways}
 
-        async def prepared() -> _Frozen:
+        async def prepared() -> Submission:
             missing = module is not None and await connection.missing(module)
             chosen = frozen[module if missing else None]
             if isinstance(chosen, Exception):
                 raise chosen
             return chosen
 
-        return self._begun(call.about, prepared(), call.at)
+        return self._begun(call.about, prepared())
 
-    def _started(self, manifest: dict[str, Any], frames: Sequence[Buffer]) -> Task:
-        async def prepared() -> _Frozen:
-            return manifest, frames
+    def _started(self, handed: Submission) -> Task:
+        async def prepared() -> Submission:
+            return handed
 
-        return self._begun(manifest["task"], prepared())
+        return self._begun(handed.about, prepared())
 
-    def _begun(
-        self,
-        about: Mapping[str, Any],
-        prepared: Coroutine[Any, Any, _Frozen],
-        at: str | None = None,
-    ) -> Task:
+    def _begun(self, about: Mapping[str, Any], prepared: Coroutine[Any, Any, Submission]) -> Task:
         task: Task = Task(self, about["id"], about["name"])
         self._tasks[task.id] = task
-        task._beginning = self._spawn(self._begin(task, prepared, at))
+        task._beginning = self._spawn(self._begin(task, prepared))
         return task
 
-    async def _begin(
-        self, task: Task, prepared: Coroutine[Any, Any, _Frozen], at: str | None
-    ) -> None:
+    async def _begin(self, task: Task, prepared: Coroutine[Any, Any, Submission]) -> None:
         try:
-            await self._connection.submit(*await prepared, at)
+            handed = await prepared
+            await self._connection.submit(handed.manifest, handed.frames, handed.at)
             self._connection.follow(task.id, task._follower(), owner=True)
         except BaseException as error:
             task._failed(error)
@@ -317,29 +286,7 @@ class Nodes:
         self._tasks.pop(task.id, None)
 
 
-class Options:
-    """`await nodes.with_options(name="collector", needs={"gpu": 1}).submit(function, *args)`."""
-
-    def __init__(self, nodes: Nodes, record: dict[str, Any]) -> None:
-        self._nodes = nodes
-        self._record = record
-
-    @overload
-    def submit(
-        self,
-        function: Callable[P, Coroutine[Any, Any, R]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Task[R]: ...
-    @overload
-    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Task[R]: ...
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task:
-        """As `Nodes.submit`.  NameTaken is raised by awaiting it."""
-        return self._nodes._submit(function, args, kwargs, self._record)
-
-
-def _frozen(call: Call, module: str | None, foreign: bool) -> _Frozen | Exception:
+def _frozen(call: Call, module: str | None, foreign: bool) -> Submission | Exception:
     try:
         return call.frozen(module, foreign=foreign)
     except Exception as error:

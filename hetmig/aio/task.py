@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from hetmig.aio import references
 from hetmig.connection import End, Follower
 from hetmig.errors import AlreadyThere, HetmigError, TaskLost
+from hetmig.handing_in import place_of
 from hetmig.heard import Heard, progress_of
 from hetmig.journey import Checkpoint, Hop, Replica
+from hetmig.listings import TaskInfo, task_info
 from hetmig.messages import TaskRef
-from hetmig.preparing import place_of
-from hetmig.submitted import TaskInfo, settle, task_info
+from hetmig.submitted import settle
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # which mypy and pyright know without its being installed

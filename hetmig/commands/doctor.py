@@ -96,7 +96,7 @@ def examine() -> list[Finding]:
 
 
 def _interpreter() -> Finding:
-    from hetmig.interpreter import layout
+    from hetmig.interpreter import proof
     from hetmig.state.manifest import this_python
 
     python = this_python()
@@ -104,7 +104,7 @@ def _interpreter() -> Finding:
         f"{python['implementation']} {python['version']}, {python['system']} {python['machine']},"
         f" {python['bits']}-bit, {python['byteorder']} endian"
     )
-    report = layout.self_check()
+    report = proof.self_check()
     if not report.ok:
         return Finding("interpreter", "bad", f"{name}: {report.reason}")
     source = report.details.get("source")

@@ -19,7 +19,7 @@ from typing import Any
 from hetmig.client import Nodes
 from hetmig.errors import HetmigError, InitializerFailed, NodeUnreachable, TaskFailed, TaskLost
 from hetmig.executor.futures import TaskFuture
-from hetmig.preparing import Call, shipped_module
+from hetmig.handing_in import Call
 from hetmig.submitted import Task
 
 __all__ = ["Dispatcher", "ExecutorBroken", "Member", "Work"]
@@ -144,12 +144,10 @@ class Dispatcher:
         member.running += 1
         nodes, future = member.nodes, work.future
         try:
-            call = work.call()
-            module = nodes._call(shipped_module(nodes._connection, call.shown))
-            manifest, frames = call.frozen(module, foreign=nodes._connection.is_foreign)
-            task: Task[Any] = Task(nodes, manifest["task"]["id"], manifest["task"]["name"])
-            manifest["task"].update(nodes._forwarded.settings())
-            asking = nodes._loop.hand_in(nodes._connection.submit(manifest, frames))
+            handed = nodes._frozen(work.call())
+            task = nodes._becoming(handed)
+            sent = nodes._connection.submit(handed.manifest, handed.frames, handed.at)
+            asking = nodes._loop.hand_in(sent)
         except Exception as error:
             self._ended(member, future, _closed() if nodes._closed else error)
             return
@@ -171,7 +169,7 @@ class Dispatcher:
             self._ended(member, work.future, ExecutorBroken(self.broken))
 
     def _finished(self, member: Member, future: TaskFuture[Any], task: Task[Any]) -> None:
-        member.nodes._tasks.pop(task.id, None)  # its result need not be kept any longer
+        member.nodes._followed.forget(task)
         if task.cancelled():
             self._ended(member, future, CancelledError())
         elif (error := task.exception()) is None:
@@ -248,7 +246,7 @@ class _Flight:
             # Without an answer it may have it: giving it to another one could do it twice.
             self._future = work.future
             task.add_done_callback(self._finished)
-            nodes._follow(task, owner=True)
+            nodes._followed.add(task, owner=True)
             work.future._became(task)
 
     def _finished(self, task: Future[Any]) -> None:

@@ -17,10 +17,10 @@ from hetmig.bundles import call_initialized, chunked
 from hetmig.client import Nodes, connect
 from hetmig.executor.dispatcher import Dispatcher, Work, members_of
 from hetmig.executor.futures import TaskFuture
+from hetmig.handing_in import Call
 from hetmig.node.embedded import LocalNodes
 from hetmig.node.keys import Keyring
 from hetmig.options import settings
-from hetmig.preparing import Call
 
 __all__ = ["Executor"]
 

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from hetmig.errors import NotMigratable
-from hetmig.interpreter import cpython, layout
+from hetmig.interpreter import cpython, proof
 from hetmig.interpreter.activation import Activation, Resume
 from hetmig.interpreter.call_names import name_of_call
 from hetmig.interpreter.driving import driven
 from hetmig.interpreter.entries import Entry, called_directly
+from hetmig.interpreter.frame_memory import FrameMemory
 from hetmig.interpreter.frames import (
     Position,
     address_of,
@@ -26,7 +27,6 @@ from hetmig.interpreter.frames import (
     read_frame,
 )
 from hetmig.interpreter.generators import GeneratorMemory, owner_of
-from hetmig.interpreter.layout import FrameMemory
 from hetmig.interpreter.through_c import called_through_c
 from hetmig.interpreter.unmovable import reason_of_its_object, reason_to_stay
 
@@ -45,7 +45,7 @@ def capture(
     Raises NotMigratable, with the reason and the frame, where that can't be exact, and
     UnsupportedInterpreter.  The program can go on in both cases.
     """
-    layout.require()
+    proof.require()
     if frame is root:
         raise NotMigratable("the task is only about to go on", frame=address_of(frame))
     current = sys.exception()

@@ -170,7 +170,7 @@ _CALLS = frozenset({"call", "decorate", "enter", "leave", "leave by exception"})
 def _category(places: Places, point: Point) -> str | None:
     if point.name == "JUMP_BACKWARD" or point.name.startswith("POP_JUMP_BACKWARD"):
         return "loops" if _is_written(places, point) else "implied loops"
-    event = places.event(point)
+    event = places.events.of(point)
     if point.name == "YIELD_VALUE":
         if event is not None:
             return "yields" if event[0] == "yield" else "awaits"

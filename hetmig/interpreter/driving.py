@@ -12,9 +12,9 @@ from hetmig.interpreter import bridges, cpython
 from hetmig.interpreter.activation import Resume
 from hetmig.interpreter.awaitables import AWAITABLES, passes_to
 from hetmig.interpreter.entries import Entry, living, operands
+from hetmig.interpreter.frame_memory import FrameMemory, object_at, reference_count
 from hetmig.interpreter.frames import Position, calling, position
 from hetmig.interpreter.generators import address_of_owner
-from hetmig.interpreter.layout import FrameMemory, object_at, reference_count
 from hetmig.interpreter.stackmap import Point
 
 __all__ = ["driven"]

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import Activation, Resume
+from hetmig.interpreter.frame_memory import FrameMemory, object_at
 from hetmig.interpreter.frames import Position
 from hetmig.interpreter.inherited import hidden
-from hetmig.interpreter.layout import FrameMemory, object_at
 
 __all__ = ["Entry", "called_directly", "living", "operands", "serves_star_calls"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hetmig.errors import FrameAddress, NotMigratable
 from hetmig.interpreter.activation import NULL, UNBOUND
-from hetmig.interpreter.layout import FrameMemory, object_at
+from hetmig.interpreter.frame_memory import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position, original_unit
 from hetmig.interpreter.stackmap import Point, Slot, StackMap, stack_map
 

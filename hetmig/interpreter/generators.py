@@ -14,10 +14,10 @@ from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, Genera
 from typing import Any
 
 from hetmig.errors import NotMigratable, UnsupportedInterpreter
-from hetmig.interpreter import cpython, layout
+from hetmig.interpreter import cpython, proof
 from hetmig.interpreter.activation import Activation, Generator, Resume
+from hetmig.interpreter.frame_memory import FrameMemory, object_at
 from hetmig.interpreter.frames import Position, address_of, position, read_frame
-from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.prologue import original_position
 from hetmig.interpreter.stackmap import stack_map
 from hetmig.interpreter.unmovable import reason_to_stay
@@ -160,7 +160,7 @@ def require() -> int:
 
     Raises UnsupportedInterpreter.
     """
-    layout.require()
+    proof.require()
     reason = _check_states() or _check_exceptions()
     if reason:
         raise UnsupportedInterpreter(f"hetmig can't read the generators of this Python: {reason}")

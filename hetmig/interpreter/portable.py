@@ -22,7 +22,8 @@ from hetmig.interpreter.activation import (
     slot_names,
 )
 from hetmig.interpreter.filling import Entry, Role, entries_of, fill, fits
-from hetmig.interpreter.points import LEVELS, Name, Place, Places
+from hetmig.interpreter.points import Name, Place, Places
+from hetmig.interpreter.prospects import LEVELS
 from hetmig.interpreter.syntax import Syntax, syntax_of
 
 __all__ = [

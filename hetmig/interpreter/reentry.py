@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from types import CellType, CodeType, FunctionType
 
 from hetmig.errors import HetmigError
-from hetmig.interpreter import layout, revival
+from hetmig.interpreter import proof, revival
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
 from hetmig.interpreter.assembly import assembled, callable_code, raised_at, state_values
 from hetmig.interpreter.prologue import Shape, with_state
@@ -37,7 +37,7 @@ def prepare(
 
     Raises HetmigError for a stack that does not fit together.
     """
-    layout.require()
+    proof.require()
     if not stack:
         raise HetmigError("a stack without frames can't be put back")
     inner: FunctionType | None = None

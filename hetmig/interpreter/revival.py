@@ -16,8 +16,8 @@ from typing import Any
 from hetmig.errors import HetmigError
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Generator, Resume
 from hetmig.interpreter.assembly import assembled, callable_code, raised_at, state_values
+from hetmig.interpreter.frame_memory import FrameMemory
 from hetmig.interpreter.generators import frame_of
-from hetmig.interpreter.layout import FrameMemory
 from hetmig.interpreter.prologue import Shape, state_of, takes_all_at_once, with_state
 from hetmig.interpreter.stackmap import stack_map
 

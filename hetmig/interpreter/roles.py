@@ -63,6 +63,11 @@ class Roles:
         position = self.position(point)
         return self.syntax.loop_at(position) if position else ""
 
+    def statement(self, point: Point) -> str:
+        """The path of the innermost statement an instruction belongs to; "" if there is none."""
+        position = self.position(point)
+        return self.syntax.statement_at(position) if position else ""
+
     def constant(self, label: Label) -> object:
         """The value of a constant, as this version's code has it."""
         point = self.map.at(int(label.name))

@@ -13,9 +13,10 @@ from types import CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, TypeAlias
 
 from hetmig.interpreter.activation import NULL, UNBOUND, Generator
+from hetmig.interpreter.frame_memory import FrameMemory, reader
 from hetmig.interpreter.frames import read_frame
 from hetmig.interpreter.generators import at_yield, require
-from hetmig.interpreter.layout import FrameMemory, reader, slots_offset
+from hetmig.interpreter.layout import slots_offset
 from hetmig.interpreter.prologue import is_packed
 from hetmig.interpreter.stackmap import Slot
 from hetmig.interpreter.unmovable import reason_to_stay

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from hetmig.interpreter import bridges, cpython
 from hetmig.interpreter.activation import NULL, Resume, slot_names
 from hetmig.interpreter.entries import Entry, living, serves_star_calls
+from hetmig.interpreter.frame_memory import FrameMemory, object_at
 from hetmig.interpreter.frames import Position
 from hetmig.interpreter.inherited import referrers
-from hetmig.interpreter.layout import FrameMemory, object_at
 from hetmig.interpreter.stackmap import stack_map
 
 __all__ = ["called_through_c", "is_assigned_inside"]

@@ -12,7 +12,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from hetmig.errors import HetmigError
-from hetmig.interpreter import layout, reentry
+from hetmig.interpreter import proof, reentry
 from hetmig.interpreter.capture import capture
 from hetmig.state import context_variables, image
 from hetmig.state.ambient import Ambient
@@ -38,7 +38,7 @@ def rest():
 def warm_up() -> None:
     """Do all of it once.  Without effect where the layout can't be proven: nothing moves there."""
     try:
-        layout.require()
+        proof.require()
     except HetmigError:
         return  # tasks can run here all the same; who wants to move one gets the reason
     remember_foreign()

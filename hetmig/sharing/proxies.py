@@ -50,12 +50,7 @@ def made_actor(nodes: Nodes | None, keeper: type, *args: Any, at: str | None, bo
     if nodes is not None:
         if bound:
             raise ValueError("what is bound to a task is shared inside that task")
-        from hetmig import preparing
-
-        module = preparing.home_module(type(args[0]))
-        if module is not None and not nodes._call(nodes._connection.missing(module)):
-            module = None
-        with by_value(module):
+        with by_value(nodes._shipped_module(type(args[0]))):
             return nodes.spawn(keeper, *args, at=at)
     return remote.spawn(keeper, *args, at=at) if not bound else remote.spawn_bound(keeper, args, at)
 

@@ -58,8 +58,10 @@ def others(*, ignorable: bool) -> list[str]:
         cls = type(thread)
         if cls.__module__ == _OF_MESSAGES or (cls.__module__, cls.__qualname__) in RESTARTED:
             continue
-        if isinstance(thread, threading._DummyThread) and thread.ident not in frames:
-            continue  # one that C code had started; nobody notes its end
+        if isinstance(thread, threading._DummyThread):  # somebody asked there for this object
+            frame = frames.get(thread.ident or 0)
+            if frame is None or _is_ours(frame):
+                continue  # nobody notes the end of one that C code had started
         if ignorable or not is_ignorable(thread):
             found.append(thread.name)
     # started below the threading module

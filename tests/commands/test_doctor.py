@@ -8,7 +8,7 @@ import zmq
 from hetmig.cli import main
 from hetmig.commands import doctor
 from hetmig.commands.refusals import try_refusals
-from hetmig.interpreter import layout
+from hetmig.interpreter import proof
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +35,8 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unproven_interpreter_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unproven = layout.LayoutReport(False, "local variables are not where they should be")
-    monkeypatch.setattr(layout, "self_check", lambda: unproven)
+    unproven = proof.LayoutReport(False, "local variables are not where they should be")
+    monkeypatch.setattr(proof, "self_check", lambda: unproven)
     assert main(["doctor"]) == 1
     shown = capsys.readouterr().out
     assert "local variables are not where they should be" in shown

@@ -238,7 +238,11 @@ def test_nothing_is_kept_of_what_has_ended(executor):
     executor.submit(calls.add, 1).result(SECONDS)
     gc.collect()
     assert seen() is None
-    assert not [t for t in executor_nodes(executor)._tasks.values() if t.done() and t.name == "add"]
+    assert not [
+        t
+        for t in executor_nodes(executor)._followed._tasks.values()
+        if t.done() and t.name == "add"
+    ]
 
 
 def test_a_connection_that_is_closed_ends_what_waits(local):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hetmig.client import Nodes, Task, connect
+from hetmig.client import Task
 from hetmig.node.embedded import LocalNodes
 
 TIMEOUT = 60
@@ -17,12 +17,6 @@ TIMEOUT = 60
 def cluster() -> Iterator[LocalNodes]:
     with LocalNodes(3) as nodes:
         yield nodes
-
-
-@pytest.fixture
-def nodes(cluster: LocalNodes) -> Iterator[Nodes]:
-    with connect(cluster[0], keys=cluster.keys, echo=False) as connection:
-        yield connection
 
 
 @pytest.fixture

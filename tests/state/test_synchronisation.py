@@ -7,6 +7,7 @@ import collections
 import logging
 import queue
 import threading
+import types
 
 import pytest
 
@@ -264,20 +265,31 @@ def test_a_living_thread_is_refused_unless_it_may_stay(another_thread):
     assert another_thread.is_alive()
 
 
-def test_threads_below_the_threading_module_are_noticed():
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known to threading"])
+@pytest.mark.parametrize("module", ["program", "hetmig.node.runner"])
+def test_threads_below_the_threading_module_are_noticed_but_for_our_own(module, known):
     begun, end, ended = (threading.Event() for _ in "123")
 
     def wait():
+        if known:  # as pyzmq asks in the thread that sends a large message first
+            threading.current_thread()
         begun.set()
         end.wait()
         ended.set()
 
-    _thread.start_new_thread(wait, ())
+    body = types.FunctionType(
+        wait.__code__, {**globals(), "__name__": module}, None, None, wait.__closure__
+    )
+    _thread.start_new_thread(body, ())
     begun.wait()
-    (name,) = threads.others(ignorable=False)
-    assert name.startswith("_thread ")
+    found = threads.others(ignorable=False)
     end.set()
     ended.wait()
+    if module == "program":
+        (name,) = found
+        assert name.startswith(("Dummy-", "_thread "))
+    else:
+        assert found == []
 
 
 def test_in_another_process(tmp_path):

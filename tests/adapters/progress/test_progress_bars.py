@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,11 @@ import pytest
 pytest.importorskip("tqdm", reason="tqdm is not there: pip install hetmig[test-adapters]")
 
 import hetmig
-from hetmig.client import Nodes, connect
+from hetmig.client import Nodes
 from hetmig.node.embedded import LocalNodes
 from tests.adapters.progress import programs
 
 TIMEOUT = 60
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalNodes]:
-    with LocalNodes(2) as nodes:
-        yield nodes
-
-
-@pytest.fixture
-def nodes(cluster: LocalNodes) -> Iterator[Nodes]:
-    with connect(cluster[0], keys=cluster.keys, echo=False) as connection:
-        yield connection
 
 
 class Watched:

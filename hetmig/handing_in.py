@@ -1,4 +1,4 @@
-"""What a client hands in, described and frozen: calls of functions, and scripts.
+"""What a client hands in, described and frozen: calls of functions, scripts, checkpoints.
 
 Both clients use it, the one for programs with threads and the one on asyncio.
 """
@@ -11,11 +11,13 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetmig.errors import NotMigratable
-from hetmig.state.checkpoint import KEEP, digest_of
+from hetmig.node.checkpoint_keys import finder
+from hetmig.state.checkpoint import KEEP, Loaded, digest_of, load, resumed
 from hetmig.state.image import Image, freeze_call, freeze_for_any
 from hetmig.state.manifest import make_manifest
 from hetmig.state.shipping import by_value
@@ -23,18 +25,37 @@ from hetmig.state.stores import is_url
 
 if TYPE_CHECKING:
     from hetmig.connection import Connection
+    from hetmig.node.keys import Keyring
     from hetmig.node.protocol import Buffer
 
 __all__ = [
     "Call",
+    "Submission",
     "describe_call",
     "describe_script",
     "frozen_for",
     "home_module",
+    "of_checkpoint",
+    "of_script",
     "place_of",
-    "prepared_script",
     "shipped_module",
 ]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Something frozen that a node can take in."""
+
+    manifest: dict[str, Any]
+    frames: Sequence[Buffer]
+    at: str | None = None
+    """The node where it is to begin, if that is not the one that is asked."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The record of the task that it is to become."""
+        about: dict[str, Any] = self.manifest["task"]
+        return about
 
 
 class Call:
@@ -58,12 +79,10 @@ class Call:
         self.shown = function if described is None else described
         self.about = {**describe_call(self.shown), **(settings or {})}
         self.at: str | None = self.about.pop("at", None)
-        """The node where it is to begin, if that is not the one that is asked."""
+        """As for a submission."""
 
-    def frozen(
-        self, module: str | None, *, foreign: bool
-    ) -> tuple[dict[str, Any], Sequence[Buffer]]:
-        """Manifest and frames, for a node that is of another version of Python or not.
+    def frozen(self, module: str | None, *, foreign: bool) -> Submission:
+        """As it can be handed in, to a node that is of another version of Python or not.
 
         What belongs to `module` travels by value.  Raises NotMigratable, naming the argument.
         """
@@ -72,7 +91,7 @@ class Call:
             # with needs it may begin at a node of whose Python nothing is known
             anywhere = bool(self.about.get("needs"))
             frozen = freeze_for_any(freeze) if anywhere else frozen_for(self.at, freeze, foreign)
-        return frozen.manifest(self.about), frozen.frames
+        return Submission(frozen.manifest(self.about), frozen.frames, self.at)
 
 
 def frozen_for(at: str | None, freeze: Callable[..., Image], foreign: bool) -> Image:
@@ -91,7 +110,7 @@ async def shipped_module(connection: Connection, function: Callable[..., Any]) -
     return module
 
 
-def prepared_script(
+def of_script(
     file: str | os.PathLike[str],
     argv: Sequence[str],
     settings: Mapping[str, Any],
@@ -101,16 +120,29 @@ def prepared_script(
     every: float = 30.0,
     keep: int = KEEP,
     stdin: bool = False,
-) -> tuple[dict[str, Any], Sequence[Buffer]]:
-    """Manifest and frames of a script.  Raises OSError."""
+) -> Submission:
+    """A script, with settings of `hetmig.options`.  Raises OSError."""
     path = os.fspath(file)
     text = Path(path).read_text(encoding="utf-8") if source is None else source
     about = {**describe_script(path, argv), "stdin": stdin, **settings}
+    at = about.pop("at", None)
     if checkpoint is not None:
         kept = {"to": place_of(checkpoint), "every": float(every), "keep": keep}
         about["checkpoint"] = {**kept, "of": digest_of(text, argv)}
     manifest = make_manifest("script", [], 1, about, portable=True)
-    return manifest, [text.encode()]
+    return Submission(manifest, [text.encode()], at)
+
+
+def of_checkpoint(
+    source: str | os.PathLike[str] | Loaded,
+    series: str | None,
+    secrets: Sequence[str | os.PathLike[str]],
+    keyring: Keyring,
+) -> Submission:
+    """What goes on from a checkpoint; see `hetmig.Nodes.resume`, for what is raised, too."""
+    if not isinstance(source, Loaded):
+        source = load(source, finder(keyring.directory, secrets), series)
+    return Submission(*resumed(source))
 
 
 def place_of(place: str | os.PathLike[str]) -> str:
