@@ -144,7 +144,10 @@ class Link:
                 reason = f"the connection to {self.endpoint} broke"
                 self._fail(NodeUnreachable(reason, endpoint=self.endpoint))
             else:
-                reason = f"{self.endpoint} did not prove that it holds the key we know of it"
+                reason = (
+                    f"{self.endpoint} did not prove that it holds the key we know of it: use its "
+                    "own directory of keys (--keys, keys=), or `hetmig keys add` its present key"
+                )
                 self._fail(NodeUnreachable(reason, endpoint=self.endpoint))
 
     def _fail(self, error: HetmigError) -> None:

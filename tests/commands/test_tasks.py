@@ -363,7 +363,8 @@ def test_a_node_that_is_not_there_is_exit_code_3(
     monkeypatch.setattr("hetmig.commands.common._LISTENER_SECONDS", 0.2)
     options: list[Any] = ["--node", "tcp://127.0.0.1:1", "--keys", str(local.keys)]
     assert main(["ps", *options]) == 3
-    said = "hetmig: nothing listens at tcp://127.0.0.1:1; `hetmig node` starts one\n"
+    starts = "`hetmig node --listen tcp://127.0.0.1:1` starts one"
+    said = f"hetmig: nothing listens at tcp://127.0.0.1:1; {starts}\n"
     assert capsys.readouterr().err == said
 
 
