@@ -192,7 +192,9 @@ class Directory:
                     _log.info("%s could not be asked for %s: %s", name, target, error)
             found = self._known(target)
         if found is None and not target.startswith("tcp://"):
-            raise NodeUnreachable(f"no node named {target!r} is known here", target=target)
+            known = ", ".join(sorted(self.places))
+            reason = f"no node named {target!r} is known here; there is: {known}"
+            raise NodeUnreachable(reason, target=target)
         return found or self._keyring.find(target)
 
     def _known(self, target: str) -> Certificate | None:

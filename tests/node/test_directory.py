@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import zmq.asyncio
 
-from hetmig.errors import HetmigError
+from hetmig.errors import HetmigError, NodeUnreachable
 from hetmig.node.directory import Directory
 from hetmig.node.keys import Keyring
 from tests.node.test_hosted import in_a_loop
@@ -64,5 +64,16 @@ async def test_two_nodes_of_one_name_are_noticed(
         assert caplog.text == ""
         known.meet({**other, "endpoint": "tcp://127.0.0.1:3"})
         assert "other is at tcp://127.0.0.1:3 now, it was at tcp://127.0.0.1:1" in caplog.text
+    finally:
+        context.destroy(linger=0)
+
+
+@in_a_loop
+async def test_a_name_that_nobody_knows_is_told_with_those_there_are(tmp_path: Path) -> None:
+    keyring, context = Keyring.create(tmp_path / "keys"), zmq.asyncio.Context()
+    known = directory(context, keyring)
+    try:
+        with pytest.raises(NodeUnreachable, match="named 'her' is known here; there is: here"):
+            await known.reach("her", {})
     finally:
         context.destroy(linger=0)
