@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar  # which mypy and pyright know without its being installed
 
     from hetmig.client import Nodes
+    from hetmig.report import Report
 
     V = TypeVar("V", default=Any)
 else:
@@ -177,6 +178,13 @@ class Task(Future[V]):
             return self._heard_hops()
         told = self._nodes._call(self._nodes._connection.journey(self.id))
         return [Hop.from_json(hop) for hop in told]
+
+    def report(self) -> Report:
+        """What became of it so far: `task.report().save("report.html")` is a page to show."""
+        from hetmig.report import report_from
+
+        summary = self._nodes._call(self._nodes._connection.summary(self.id))
+        return report_from(self._nodes.name, [summary], self._nodes.nodes(), [self.id])
 
     def progress(self) -> tuple[float, float | None, str] | None:
         """The last (done, total, note) it reported with `hetmig.progress`, if any."""

@@ -67,9 +67,10 @@ def add_parser(commands: Any) -> None:
         "(default); see docs/files.md",
     )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
-    parser.add_argument(
+    rest = parser.add_argument(
         "arguments", metavar="...", nargs=argparse.REMAINDER, help="arguments for the script"
     )
+    rest.required = False  # there may be none, and who forgets SCRIPT is told of that alone
 
 
 def run(arguments: argparse.Namespace) -> int:

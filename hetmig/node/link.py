@@ -157,7 +157,10 @@ class Link:
             # An answer would be for the old connection, and never reach the next one.
             reason = f"the connection to {self.endpoint} broke"
         elif before or event != zmq.EVENT_DISCONNECTED:
-            reason = f"{self.endpoint} did not prove that it holds the key we know of it"
+            reason = (
+                f"{self.endpoint} did not prove that it holds the key we know of it: use its "
+                "own directory of keys (--keys, keys=), or `hetmig keys add` its present key"
+            )
         else:
             reason = f"what listens at {self.endpoint} is no hetmig node"
         return NodeUnreachable(reason, endpoint=self.endpoint)

@@ -148,7 +148,7 @@ async def _start(settings: Settings) -> Node:
     chosen = policy_of(settings.policy)
     node = await Node.start(
         listen=settings.listen,
-        name=settings.name or _default_name(settings.listen),
+        name=settings.name or default_name(settings.listen),
         keyring=Keyring.open(settings.keys),
         advertise=settings.advertise,
         command=settings.python,
@@ -170,9 +170,12 @@ async def _start(settings: Settings) -> Node:
     return node
 
 
-def _default_name(listen: str) -> str:
+def default_name(listen: str) -> str:
+    """That of the machine; of more nodes on one machine, each another one."""
     host, port = socket.gethostname(), listen.rpartition(":")[2]
-    return host if port == DEFAULT_LISTEN.rpartition(":")[2] else f"{host}-{port}"
+    if port == DEFAULT_LISTEN.rpartition(":")[2]:
+        return host
+    return f"{host}-{os.getpid() if port in ('0', '*') else port}"
 
 
 async def _join(node: Node, endpoint: str) -> None:
