@@ -7,7 +7,9 @@ Needs `pip install "hetmig[dask]"`.  Two workers; the one with the task is taken
 """
 
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from distributed import Client, LocalCluster
 
@@ -16,13 +18,14 @@ import hetmig.dask
 STEPS = 300
 
 
-def walk(steps):
+def walk(steps, begun):
     """Add up numbers, slowly; with the worker on which each was added."""
     total, stations = 0, []
     for number in range(steps):
         total += number
         if not stations or stations[-1] != hetmig.here():
             stations.append(hetmig.here())
+        begun.touch()
         time.sleep(0.01)
     return total, stations
 
@@ -30,12 +33,16 @@ def walk(steps):
 def main():
     """Start a cluster, a task, and make the cluster smaller."""
     with (
+        tempfile.TemporaryDirectory() as directory,
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         hetmig.dask.install(client)
-        future = hetmig.dask.submit(client, walk, STEPS, workers=[1], allow_other_workers=True)
-        while not events(client):
+        begun = Path(directory, "begun")
+        future = hetmig.dask.submit(
+            client, walk, STEPS, begun, workers=[1], allow_other_workers=True
+        )
+        while not begun.exists():
             time.sleep(0.05)
         cluster.scale(1)
         total, stations = future.result()

@@ -289,6 +289,8 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
             workers = [w.address for w in scheduler.workers.values() if str(w.name) in wanted]
         elif workers is None:
             workers = scheduler.workers_to_close(**rest)
+        else:  # `cluster.scale` says names here, which Dask alone passes over
+            workers = [scheduler.aliases.get(worker, worker) for worker in workers]
         return [address for address in workers if address in scheduler.workers], kwargs
 
     async def _emptied(self, address: str) -> bool:

@@ -51,18 +51,22 @@ class Cluster:
                 env=environment, start_new_session=True,
             )  # fmt: skip
 
-    def worker(
+    def launch(
         self,
         name: str,
         *options: str,
         threads: int = 2,
         python: str = sys.executable,
-    ) -> str:
-        """Start another worker; its address."""
+    ) -> None:
+        """Start another worker."""
         usual = ["--scheduler-file", str(self.file), "--name", name, "--nthreads", str(threads),
                  "--host", "127.0.0.1", "--no-dashboard",
                  "--local-directory", str(self.directory)]  # fmt: skip
         self.start(name, [*usual, *options], python)
+
+    def worker(self, name: str, *options: str, **more: Any) -> str:
+        """Start another worker, and wait until it is there; its address."""
+        self.launch(name, *options, **more)
         return str(until(lambda: self.address(name), self.log(name)))
 
     def log(self, name: str) -> str:
