@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
+import zmq
 import zmq.asyncio
 
 from hetmig.errors import HetmigError, NodeUnreachable, Unauthorized
@@ -27,20 +27,18 @@ class Door:
         self.authorized = authorized
         self._gatekeeper = sockets.Gatekeeper(context)
         self._gatekeeper.admit("test", self.authorized.__contains__)
-        self._door, self.endpoint = sockets.make_door(context, SERVER, "test", listen)
-        self._task = asyncio.create_task(self._serve())
+        door, self.endpoint = sockets.make_door(context, SERVER, "test", listen)
+        self._transport = sockets.Transport(door, self._answer)
 
     async def close(self) -> None:
         await self._gatekeeper.close()
-        await sockets.close(self._door, self._task)
+        self._transport.close()
 
-    async def _serve(self) -> None:
-        while True:
-            received: Any = await self._door.recv_multipart(copy=False)
-            route, *frames = received
-            hello = protocol.decode(frames)
-            reply = protocol.encode(protocol.REPLY, {"re": hello.header["id"], "name": "a"})
-            sockets.post(self._door, [route, *reply])
+    def _answer(self, received: list[zmq.Frame]) -> None:
+        route, *frames = received
+        hello = protocol.decode(frames)
+        reply = protocol.encode(protocol.REPLY, {"re": hello.header["id"], "name": "a"})
+        self._transport.send([route.bytes, *reply])
 
 
 @contextlib.asynccontextmanager
