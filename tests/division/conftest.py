@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.node.conftest import cluster, nodes, wait_for
+from tests.node.conftest import cluster, wait_for
 
-__all__ = ["cluster", "nodes", "wait_for"]
+__all__ = ["cluster", "wait_for"]
