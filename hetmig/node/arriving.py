@@ -56,23 +56,17 @@ class Arriving:
         hosted, epoch = self._hosted, offer.epoch
         hosted.partner = ways[-1]
         try:
-            about = await self._staged(offer)
+            await self._staged(offer)
         except HetmigError as error:
             reason = error.reason if isinstance(error, NotMigratable) else str(error)
             self._refuse(epoch, reason, error)
             return
-        if "hop" in about:
-            nbytes = sum(memoryview(frame).nbytes for frame in offer.wire)
-            about["hop"] = {**want(about, "hop", dict), "bytes": nbytes}
-            about["size"] = nbytes
-        hosted.about, hosted.peer = about, {"place": offer.source}
-        hosted.cancelled = False
         if hosted.take(lambda: hosted.handoff.staged(epoch)):
             await self.insist(ways)
         else:
             self._refuse(epoch, _UNWRITTEN, NotMigratable(_UNWRITTEN))
 
-    async def _staged(self, offer: Offer) -> dict[str, Any]:
+    async def _staged(self, offer: Offer) -> None:
         """Verify the parcel, and unpickle it in a runner while it is written to the disk."""
         hosted = self._hosted
         parcel = open_sealed(offer.wire, offer.session)
@@ -81,16 +75,32 @@ class Arriving:
         about = dict(checked_record(parcel.manifest, hosted.id, offer.epoch))
         if about.get("what") != "object":  # which nobody unpickles here
             check_python(parcel.manifest)
-        kept = hosted.keep_image(offer.epoch, parcel.manifest, parcel.frames)
-        keeping = asyncio.ensure_future(kept)
+        frames = self._disclosed(parcel, about)
+        if "hop" in about:
+            nbytes = sum(memoryview(frame).nbytes for frame in offer.wire)
+            about["hop"] = {**want(about, "hop", dict), "bytes": nbytes}
+            about["size"] = nbytes
+        hosted.about, hosted.peer = about, {"place": offer.source}
+        hosted.cancelled = False
+        keeping = asyncio.ensure_future(self._keep(offer.epoch, parcel))
         try:
             take = functools.partial(hosted.node.reserved, hosted.id)
-            await self._build(parcel, about, take)
+            await self._build(parcel.manifest, frames, about, take)
             hosted.timeline.mark("rebuild")
         finally:
             await keeping
         hosted.timeline.mark("keep")
-        return about
+
+    async def _keep(self, epoch: int, parcel: Parcel) -> None:
+        """Put on the disk what is staged: while the runner is at work, nobody waits for it."""
+        hosted = self._hosted
+        await hosted.keep_image(epoch, parcel.manifest, parcel.frames)
+        hosted.take(lambda: hosted.handoff.keep(epoch))
+
+    def _disclosed(self, parcel: Parcel, about: dict[str, Any]) -> list[Any]:
+        """The frames of the task alone.  `about` loses its mailbox, and the reports."""
+        frames, self._hosted.reports = unreported.disclose(about, parcel.frames)
+        return self._hosted.calls.disclose(about, frames)
 
     def _refuse(self, epoch: int, reason: str, error: HetmigError) -> None:
         hosted = self._hosted
@@ -113,22 +123,29 @@ class Arriving:
             hosted.take(hosted.handoff.nudge, way)
 
     async def _build(
-        self, parcel: Parcel, about: dict[str, Any], take: Callable[[], Awaitable[Runner]]
+        self,
+        manifest: dict[str, Any],
+        frames: list[Any],
+        about: dict[str, Any],
+        take: Callable[[], Awaitable[Runner]],
     ) -> Runner:
-        """A runner with the task in it, or a shelf with the object.  `about` loses its mailbox."""
+        """A runner with the task in it, or a shelf with the object."""
         hosted = self._hosted
-        frames, hosted.reports = unreported.disclose(about, parcel.frames)
-        frames = hosted.calls.disclose(about, frames)
         if about.get("what") == "object":
             nbytes = sum(frame.nbytes for frame in frames)
-            runner: Runner = hosted.node.shelf(parcel.manifest, nbytes)
+            runner: Runner = hosted.node.shelf(manifest, nbytes)
         else:
             runner = await take()
             hosted.timeline.mark("runner")
         hosted.runner = runner
         step("staging")
-        await hosted.stage(runner, about, parcel.manifest, frames)
+        await hosted.stage(runner, about, manifest, frames)
         return runner
+
+    async def _rebuilt(self, kept: Parcel, about: dict[str, Any]) -> Runner:
+        """The same, from what the journal keeps."""
+        frames = self._disclosed(kept, about)
+        return await self._build(kept.manifest, frames, about, self._hosted.node.pool.take)
 
     # After a crash ----------------------------------------------------------------------------
 
@@ -137,7 +154,7 @@ class Arriving:
         hosted, epoch = self._hosted, self._hosted.handoff.epoch
         try:
             kept = self._kept()
-            await self._build(kept, dict(kept.manifest["task"]), hosted.node.pool.take)
+            await self._rebuilt(kept, dict(kept.manifest["task"]))
         except HetmigError as error:
             hosted.restaging, hosted.runner = False, None
             self._refuse(epoch, str(error), error)
@@ -147,6 +164,9 @@ class Arriving:
         hosted.restaging = False
         if hosted.handoff.state is State.RUNNING:
             hosted.run()
+        elif hosted.handoff.state is State.KEPT:
+            hosted.take(lambda: hosted.handoff.staged(epoch))
+            await self.insist([hosted.partner])
 
     async def restart(self) -> None:
         """Run the task from what was kept of it: its process is gone, and it is ours.
@@ -164,7 +184,7 @@ class Arriving:
                 about = {**hosted.about, **kept.manifest.get("task", {})}
                 if about.get("needs") and await hosted.node.placing.taken_over(hosted, about, kept):
                     return
-                runner = await self._build(kept, about, hosted.node.pool.take)
+                runner = await self._rebuilt(kept, about)
                 break
             except HetmigError as error:
                 if not attempts_left:

@@ -177,12 +177,11 @@ class Node:
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper
-        self._door = door
         self._sessions: dict[bytes, bytes] = {}
         self.reservations = Reservations(lambda runner: self.pool.give_back(runner))
         self._requests: set[asyncio.Task[None]] = set()
         self.syncing = Syncing(journal)
-        self._reader = asyncio.create_task(self._read())
+        self._transport = sockets.Transport(door, self._received)
         self.watch = Watch(self)
         self._watching = asyncio.create_task(self.watch.run())
         self._pulse = asyncio.create_task(Pulse(self).run())
@@ -204,7 +203,7 @@ class Node:
         await self.pool.close()
         self.files.close()
         await self.directory.close()
-        await sockets.close(self._door, self._reader)
+        self._transport.close()
         await self._gatekeeper.close()
         self._context.destroy(linger=500)
         self.syncing.close()
@@ -325,18 +324,14 @@ class Node:
 
     # Messages ---------------------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        while True:
-            frames: Any = await self._door.recv_multipart(copy=False)
-            try:
-                self._dispatch(frames)
-            except HetmigError as error:
-                happened("rejected", reason=type(error).__name__)
-                number = error.data.get("request", 0)
-                header = {"re": number, "error": protocol.describe_error(error)}
-                self.send(frames[0].bytes, protocol.ERROR, header)
-            except Exception:
-                _log.exception("a message could not be handled")
+    def _received(self, frames: list[zmq.Frame]) -> None:
+        try:
+            self._dispatch(frames)
+        except HetmigError as error:
+            happened("rejected", reason=type(error).__name__)
+            number = error.data.get("request", 0)
+            header = {"re": number, "error": protocol.describe_error(error)}
+            self.send(frames[0].bytes, protocol.ERROR, header)
 
     def lets_in(self, key: bytes) -> bool:
         """Whether who holds this key may connect."""
@@ -384,7 +379,7 @@ class Node:
     def send(
         self, route: bytes, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()
     ) -> None:
-        sockets.post(self._door, [route, *protocol.encode(kind, header, payload)])
+        self._transport.send([route, *protocol.encode(kind, header, payload)])
 
     def _note_of_peer(self, message: Message, link: Link) -> None:
         """Something unasked from a node that we connected to."""

@@ -3,7 +3,8 @@
     source                      destination
     RUNNING
     FROZEN   -- OFFER -->       STAGING: verify, unpickle, build the re-entry
-             <- STAGED --       STAGED *   or  REFUSED(reason) -> the source goes on
+                                KEPT *, while that goes on
+             <- STAGED --       STAGED     or  REFUSED(reason) -> the source goes on
     COMMITTED * (the one decision point)
              -- COMMIT ->       RUNNING (it owns the task now) *
              <- OWNED ---
@@ -48,9 +49,14 @@ class State(enum.Enum):
     COMMITTED = "committed"
     GONE = "gone"
     STAGING = "staging"
+    KEPT = "kept"
+    """The same, and it comes back after a crash; before that, the source may have heard STAGED."""
     STAGED = "staged"
     ENDED = "ended"
     """The task came to its end here."""
+
+
+_STAGED = (State.STAGING, State.KEPT, State.STAGED)
 
 
 class Note(enum.Enum):
@@ -133,7 +139,7 @@ class Handoff:
                 machine.state, machine.epoch = State.RUNNING, machine.newest
                 machine.owned = machine.epoch
                 return machine, [Effect(do, machine.epoch) for do in (Act.RECORD, Act.RESTART)]
-            case State.STAGED:
+            case State.KEPT | State.STAGED:
                 return machine, [Effect(Act.STAGE, machine.epoch), *machine.nudge()]
             case State.STAGING:  # nobody was told of it
                 machine.state = State.ABSENT
@@ -181,22 +187,31 @@ class Handoff:
 
     # The destination --------------------------------------------------------------------------
 
+    def keep(self, epoch: int) -> list[Effect]:
+        """There is what can be kept of the parcel, before it is known whether it can run here."""
+        if not self._awaits(State.STAGING, epoch):
+            return []
+        self.state = State.KEPT
+        return [Effect(Act.RECORD, epoch)]
+
     def staged(self, epoch: int) -> list[Effect]:
         """The runner built the re-entry and waits."""
-        if self.state is not State.STAGING or epoch != self.epoch:
+        if epoch != self.epoch or self.state not in (State.STAGING, State.KEPT):
             return []
+        # of what was kept nothing else need be known: should it be staged again, it says so again
+        record = [Effect(Act.RECORD, epoch)] if self.state is State.STAGING else []
         self.state = State.STAGED
-        return [Effect(Act.RECORD, epoch), Effect(Note.STAGED, epoch)]
+        return [*record, Effect(Note.STAGED, epoch)]
 
     def refuse(self, epoch: int, reason: str) -> list[Effect]:
         """The parcel cannot be run here, or the staged runner died."""
-        if self.state not in (State.STAGING, State.STAGED) or epoch != self.epoch:
+        if self.state not in _STAGED or epoch != self.epoch:
             return []
         return [*self._let_go(epoch, reason), Effect(Note.REFUSED, epoch, reason)]
 
     def _let_go(self, epoch: int, reason: str) -> list[Effect]:
         """What was staged, if it is on record, must not come back after a crash."""
-        recorded = self.state is State.STAGED
+        recorded = self.state is not State.STAGING
         self.state = State.ABSENT
         record = [Effect(Act.RECORD, epoch)] if recorded else []
         return [*record, Effect(Act.DISCARD, epoch, reason)]
@@ -248,13 +263,14 @@ class Handoff:
         if self.state in (State.RUNNING, State.FROZEN, State.COMMITTED):
             return [Effect(Note.REFUSED, epoch, "this node owns the task itself")]
         effects = []
-        if self.state in (State.STAGING, State.STAGED):
+        if self.state in _STAGED:
             effects += self._let_go(self.epoch, "its owner made a later attempt")
         self.state, self.epoch, self.newest = State.STAGING, epoch, epoch
         return [*effects, Effect(Act.STAGE, epoch)]
 
     def _committed(self, epoch: int, remembers: bool) -> list[Effect]:
-        if self._awaits(State.STAGED, epoch):
+        # KEPT: it was staged before a crash, which the source has heard, and is again in a moment
+        if self.epoch == epoch and self.state in (State.KEPT, State.STAGED):
             self.state, self.owned = State.RUNNING, epoch
             # It runs while it is being recorded: should that be lost, the source still has to be
             # told that we own it, and commits it to us again.
@@ -272,7 +288,7 @@ class Handoff:
 
     def _aborted(self, epoch: int) -> list[Effect]:
         self.newest = max(self.newest, epoch)  # the offer itself may still be on its way
-        if self.state in (State.STAGING, State.STAGED) and self.epoch == epoch:
+        if self.state in _STAGED and self.epoch == epoch:
             return self._let_go(epoch, "its owner withdrew the offer")
         return []
 

@@ -94,7 +94,7 @@ class Hosted:
     @property
     def is_known(self) -> bool:
         """Whether there is anything of it here, on its way in or out included."""
-        return self.is_here or self.handoff.state in (State.STAGING, State.STAGED)
+        return self.is_here or self.handoff.state in (State.STAGING, State.KEPT, State.STAGED)
 
     @property
     def is_running(self) -> bool:
@@ -357,7 +357,7 @@ class Hosted:
     def record(self, also: Callable[[], None] | None = None) -> None:
         """Put on the disk what this node is to the task.  Raises JournalError."""
         state = self.handoff.state
-        if state not in (State.RUNNING, State.FROZEN, State.COMMITTED, State.STAGED):
+        if not self.is_known or state is State.STAGING:
             self.image = None
         forward = self.peer["place"] if state is State.GONE else self.forward
         peer = {name: value for name, value in self.peer.items() if name != "frozen_at"}
@@ -371,8 +371,9 @@ class Hosted:
         journal = self.node.journal
         if journal.is_durable:
             wire = seal(manifest, payload, None)
-            loop = asyncio.get_running_loop()
-            file = await loop.run_in_executor(None, journal.write_file, wire)
+            file = None
+            if not journal.is_small(wire):
+                file = await asyncio.to_thread(journal.write_file, wire)
             journal.keep_image(self.id, epoch, wire, file)
             if self.handoff.epoch == epoch:  # and no later offer has come meanwhile
                 self.image = epoch
@@ -479,7 +480,7 @@ class Hosted:
         way = self.node.answer_to(place, place["key"].encode()) if place else None
         if way is not None:
             self.partner = way
-        self.restaging = self.handoff.state is State.STAGED
+        self.restaging = self.handoff.state in (State.KEPT, State.STAGED)
         if self.handoff.state in (State.STAGED, State.COMMITTED):
             spawn(self._arriving.insist([self.partner]))
         self.take(lambda: effects, accept=self._arriving.stage_again)

@@ -224,9 +224,14 @@ class Journal:
 
     # Images -----------------------------------------------------------------------------------
 
+    @staticmethod
+    def is_small(wire: Sequence[Buffer]) -> bool:
+        """Whether a parcel goes into the database itself."""
+        return sum(map(nbytes, wire)) <= _SMALL
+
     def write_file(self, wire: Sequence[Buffer]) -> str | None:
         """Write a parcel to a file, if it is large.  For any thread.  Raises JournalError."""
-        if self.directory is None or sum(map(nbytes, wire)) <= _SMALL:
+        if self.directory is None or self.is_small(wire):
             return None
         name = secrets.token_hex(12)
         with self._explained("written"):

@@ -54,11 +54,12 @@ class Link:
         assert isinstance(socket, zmq.asyncio.Socket)
         self._socket = socket
         self._monitor = self._socket.get_monitor_socket(_EVENTS)
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._watch())]
+        self._transport = sockets.Transport(socket, self._received)
+        self._watching = asyncio.create_task(self._watch())
 
     def post(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
         """Send a note.  Raises MessageTooLarge for what the node has said that it does not take."""
-        sockets.post(self._socket, protocol.encode(kind, header, payload, self._limits))
+        self._transport.send(protocol.encode(kind, header, payload, self._limits))
 
     async def request(
         self,
@@ -99,24 +100,19 @@ class Link:
 
     async def close(self) -> None:
         """Close the connection; pending requests fail."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        self._watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watching
         self._fail(NodeUnreachable(f"the connection to {self.endpoint} was closed"))
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
-        self._socket.close()
+        self._transport.close()
 
-    async def _read(self) -> None:
-        while True:
-            frames: Any = await self._socket.recv_multipart(copy=False)
-            try:
-                self._dispatch(protocol.decode(frames))
-            except ProtocolError as error:
-                _log.warning("from %s: %s", self.endpoint, error)
-            except Exception:
-                _log.exception("a message from %s could not be handled", self.endpoint)
+    def _received(self, frames: list[zmq.Frame]) -> None:
+        try:
+            self._dispatch(protocol.decode(frames))
+        except ProtocolError as error:
+            _log.warning("from %s: %s", self.endpoint, error)
 
     def _dispatch(self, message: Message) -> None:
         if message.kind in (protocol.REPLY, protocol.ERROR):

@@ -39,9 +39,6 @@ _REPLENISH_SECONDS = 0.1
 _DRAIN_SECONDS = 0.1
 """What a process sent before it died can still be on its way when its end is known."""
 
-_AT_ONCE = 20
-"""So many messages of runners are taken in before others have their turn."""
-
 
 class Runner:
     """One child process, from the node's side."""
@@ -180,10 +177,10 @@ class Pool:
         gatekeeper.admit(DOMAIN, self._runners.__contains__)
         # No heartbeats: a node that was stopped for a while (Ctrl-Z) must find its runners again.
         # That one of the two has died is known by its process or its control line.
-        self._socket, self._endpoint = sockets.make_door(
+        door, self._endpoint = sockets.make_door(
             context, self._identity, DOMAIN, "tcp://127.0.0.1:0", heartbeats=False
         )
-        self._reader = asyncio.create_task(self._read())
+        self._transport = sockets.Transport(door, self._received)
         self.replenish()
 
     @property
@@ -251,7 +248,7 @@ class Pool:
 
     def send(self, route: bytes, kind: str, header: dict[str, Any], payload: Any = ()) -> None:
         """Send to the runner at this route."""
-        sockets.post(self._socket, [route, *protocol.encode(kind, header, payload)])
+        self._transport.send([route, *protocol.encode(kind, header, payload)])
 
     async def close(self) -> None:
         """Kill every runner and wait until all are gone."""
@@ -264,7 +261,7 @@ class Pool:
         if runners:
             await asyncio.wait([runner.exited for runner in runners], timeout=5)
         self._children.close()
-        await sockets.close(self._socket, self._reader)
+        self._transport.close()
 
     async def _start(self, runner: Runner) -> None:
         config = {
@@ -332,18 +329,11 @@ class Pool:
                     future.set_exception(HetmigError(f"a runner {how} before it was ready"))
                     return
 
-    async def _read(self) -> None:
-        for number in itertools.count(1):
-            # what is here already is received without a pause, and a task may write all the time
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-            frames: Any = await self._socket.recv_multipart(copy=False)
-            try:
-                self._dispatch(frames)
-            except ProtocolError as error:
-                _log.warning("from a runner: %s", error)
-            except Exception:
-                _log.exception("a message of a runner could not be handled")
+    def _received(self, frames: list[zmq.Frame]) -> None:
+        try:
+            self._dispatch(frames)
+        except ProtocolError as error:
+            _log.warning("from a runner: %s", error)
 
     def _dispatch(self, frames: list[zmq.Frame]) -> None:
         message = protocol.decode(frames[1:])

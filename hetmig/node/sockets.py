@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from hetmig.errors import HetmigError
 from hetmig.node.keys import Identity
 from hetmig.node.protocol import LIMITS, Buffer
 
-__all__ = ["Gatekeeper", "close", "make_door", "make_link", "new_event_loop", "post"]
+__all__ = ["Gatekeeper", "Transport", "make_door", "make_link", "new_event_loop"]
 
 _log = logging.getLogger("hetmig")
 _NO_COPY = 64 * 1024
@@ -152,25 +153,114 @@ def _harden(socket: zmq.Socket[Any], heartbeats: bool, largest: int = LIMITS.fra
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
 
 
-def post(socket: zmq.asyncio.Socket, frames: Sequence[Buffer]) -> None:
-    """Send without waiting.  A receiver that is gone is no error: whoever waits has a deadline."""
-    large = any(len(frame) > _NO_COPY for frame in frames)
-    future: Any = socket.send_multipart(list(frames), copy=not large)
-    if future.done():
-        _consume(future)
-    else:
-        future.add_done_callback(_consume)
+class Transport:
+    """A socket in the running event loop: hands on each message that comes, and sends.
+
+    `zmq.asyncio` makes a future, and takes turns of the loop, for each message: about as long as
+    the rest of the way to another process, and for a move there are seven.
+
+    libzmq's descriptor tells only that something has changed since somebody last looked, and
+    sending looks, too.  So after each message sent one has to look what has come meanwhile.
+    """
+
+    _AT_ONCE = 20
+    """So many messages are taken in before others have their turn."""
+
+    def __init__(
+        self, socket: zmq.asyncio.Socket, receive: Callable[[list[zmq.Frame]], None]
+    ) -> None:
+        """`receive` is called with the frames of each message; what it raises is logged."""
+        self._owned = socket
+        self._socket: zmq.Socket[bytes] = zmq.Socket.shadow(socket.underlying)
+        self._receive = receive
+        self._unsent: deque[Sequence[Buffer]] = deque()
+        self._is_reading = self._is_closed = False
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = self._socket.FD
+        self._awaiting: asyncio.Task[None] | None = None
+        self._next: asyncio.Handle | None = None
+        try:
+            self._loop.add_reader(self._descriptor, self._read)
+            self._next = self._loop.call_soon(self._again)
+        except NotImplementedError:  # Windows' usual loop, if it is not ours to choose
+            self._awaiting = self._loop.create_task(self._await())
+
+    def send(self, frames: Sequence[Buffer]) -> None:
+        """Send without waiting.  A receiver that is gone is no error: who waits has a deadline."""
+        if self._awaiting is not None:
+            self._await_sent(frames)
+            return
+        self._unsent.append(frames)
+        self._write()
+        if not self._is_reading and not self._is_closed:
+            self._look()
+
+    def close(self) -> None:
+        """Receive no more; what was sent still goes out."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._awaiting is not None:
+            self._awaiting.cancel()
+        else:
+            self._loop.remove_reader(self._descriptor)
+        if self._next is not None:
+            self._next.cancel()
+        self._owned.close()
+
+    async def _await(self) -> None:
+        while True:
+            frames: Any = await self._owned.recv_multipart(copy=False)
+            self._hand_on(frames)
+
+    def _await_sent(self, frames: Sequence[Buffer]) -> None:
+        with contextlib.suppress(zmq.ZMQError):  # closed
+            sent: Any = self._owned.send_multipart(list(frames), copy=not _is_large(frames))
+            sent.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _look(self) -> None:
+        """Come back if there is something to read: the descriptor will not tell."""
+        if self._next is None and int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+            self._next = self._loop.call_soon(self._again)
+
+    def _again(self) -> None:
+        self._next = None
+        self._read()
+
+    def _read(self) -> None:
+        """Something may have come, or can be sent now."""
+        self._is_reading = True
+        try:
+            for _ in range(self._AT_ONCE):
+                try:
+                    frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+                except zmq.Again:
+                    break
+                self._hand_on(frames)
+                if self._is_closed:
+                    return
+        finally:
+            self._is_reading = False
+        self._write()
+        self._look()
+
+    def _hand_on(self, frames: list[zmq.Frame]) -> None:
+        try:
+            self._receive(frames)
+        except Exception:
+            _log.exception("a message could not be handled")
+
+    def _write(self) -> None:
+        while self._unsent and not self._is_closed:
+            frames = self._unsent[0]
+            try:
+                self._socket.send_multipart(frames, zmq.DONTWAIT, copy=not _is_large(frames))
+            except zmq.Again:
+                return  # the descriptor will tell
+            except zmq.ZMQError as error:
+                _log.debug("a message could not be sent: %s", error)
+            self._unsent.popleft()
 
 
-def _consume(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled() and (error := future.exception()):
-        _log.debug("a message could not be sent: %s", error)
-
-
-async def close(socket: zmq.asyncio.Socket, reader: asyncio.Task[Any] | None) -> None:
-    """Stop the reading task, then close the socket; what was sent still goes out."""
-    if reader is not None:
-        reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reader
-    socket.close()
+def _is_large(frames: Sequence[Buffer]) -> bool:
+    return any(len(frame) > _NO_COPY for frame in frames)

@@ -28,7 +28,7 @@ SOURCE = [
     "gone",
 ]  # fmt: skip
 DESTINATION = [
-    "receive/offer", "verified", "staging", "image-written", "record/staged", "recorded/staged",
+    "receive/offer", "verified", "staging", "image-written", "record/kept", "recorded/kept",
     "staged", "receive/commit", "run", "record/running", "recorded/running", "owned",
 ]  # fmt: skip
 BOTH = [

@@ -77,10 +77,14 @@ class World(RuleBasedStateMachine):
             self.peer[node] = (node + step) % 3
             self.perform(node, self.nodes[node].offer())
 
+    @rule(node=st.sampled_from(NODES))
+    def keep(self, node: int) -> None:
+        self.perform(node, self.nodes[node].keep(self.nodes[node].epoch))
+
     @rule(node=st.sampled_from(NODES), ok=st.booleans())
     def finish_staging(self, node: int, ok: bool) -> None:
         machine = self.nodes[node]
-        if machine.state is State.STAGING:
+        if machine.state in (State.STAGING, State.KEPT):
             epoch = machine.epoch
             self.perform(node, machine.staged(epoch) if ok else machine.refuse(epoch, "no"))
 
@@ -143,6 +147,22 @@ def test_the_straight_way() -> None:
     assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Act.RECORD, Note.OWNED]
     assert kinds(source.receive(Note.OWNED, 5)) == [Act.RECORD, Act.DEPART]
     assert (source.state, destination.state) == (State.GONE, State.RUNNING)
+
+
+def test_the_parcel_is_kept_while_it_is_staged() -> None:
+    destination = Handoff()
+    destination.receive(Note.OFFER, 5)
+    assert kinds(destination.keep(5)) == [Act.RECORD]
+    again, effects = Handoff.recovered(destination.saved)
+    assert kinds(effects) == [Act.STAGE]
+    assert kinds(destination.staged(5)) == kinds(again.staged(5)) == [Note.STAGED]
+
+
+def test_what_is_kept_and_can_not_be_staged_does_not_come_back() -> None:
+    destination = Handoff()
+    destination.receive(Note.OFFER, 5)
+    destination.keep(5)
+    assert kinds(destination.refuse(5, "no")) == [Act.RECORD, Act.DISCARD, Note.REFUSED]
 
 
 def test_a_refusal_lets_the_source_go_on() -> None:

@@ -120,9 +120,11 @@ def steps(world: World, bounds: Bounds) -> Iterator[World]:
         if side.state in (State.FROZEN, State.COMMITTED):  # the deadline passes in both
             yield from all_of(world, bounds, node, lambda machine: machine.expire("late"))
         if side.state is State.STAGING:
+            yield from all_of(world, bounds, node, lambda machine: machine.keep(machine.epoch))
+        if side.state in (State.STAGING, State.KEPT):
             yield from all_of(world, bounds, node, lambda machine: machine.staged(machine.epoch))
-        if side.state in (State.STAGING, State.STAGED):
-            if side.state is State.STAGING or bounds.crashes:  # a runner may die as well
+        if side.state in (State.STAGING, State.KEPT, State.STAGED):
+            if side.state is not State.STAGED or bounds.crashes:  # a runner may die as well
                 yield from all_of(
                     world, bounds, node, lambda machine: machine.refuse(machine.epoch, "no")
                 )
@@ -142,7 +144,7 @@ def settle(world: World) -> World:
         for node in (0, 1):
             machine = Handoff.restored(world.sides[node])
             effects = machine.nudge()
-            if machine.state is State.STAGING:
+            if machine.state in (State.STAGING, State.KEPT):
                 effects = machine.staged(machine.epoch)
             elif machine.state is State.FROZEN:
                 effects = machine.expire("late")
@@ -257,6 +259,7 @@ def without_leap(step: Step) -> Step:
         ("_answered_staged", never),
         ("staged", late),
         ("staged", never),
+        ("keep", never),
         ("_committed", never),
         ("_let_go", never),
         ("end", never),

@@ -261,7 +261,7 @@ async def test_a_killed_runners_word_does_not_count_for_the_next() -> None:
     assert first.killed
     first.say(protocol.STAGED)
     await turns()
-    assert task.handoff.state is State.STAGING
+    assert task.handoff.state is State.KEPT
     second.say(protocol.STAGED)
     await turns()
     assert node.notes == [Note.STAGED.value]
