@@ -30,7 +30,7 @@ _KINDS = ("task", "actor", "object")
 
 async def submit(node: Node, message: Message) -> tuple[dict[str, Any], Sequence[Buffer]]:
     """A client hands something in."""
-    parcel = open_sealed(message.payload, node.session(message.user))
+    parcel = open_sealed(message.payload, node.reception.session(message.user))
     return await take_in(node, message.header, parcel, message.caller), ()
 
 
