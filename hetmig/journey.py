@@ -19,9 +19,10 @@ class Step(NamedTuple):
     step: str
     """The source's: "capture" (until its node had the state), "prepare" (asking the destination, if
     the task moves by itself; else that came before), "seal", "send", "record" (COMMITTED, on disk).
-    The destination's: "verify", "runner" (waiting for one), "rebuild", "keep" (the image, as far as
-    that takes longer), "record" (STAGED, on the disk), "start", and "record" again after it
-    (RUNNING, on the disk; the task runs meanwhile).  The link's: "offer", "commit"."""
+    The destination's: "verify", "runner" (waiting for one), "record" (KEPT, on the disk, while a
+    runner is at work), "rebuild" (as far as that takes longer), "keep" (a large image, likewise),
+    "start", and "record" again after it (RUNNING, on the disk; the task runs meanwhile).
+    The link's: "offer", "commit"."""
     seconds: float
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 from collections.abc import Iterator
 from types import CellType, CodeType, FunctionType
 from typing import Any, cast
@@ -9,11 +11,12 @@ from typing import Any, cast
 from hetmig.interpreter import cpython
 from hetmig.interpreter.activation import NULL, UNBOUND, Activation, Resume
 from hetmig.interpreter.prologue import Shape, assemble, lasti_shift, takes_all_at_once
-from hetmig.interpreter.stackmap import Slot, Slots, stack_map
+from hetmig.interpreter.stackmap import Point, Slot, Slots, StackMap, stack_map
 
-__all__ = ["assembled", "callable_code", "raised_at", "state_values"]
+__all__ = ["assemble_ahead", "assembled", "callable_code", "raised_at", "state_values"]
 
 _CACHE_SIZE = 4096
+_MOST_LOOPS = 16
 _cache: dict[tuple[object, ...], tuple[CodeType, CodeType]] = {}
 
 
@@ -97,3 +100,27 @@ def assembled(code: CodeType, shape: Shape) -> CodeType:
             _cache.pop(next(iter(_cache)))
         known = _cache[key] = (code, assemble(code, shape))
     return known[1]
+
+
+def assemble_ahead(code: CodeType) -> None:
+    """Assemble for where a frame of this code will probably be captured, if it calls nothing.
+
+    That is where its loops go round, and most have given all their variables a value by then.
+    """
+    if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        return
+    map_ = stack_map(code)
+    for point in itertools.islice(_rounds(map_), _MOST_LOOPS):
+        if point.before is None:  # out of reach
+            continue
+        if set(point.before) <= {Slot.VALUE}:
+            bound, nulls = (True,) * map_.slots, (False,) * len(point.before)
+            assembled(code, Shape(point.start, Resume.AGAIN, False, bound, nulls))
+
+
+def _rounds(map_: StackMap) -> Iterator[Point]:
+    """Where loops go round, as the handler of a signal sees it."""
+    for offset in range(0, len(map_.code.co_code), 2):
+        point = map_.at(offset)
+        if point.start == offset and point.jump is not None and point.jump <= offset:
+            yield point if point.name == "JUMP_BACKWARD" else map_.at(point.jump)

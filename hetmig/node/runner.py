@@ -37,6 +37,7 @@ from hetmig.node import (
 )
 from hetmig.node.channel import Channel
 from hetmig.node.outcome import freeze_outcome, traceback_text
+from hetmig.node.preparing import quick_turns
 from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
 from hetmig.node.signals import ignore_sigterm
@@ -87,8 +88,9 @@ def _obey(control: int, runtime: Runtime) -> None:
         for _ in range(lines.count(b"interrupt")):
             _thread.interrupt_main(safepoint.SIGNAL)
         if asked := [line for line in lines if line.startswith(b"ask ")]:
-            runtime.hear_all(int(asked[-1][4:]))
-            runtime.preparing.answer()
+            with quick_turns():
+                runtime.hear_all(int(asked[-1][4:]))
+                runtime.preparing.answer()
         if b"ping" in lines:
             runtime.pong()
         if all(line == b"ping" for line in lines):
@@ -181,6 +183,7 @@ class Runner:
             raise
         with self.channel.lock:
             self.channel.send(protocol.STAGED, {})
+        self.runtime.take_stock()  # meanwhile the nodes decide
         return work
 
     def _outcome(self, work: Work) -> tuple[dict[str, Any], Sequence[protocol.Buffer]]:

@@ -90,6 +90,7 @@ class Runtime:
         """The context in which the task runs."""
         self._ambient = Ambient()
         self._modules: OwnModules | None = None
+        self._arrived: Mapping[str, Any] = {}
         self._portable = False
         """Whether the node asked for what every version of Python can read."""
         self._keep = ""
@@ -158,14 +159,19 @@ class Runtime:
         if "logging" in extra["ambient"]:
             forwarding.restore_levels()
         self.context.run(put_back, extra["ambient"])
-        self._ambient = Ambient(extra["ambient"])
         put_back_modules(extra["modules"])
         self.desk.arrive(extra["desk"])
         if extra["stdin"] is not None:
             self._outlets.stdin.arrive(extra["stdin"])
         for name, proxy in extra.get("proxies", {}).items():  # of a parcel of before: none
             setattr(sys, name, proxy)
-        self._modules = OwnModules(extra["modules"])
+        self._arrived = extra
+
+    def take_stock(self) -> None:
+        """See what the process is like before a task that has arrived goes on here."""
+        if extra := self._arrived:
+            self._ambient, self._modules = Ambient(extra["ambient"]), OwnModules(extra["modules"])
+            self._arrived = {}
 
     def begin(self) -> None:
         """The task starts, or goes on.  What its modules wrote at their import goes out."""

@@ -169,9 +169,9 @@ class Tracing:
         hosted, hop = self._node.tasks[task], about.get("hop") or {}
         steps = hosted.timeline.steps(hosted.handoff.epoch)
         names = [name for name, _ in steps]
-        if "record" not in names:
+        if "commit" not in names:
             return  # it was killed since
-        staged = names.index("record") + 1
+        staged = names.index("commit")
         end = time.time() - sum(seconds for _, seconds in steps[staged:])
         mine = {f"{name}_s": seconds for name, seconds in steps[:staged] if name in _REBUILD}
         parent = {name: hop[name] for name in ("traceparent", "tracestate") if name in hop}

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from hetmig.errors import HetmigError
 from hetmig.interpreter import cpython
+from hetmig.interpreter.assembly import assemble_ahead
 from hetmig.interpreter.prologue import original_position
 from hetmig.interpreter.stackmap import stack_map
 from hetmig.state import rebuild, references
@@ -82,10 +83,10 @@ def get_ready(ahead: Ahead) -> None:
     for place in ahead.places:
         with contextlib.suppress(Exception):
             module, path, digest = place
-            stack_map(references.resolve(sys.modules[module], path, bytes.fromhex(digest)))
+            assemble_ahead(references.resolve(sys.modules[module], path, bytes.fromhex(digest)))
     for data in ahead.codes:
         with contextlib.suppress(Exception):
-            stack_map(rebuild.code(data))  # which keeps it
+            assemble_ahead(rebuild.code(data))  # which keeps it
 
 
 def _originals(stack: Sequence[Standing]) -> list[Standing]:

@@ -20,7 +20,7 @@ from hetmig.node.embedded import LocalNodes
 from hetmig.node.hosted import Hosted
 from hetmig.node.pool import Runner
 from hetmig.node.precopying import Precopying, precopy
-from hetmig.node.preparing import Preparing, _standing
+from hetmig.node.preparing import Preparing, _standing, quick_turns
 from hetmig.node.protocol import Message
 from hetmig.node.staging import Reservations
 from hetmig.state.manifest import this_python
@@ -326,3 +326,20 @@ def test_modules_are_imported_while_the_task_still_runs(two: Nodes, tmp_path: Pa
     assert len(seen) == len(lines) == 5  # once in each process
     early = [marked[process] < last for (_, _, last), (process, _, _) in itertools.pairwise(seen)]
     assert any(early), "no hop was prepared: the source was still at work when its code arrived"
+
+
+def test_threads_take_quick_turns_for_a_while_only() -> None:
+    usual = sys.getswitchinterval()
+    with quick_turns():
+        assert sys.getswitchinterval() < usual / 5
+    assert sys.getswitchinterval() == usual
+
+
+def test_the_length_of_turns_that_the_task_chooses_meanwhile_stays() -> None:
+    usual = sys.getswitchinterval()
+    try:
+        with quick_turns():
+            sys.setswitchinterval(0.25)
+        assert sys.getswitchinterval() == 0.25
+    finally:
+        sys.setswitchinterval(usual)

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from hetmig.interpreter import stackmap
+from hetmig.interpreter import assembly, stackmap
 from hetmig.interpreter.activation import UNBOUND, Activation, Resume
 from hetmig.interpreter.reentry import prepare
+from hetmig.interpreter.stackmap import stack_map
 from hetmig.state import image, precopy, rebuild
 from hetmig.state.code import freeze_code
 from hetmig.state.precopy import Ahead, described, get_ready
@@ -47,6 +48,28 @@ def test_code_that_was_sent_ahead_is_the_code_that_comes() -> None:
     assert id(here) in stackmap._cache
     assert rebuild.code(freeze_code(code)) is here
     assert id(code) in stackmap._cache  # the capture needs it here
+
+
+@pytest.mark.parametrize(
+    "loop",
+    ["for number in range(count):\n        done += 1", "while done < count:\n        done += 1"],
+    ids=["for", "while"],
+)
+def test_the_re_entry_is_assembled_for_where_loops_go_round(loop: str) -> None:
+    namespace = _made(f"def job(count):\n    done = number = 0\n    {loop}\n    return done\n")
+    ahead = described([(namespace["job"].__code__, namespace)], frozenset())
+    get_ready(ahead)
+    here = rebuild.code(ahead.codes[0])
+    places = {key[-1] for key in assembly._cache if key[0] == id(here)}
+    assert places
+    for offset in places:
+        stack = [] if "while" in loop else [iter(range(5, 10))]
+        if len(stack_map(here).at(offset).before or ()) != len(stack):
+            continue  # a loop that keeps another thing there in this version
+        known = len(assembly._cache)
+        goes_on = prepare([Activation(here, namespace, offset, Resume.AGAIN, [10, 5, 0], stack)])
+        assert len(assembly._cache) == known
+        assert goes_on(None) == 10
 
 
 def test_the_bytes_of_a_code_are_the_same_each_time() -> None:
