@@ -10,7 +10,7 @@ from typing import Any
 from hetmig.journey import Checkpoint
 from hetmig.logs import deliver
 
-__all__ = ["Heard", "progress_of"]
+__all__ = ["Heard", "Watched", "progress_of"]
 
 _KEEP_BYTES = 1 << 20
 
@@ -87,3 +87,17 @@ def progress_of(summary: dict[str, Any]) -> tuple[float, float | None, str] | No
     """What the task has said last of how far it is, if anything."""
     progress = summary["progress"]
     return None if progress is None else (progress[0], progress[1], progress[2])
+
+
+class Watched:
+    """What a task of either kind of client tells without its node being asked."""
+
+    _heard: Heard
+
+    def progress(self) -> tuple[float, float | None, str] | None:
+        """The last (done, total, note) it reported with `hetmig.progress`, if any."""
+        return progress_of(self._heard.summary)
+
+    def add_progress_callback(self, callback: Callable[[float, float | None, str], object]) -> None:
+        """Call `callback(done, total, note)` whenever the task has reported progress."""
+        self._heard.progress_callbacks.append(callback)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hetmig import connection
 from hetmig.errors import AlreadyThere, HetmigError, RemoteTraceback
 from hetmig.handing_in import place_of
-from hetmig.heard import Heard, progress_of
+from hetmig.heard import Heard, Watched
 from hetmig.journey import Checkpoint, Hop, Replica
 from hetmig.listings import TaskInfo, task_info
 from hetmig.messages import TaskRef
@@ -35,7 +35,7 @@ else:
 __all__ = ["RemoteTraceback", "Task", "TaskInfo", "place_of", "settle", "task_info"]
 
 
-class Task(Future[V]):
+class Task(Watched, Future[V]):
     """A task, wherever it is.  Its result, its output and its exception arrive here."""
 
     def __init__(self, nodes: Nodes, task: str, name: str) -> None:
@@ -185,14 +185,6 @@ class Task(Future[V]):
 
         summary = self._nodes._call(self._nodes._connection.summary(self.id))
         return report_from(self._nodes.name, [summary], self._nodes.nodes(), [self.id])
-
-    def progress(self) -> tuple[float, float | None, str] | None:
-        """The last (done, total, note) it reported with `hetmig.progress`, if any."""
-        return progress_of(self._heard.summary)
-
-    def add_progress_callback(self, callback: Callable[[float, float | None, str], object]) -> None:
-        """Call `callback(done, total, note)` whenever the task has reported progress."""
-        self._heard.progress_callbacks.append(callback)
 
     def add_output_callback(self, callback: Callable[[str, str], object]) -> None:
         """Call `callback(stream, text)`, stream being "stdout" or "stderr", for what it writes.

@@ -12,7 +12,7 @@ from hetmig.aio import references
 from hetmig.connection import End, Follower
 from hetmig.errors import AlreadyThere, HetmigError, TaskLost
 from hetmig.handing_in import place_of
-from hetmig.heard import Heard, progress_of
+from hetmig.heard import Heard, Watched
 from hetmig.journey import Checkpoint, Hop, Replica
 from hetmig.listings import TaskInfo, task_info
 from hetmig.messages import TaskRef
@@ -35,7 +35,7 @@ __all__ = ["Task"]
 _log = logging.getLogger("hetmig")
 
 
-class Task(asyncio.Future[V]):
+class Task(Watched, asyncio.Future[V]):
     """A task, wherever it is.  Awaiting it gives its result, or raises its exception.
 
     An `asyncio.Future` in all other respects: for `gather`, `wait`, `as_completed`, `shield`.
@@ -201,14 +201,6 @@ class Task(asyncio.Future[V]):
             return self._heard.summary
         await self.begun()
         return await self._nodes._connection.summary(self.id)
-
-    def progress(self) -> tuple[float, float | None, str] | None:
-        """The last (done, total, note) it reported with `hetmig.progress`, if any."""
-        return progress_of(self._heard.summary)
-
-    def add_progress_callback(self, callback: Callable[[float, float | None, str], object]) -> None:
-        """Call `callback(done, total, note)` whenever the task has reported progress."""
-        self._heard.progress_callbacks.append(callback)
 
     def add_output_callback(self, callback: Callable[[str, str], object]) -> None:
         """Call `callback(stream, text)`, stream being "stdout" or "stderr", for what it writes.

@@ -72,6 +72,23 @@ CAPS: dict[str, tuple[str, Any, str, str, str]] = {
 def add_parser(commands: Any) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, "node", run, __doc__, EXAMPLES)
+    _add_place(parser)
+    parser.add_argument(
+        "--runners",
+        metavar="N",
+        type=whole_number,
+        default=1,
+        help="processes kept ready for tasks that arrive (default: 1)",
+    )
+    _add_keeping(parser)
+    _add_waiting(parser)
+    _add_telling(parser)
+    _add_placement(parser)
+    parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
+    _add_caps(parser)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen",
         metavar="URL",
@@ -92,13 +109,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--join", metavar="URL", action="append", default=[], help="another node to be known to"
     )
-    parser.add_argument(
-        "--runners",
-        metavar="N",
-        type=whole_number,
-        default=1,
-        help="processes kept ready for tasks that arrive (default: 1)",
-    )
+
+
+def _add_keeping(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-parcels", metavar="DIR", help="leave a copy of each parcel that departs there"
     )
@@ -114,6 +127,9 @@ def add_parser(commands: Any) -> None:
         help="where its journal is, with which it goes on after a crash; 'none' for no journal "
         "(default: in this user's directory for such data; none if the port is 0)",
     )
+
+
+def _add_waiting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--location",
         choices=("home", "chain", "search"),
@@ -135,6 +151,9 @@ def add_parser(commands: Any) -> None:
         default=DEADLINE,
         help=f"after SIGTERM, to move tasks away or keep them (default: {DEADLINE:g}s)",
     )
+
+
+def _add_telling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log",
         choices=("text", "json"),
@@ -147,9 +166,6 @@ def add_parser(commands: Any) -> None:
         type=_address,
         help="answer Prometheus there; a PORT alone is on loopback (needs hetmig[prometheus])",
     )
-    _add_placement(parser)
-    parser.add_argument("--verbose", action="store_true", help="log what happens, to stderr")
-    _add_caps(parser)
 
 
 def _add_placement(parser: argparse.ArgumentParser) -> None:

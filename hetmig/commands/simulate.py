@@ -50,6 +50,20 @@ def add_parser(commands: Any) -> None:
         type=Path,
         help="columns time, lifetime; node, size, name, expected if there (default: synthetic)",
     )
+    _add_synthetic(parser)
+    parser.add_argument(
+        "--slots", metavar="N", type=_positive, default=1, help="of each node (default: 1)"
+    )
+    _add_costs(parser)
+    parser.add_argument(
+        "--restrained",
+        action="store_true",
+        help="with cool-down, rate and interval, as a node runs it",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _add_synthetic(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks", metavar="N", type=_positive, default=20_000, help="of a synthetic trace (20000)"
     )
@@ -72,16 +86,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--seeds", metavar="N", type=_positive, default=3, help="synthetic traces (default: 3)"
     )
-    parser.add_argument(
-        "--slots", metavar="N", type=_positive, default=1, help="of each node (default: 1)"
-    )
-    _add_costs(parser)
-    parser.add_argument(
-        "--restrained",
-        action="store_true",
-        help="with cool-down, rate and interval, as a node runs it",
-    )
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_costs(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from types import FrameType
+from typing import Any
 
 from hetmig.errors import NotMigratable
 from hetmig.interpreter import cpython, proof
@@ -133,11 +134,6 @@ def _read(
     slots, stack, previous = read_frame(where, memory, entered.kept)
     if where.code.co_argcount and (reason := reason_of_its_object(where.code, slots[0])):
         raise NotMigratable(reason, frame=where.address)
-    namespace = None
-    if not where.code.co_flags & inspect.CO_OPTIMIZED:
-        namespace = frame.f_globals
-        if memory.namespace != id(namespace):
-            raise NotMigratable("a class body can't move while it runs", frame=where.address)
     running = memory.owner == cpython.FRAME_OWNED_BY_GENERATOR
     activation = Activation(
         where.code,
@@ -146,10 +142,19 @@ def _read(
         entered.resume,
         slots,
         [*stack, *entered.operands],
-        namespace=namespace,
+        namespace=_namespace_of(frame, where, memory),
         generator=owner_of(frame) if running else None,
     )
     yield activation, previous
+
+
+def _namespace_of(frame: FrameType, where: Position, memory: FrameMemory) -> dict[str, Any] | None:
+    """Where module-level code keeps its variables; None for that of a function."""
+    if where.code.co_flags & inspect.CO_OPTIMIZED:
+        return None
+    if memory.namespace != id(frame.f_globals):
+        raise NotMigratable("a class body can't move while it runs", frame=where.address)
+    return frame.f_globals
 
 
 def _entry(where: Position, memory: FrameMemory, inner: FrameType, callee: FrameMemory) -> Entry:

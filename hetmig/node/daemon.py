@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from hetmig.errors import (
     AlreadyThere,
     HetmigError,
     NotMigratable,
-    ProtocolError,
     Unauthorized,
 )
 from hetmig.node import (
@@ -27,18 +25,14 @@ from hetmig.node import (
     parts,
     protocol,
     remote,
-    requests,
     rights,
     sockets,
 )
-from hetmig.node.background import spawn
 from hetmig.node.caps import Caps
 from hetmig.node.checkpoints import Checkpoints
 from hetmig.node.directory import Directory, certificate_of
 from hetmig.node.draining import Drains
-from hetmig.node.events import happened
 from hetmig.node.file_requests import Files
-from hetmig.node.handoff import Note
 from hetmig.node.home import Home
 from hetmig.node.hosted import Hosted
 from hetmig.node.inputs import Inputs
@@ -53,6 +47,7 @@ from hetmig.node.pool import Pool, Runner
 from hetmig.node.precopying import Precopying
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.node.pulse import Pulse
+from hetmig.node.reception import Reception
 from hetmig.node.rehoming import residents
 from hetmig.node.rehoming.deeds import Claim
 from hetmig.node.rehoming.records import Rehoming
@@ -74,7 +69,6 @@ _log = logging.getLogger("hetmig")
 DOMAIN = "hetmig.nodes"
 _REMEMBERED = 10_000
 _ENDS = ("end", "cancelled", "lost")
-_NOTES = frozenset(note.value for note in Note)
 
 
 class Node:
@@ -133,7 +127,7 @@ class Node:
         pool = Pool(context, gatekeeper, command=command, spare=spare, about=about, caps=caps)
         node = cls(context, gatekeeper, door, keyring, here, pool, journal)
         node.listens_on = endpoint
-        gatekeeper.admit(DOMAIN, node.lets_in)
+        gatekeeper.admit(DOMAIN, node.reception.lets_in)
         node._recover()
         return node
 
@@ -152,7 +146,8 @@ class Node:
         self.journal = journal
         self.caps = pool.caps
         self.home = Home(journal)
-        self.directory = Directory(context, keyring, here, self._note_of_peer)
+        self.reception = Reception(self, door)
+        self.directory = Directory(context, keyring, here, self.reception.hear_peer)
         self.listens_on = here["endpoint"]
         self.draining = False
         self.ending = False
@@ -177,11 +172,8 @@ class Node:
         self._context = context
         self.keyring = keyring
         self._gatekeeper = gatekeeper
-        self._sessions: dict[bytes, bytes] = {}
         self.reservations = Reservations(lambda runner: self.pool.give_back(runner))
-        self._requests: set[asyncio.Task[None]] = set()
         self.syncing = Syncing(journal)
-        self._transport = sockets.Transport(door, self._received)
         self.watch = Watch(self)
         self._watching = asyncio.create_task(self.watch.run())
         self._pulse = asyncio.create_task(Pulse(self).run())
@@ -196,14 +188,13 @@ class Node:
         self._watching.cancel()
         self._pulse.cancel()
         self._seeking.cancel()
-        for task in self._requests:
-            task.cancel()
+        self.reception.stop()
         self.reservations.close()
         self.replicas.close()
         await self.pool.close()
         self.files.close()
         await self.directory.close()
-        self._transport.close()
+        self.reception.close()
         await self._gatekeeper.close()
         self._context.destroy(linger=500)
         self.syncing.close()
@@ -321,102 +312,6 @@ class Node:
             path = self.keep_parcels / f"{safe}.parcel"
             # In a thread: the task is frozen meanwhile, and a disk may be slow.
             asyncio.get_running_loop().run_in_executor(None, write_file, path, list(wire))
-
-    # Messages ---------------------------------------------------------------------------------
-
-    def _received(self, frames: list[zmq.Frame]) -> None:
-        try:
-            self._dispatch(frames)
-        except HetmigError as error:
-            happened("rejected", reason=type(error).__name__)
-            number = error.data.get("request", 0)
-            header = {"re": number, "error": protocol.describe_error(error)}
-            self.send(frames[0].bytes, protocol.ERROR, header)
-
-    def lets_in(self, key: bytes) -> bool:
-        """Whether who holds this key may connect."""
-        return self.keyring.is_authorized(key) or self.files.granted(key) is not None
-
-    def _dispatch(self, frames: list[zmq.Frame]) -> None:
-        message = protocol.decode(frames[1:], self.caps.message)
-        message.route, message.user = frames[0].bytes, str(frames[1].get("User-Id")).encode()
-        number = want(message.header, "id", int, 0)
-        if message.kind == protocol.FILE and (who := self.files.granted(message.user)) is not None:
-            spawn(self.files.answer(who, message, number))
-            return
-        try:
-            rights.admit(message, self.keyring)
-        except HetmigError as error:
-            error.data["request"] = number
-            if not self.keyring.is_authorized(message.user):
-                self._sessions.pop(message.user, None)  # what it has recorded is worth nothing
-            raise
-        if message.kind in _NOTES:
-            route = message.route  # and not the message, whose payload may be large
-            self._note(message, lambda kind, header: self.send(route, kind, header))
-        else:
-            task = asyncio.create_task(self._answer(message, number))
-            self._requests.add(task)
-            task.add_done_callback(self._requests.discard)
-
-    async def _answer(self, message: Message, number: int) -> None:
-        try:
-            handler = requests.HANDLERS.get(message.kind)
-            if handler is None:
-                raise ProtocolError(f"{message.kind!r} is no request")
-            header, payload = await handler(self, message)
-            rights.admit(message, self.keyring)  # the key may have been withdrawn meanwhile
-            self.send(message.route, protocol.REPLY, {**header, "re": number}, payload)
-        except HetmigError as error:
-            happened("rejected", reason=type(error).__name__, request=message.kind)
-            answer = {"re": number, "error": protocol.describe_error(error)}
-            self.send(message.route, protocol.ERROR, answer)
-        except Exception as error:
-            _log.exception("a request %r failed", message.kind)
-            answer = {"re": number, "error": protocol.describe_error(error)}
-            self.send(message.route, protocol.ERROR, answer)
-
-    def send(
-        self, route: bytes, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()
-    ) -> None:
-        self._transport.send([route, *protocol.encode(kind, header, payload)])
-
-    def _note_of_peer(self, message: Message, link: Link) -> None:
-        """Something unasked from a node that we connected to."""
-        message.user = link.server_key
-        try:
-            rights.admit(message, self.keyring)
-        except HetmigError as error:
-            _log.warning("from %s: %s", link.endpoint, error)
-            return
-        if message.kind == protocol.ACK:
-            key = want(message.header, "report", str)
-            self.directory.outbox({"endpoint": link.endpoint, "key": link.server_key.decode()}) \
-                .acknowledge(key)  # fmt: skip
-            self.journal.posted(link.endpoint, key)
-            self.syncing.soon()
-        elif message.kind == protocol.FENCE:
-            self.void(message)
-        elif message.kind == protocol.REHOMED:
-            spawn(residents.heard(self, message))
-        elif message.kind in _NOTES:
-            self._note(message, link.post)
-
-    def _note(self, message: Message, answer: Callable[[str, dict[str, Any]], None]) -> None:
-        """A note of a handoff.  A task never heard of may be offered, and nothing else."""
-        self.partners.check(message)
-        task = want(message.header, "task", str)
-        hosted = self.tasks.get(task) or Hosted(self, task)
-        if message.kind == Note.OFFER.value:
-            self.forget_old_tasks()
-            self.tasks[task] = hosted
-        memory = want(message.header, "memory", str, None)
-        remembers = memory is None or memory == self.journal.memory
-        hosted.receive(message, answer, self.session(message.user), remembers)
-
-    def session(self, user: bytes) -> bytes:
-        """The key with which parcels from this user are sealed, told inside the CURVE channel."""
-        return self._sessions.setdefault(user, secrets.token_bytes(32))
 
     # Tasks ------------------------------------------------------------------------------------
 

@@ -142,7 +142,7 @@ class Files:
                 header["told"] = {"os_error": described(error)}
         except Exception as error:  # whatever it is, the task waits for an answer
             header["told"] = {"error": protocol.describe_error(error)}
-        self._node.send(message.route, protocol.REPLY, header, payload)
+        self._node.reception.send(message.route, protocol.REPLY, header, payload)
 
     async def _grant(self, who: Who, message: Message) -> Told:
         """Let a process of that task come straight here; those before it may not any more."""

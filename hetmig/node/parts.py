@@ -40,7 +40,7 @@ Told = tuple[dict[str, Any], Parcel | None]
 async def outcome(node: Node, message: Message) -> tuple[dict[str, Any], Sequence[Buffer]]:
     """Another node asks what became of a part whose home is here."""
     told, parcel = await _outcome(node, message.header, message.caller)
-    key = node.session(message.user)
+    key = node.reception.session(message.user)
     return told, () if parcel is None else seal(parcel.manifest, parcel.frames, key)
 
 

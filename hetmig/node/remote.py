@@ -61,7 +61,7 @@ Operation = Callable[["Node", Hosted, dict[str, Any], Parcel | None], Awaitable[
 
 async def handle(node: Node, message: Message) -> tuple[dict[str, Any], Sequence[Buffer]]:
     """A request from a client or another node, its payload sealed, if it has one."""
-    key = node.session(message.user)
+    key = node.reception.session(message.user)
     parcel = open_sealed(message.payload, key) if message.payload else None
     request = receiving.vouched(message.header, message.caller.peer is not None)
     header, told = await _reach(node, message.kind, request, parcel, message.caller)

@@ -54,7 +54,7 @@ async def hello(node: Node, message: Message) -> Reply:
         "pid": os.getpid(),
         "nodes": list(node.directory.places.values()),
         "durable": node.journal.is_durable,
-        "session": node.session(message.user).hex(),
+        "session": node.reception.session(message.user).hex(),
         "caps": asdict(node.caps.message),
     }, ()
 
@@ -69,7 +69,7 @@ async def reserve(node: Node, message: Message) -> Reply:
         else:
             runner = await node.reserved(task)
             node.reservations.hold(task, runner, message.user)
-    session, memory = node.session(message.user).hex(), node.journal.memory
+    session, memory = node.reception.session(message.user).hex(), node.journal.memory
     return {**node.here, "python": this_python(), "session": session, "memory": memory}, ()
 
 
@@ -86,12 +86,12 @@ async def follow(node: Node, message: Message) -> Reply:
     if want(message.header, "brief", bool, False):
         return {"task": record.brief()}, ()
     mark = want(message.header, "mark", list, ["", 0])
-    header, payload = record.told(after, node.session(message.user), mark)
+    header, payload = record.told(after, node.reception.session(message.user), mark)
     # With each answer: the client may not have noticed that this is another process now.
     if want(message.header, "stdin", bool, False) and message.caller.owns(record.about):
         seen = header["pieces"][-1][0] if header["pieces"] else after
         header["input"] = node.inputs.offered(record, seen)
-    header["session"] = node.session(message.user).hex()
+    header["session"] = node.reception.session(message.user).hex()
     known = list(node.directory.places.values())
     if want(message.header, "peers", int, len(known)) != len(known):
         header["peers"] = known
@@ -208,7 +208,7 @@ async def home(node: Node, message: Message) -> Reply:
 async def report(node: Node, message: Message) -> Reply:
     key, task = message.header.get("report"), want(message.header, "task", str)
     if (claim := node.rehoming.forward(task)) is not None:
-        node.send(message.route, protocol.REHOMED, claim.header())
+        node.reception.send(message.route, protocol.REHOMED, claim.header())
         return {}, ()
     if node.rehoming.is_closed(task):
         return {}, ()  # without an ACK it comes again
@@ -218,9 +218,11 @@ async def report(node: Node, message: Message) -> Reply:
         _log.info("a late report: %s", error)
     except Fenced as fenced:
         void = {"task": message.header["task"], "epoch": fenced.data["epoch"]}
-        node.send(message.route, protocol.FENCE, void)
+        node.reception.send(message.route, protocol.FENCE, void)
     if isinstance(key, str):
-        node.journal.when_synced(lambda: node.send(message.route, protocol.ACK, {"report": key}))
+        node.journal.when_synced(
+            lambda: node.reception.send(message.route, protocol.ACK, {"report": key})
+        )
     node.syncing.soon()
     return {}, ()
 

@@ -30,7 +30,7 @@ _KINDS = ("task", "actor", "object")
 
 async def submit(node: Node, message: Message) -> tuple[dict[str, Any], Sequence[Buffer]]:
     """A client hands something in."""
-    parcel = open_sealed(message.payload, node.session(message.user))
+    parcel = open_sealed(message.payload, node.reception.session(message.user))
     return await take_in(node, message.header, parcel, message.caller), ()
 
 
@@ -55,25 +55,8 @@ async def take_in(
     if (known := node.about_task(about["id"])) is not None:
         require_control(protocol.SUBMIT, caller, known)  # nobody puts a task in another's place
     if about["id"] not in node.home.records:  # else it is a repeated request
-        if about["what"] != "object":
-            living = [r.about for r in node.home.records.values() if r.outcome is None]
-            node.caps.require_task(caller.key, (a for a in living if a.get("what") != "object"))
-        node.shelves.require(about["size"] if about["what"] == "object" else 0)
-        node.forget_old_tasks()
-        names.require_free(node, about)
-        hosted = Hosted(node, about["id"])
-        node.tracing.submitted(about)
-        node.home.add(about, node.here)
-        node.tasks[about["id"]] = hosted
-        parcel = admitted(node, about, parcel)
-        try:
-            await hosted.keep(about, parcel.manifest, parcel.frames)
-        except JournalError:
-            del node.tasks[about["id"]]
-            node.home.drop(about["id"])
-            raise
-        happened("submitted", about["id"], about["epoch"])
-        parcel = hosted.calls.opened(parcel)
+        _require_room(node, about, caller)
+        hosted, parcel = await _kept(node, about, parcel)
         node.took_in(about)
         begin = _begin(node, hosted, about, parcel, at, places)
         if about["what"] == "object":
@@ -81,6 +64,36 @@ async def take_in(
         else:
             spawn(begin)
     return {"task": about["id"], "home": node.here}
+
+
+def _require_room(node: Node, about: dict[str, Any], caller: Caller) -> None:
+    """Raise an error if the caller, or the node, has too much already, or the name is taken."""
+    if about["what"] != "object":
+        living = [r.about for r in node.home.records.values() if r.outcome is None]
+        node.caps.require_task(caller.key, (a for a in living if a.get("what") != "object"))
+    node.shelves.require(about["size"] if about["what"] == "object" else 0)
+    node.forget_old_tasks()
+    names.require_free(node, about)
+
+
+async def _kept(node: Node, about: dict[str, Any], parcel: Parcel) -> tuple[Hosted, Parcel]:
+    """It is this node's from now on, and in its journal.  Raises JournalError, and then it is not.
+
+    Returns what it begins with, besides.
+    """
+    hosted = Hosted(node, about["id"])
+    node.tracing.submitted(about)
+    node.home.add(about, node.here)
+    node.tasks[about["id"]] = hosted
+    parcel = admitted(node, about, parcel)
+    try:
+        await hosted.keep(about, parcel.manifest, parcel.frames)
+    except JournalError:
+        del node.tasks[about["id"]]
+        node.home.drop(about["id"])
+        raise
+    happened("submitted", about["id"], about["epoch"])
+    return hosted, hosted.calls.opened(parcel)
 
 
 def _record(node: Node, parcel: Parcel, owner: str) -> dict[str, Any]:

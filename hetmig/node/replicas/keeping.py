@@ -118,7 +118,7 @@ class Replicas:
         if node.draining:
             raise NotMigratable(f"{node.here['name']} is draining and takes no replicas")
         source = want(message.header, "source", dict)
-        parcel = open_sealed(message.payload, node.session(message.user))
+        parcel = open_sealed(message.payload, node.reception.session(message.user))
         entry = want(parcel.manifest, "checkpoint", dict)
         epoch, number = want(entry, "epoch", int), want(entry, "number", int)
         about = dict(checked_record(parcel.manifest, task, epoch))

@@ -22,24 +22,22 @@ __all__ = ["REDUCERS"]
 
 _Makers = dict[str, Callable[[Any], Any]]
 
-# The methods of the C types: a subclass may have others.
-_DICT: _Makers = {
-    "keys": dict.__iter__,
-    "values": lambda mapping: iter(dict.values(mapping)),
-    "items": lambda mapping: iter(dict.items(mapping)),
-    "reversed keys": dict.__reversed__,
-    "reversed values": lambda mapping: reversed(dict.values(mapping)),
-    "reversed items": lambda mapping: reversed(dict.items(mapping)),
-}
 _ORDERED = collections.OrderedDict
-_ORDERED_DICT: _Makers = {
-    "keys": _ORDERED.__iter__,
-    "values": lambda mapping: iter(_ORDERED.values(mapping)),
-    "items": lambda mapping: iter(_ORDERED.items(mapping)),
-    "reversed keys": _ORDERED.__reversed__,
-    "reversed values": lambda mapping: reversed(_ORDERED.values(mapping)),
-    "reversed items": lambda mapping: reversed(_ORDERED.items(mapping)),
-}
+
+
+def _makers(cls: Any) -> _Makers:
+    """By the methods of the C type: a subclass may have others."""
+    return {
+        "keys": cls.__iter__,
+        "values": lambda mapping: iter(cls.values(mapping)),
+        "items": lambda mapping: iter(cls.items(mapping)),
+        "reversed keys": cls.__reversed__,
+        "reversed values": lambda mapping: reversed(cls.values(mapping)),
+        "reversed items": lambda mapping: reversed(cls.items(mapping)),
+    }
+
+
+_DICT, _ORDERED_DICT = _makers(dict), _makers(_ORDERED)
 _KINDS = {2: "keys", 4: "values", 6: "items", 3: "reversed keys", 5: "reversed values"}
 _KINDS[7] = "reversed items"  # odictobject.c: 1 reversed, 2 keys, 4 values
 
