@@ -283,9 +283,8 @@ class Host:
             except HetmigError as error:
                 if not error.data.get("ended"):
                     _log.warning("the result of %s is lost, and it is run again: %s", key, error)
-        if ours:
-            about = {"keys": ours, "worker": self.worker.address}
-            await wire.call(self.worker.scheduler, "rescue", **about)
+        about = {"keys": ours, "worker": self.worker.address}
+        await wire.call(self.worker.scheduler, "rescue", **about)
 
     def results(self) -> list[Any]:
         """The keys of all results of ours that this worker has."""

@@ -50,6 +50,8 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._known: dict[Any, _Known] = {}
+        self._results: set[Any] = set()
+        """The keys of what running programs have ended with."""
 
     async def start(self, scheduler: Scheduler) -> None:
         """Be at hand on the scheduler."""
@@ -62,8 +64,12 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """A task changes its state: what is over is forgotten."""
+        if start == "memory":
+            self._results.discard(key)
         if finish in ("memory", "erred", "forgotten"):
             known = self._known.pop(key, None)
+            if known is not None and finish == "memory":
+                self._results.add(key)
             if known is not None and known.held is not None:
                 self._in_background(self._drop, known.held)
             if known is not None and finish != "memory" and self.settings.checkpoints:
@@ -176,9 +182,11 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
                 if time.monotonic() > until:  # its news of the end are still on their way
                     break
                 await asyncio.sleep(_LOOK_SECONDS)
-        alone = {
+        state = scheduler.workers.get(worker)
+        has = () if state is None else [task.key for task in state.has_what or ()]
+        alone = {  # some may have been brought here by another that closed
             key: [worker]
-            for key in keys
+            for key in {*keys, *self._results.intersection(has)}
             if (task := scheduler.tasks.get(key)) is not None
             and [state.address for state in task.who_has or ()] == [worker]
         }

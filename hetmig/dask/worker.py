@@ -77,6 +77,8 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
                 for key, reason in (await self._host.empty(grace)).items():
                     _log.warning("%s can't leave, and is started again: %s", key, reason)
                 await self._host.rescue()
+        except OSError as error:
+            _log.info("no scheduler is there to take tasks from the worker: %r", error)
         except Exception as error:  # whatever it is, the worker has to end
             _log.warning("tasks can't leave the worker, and are started again: %r", error)
         finally:

@@ -160,6 +160,20 @@ def test_sigterm_to_a_worker_without_nanny(made: Cluster, task: Task) -> None:
     task.require_once()
 
 
+def test_a_result_is_brought_on_from_worker_to_worker(made: Cluster, task: Task) -> None:
+    task.go_on()
+    workers(made)
+    future = made.client.submit(programs.steps, *task.args)
+    until(future.done)
+    for _ in range(2):  # it has not run on the second one
+        ((address, *_),) = made.client.who_has([future]).values()
+        name = next(name for name, a in workers(made).items() if a == address)
+        made.processes[name].terminate()
+        assert made.processes[name].wait(60) == 0
+    assert future.result(60) == result(COUNT)
+    task.require_once(1)
+
+
 def test_lifetime_and_a_state_that_waits_for_a_worker(made: Cluster, task: Task) -> None:
     future = made.client.submit(programs.steps, *task.args, resources={"short": 1})
     made.worker("mayfly", "--resources", "short=1", "--lifetime", "4s")
