@@ -118,10 +118,12 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
         able = self._able(task, {worker, *but})
         if to is not None:
             if to not in [state.address for state in able]:
-                raise MigrationRefused(
-                    f"{to} can't take it: it is starting or closing, or the task's workers= or "
-                    "resources= say otherwise"
-                )
+                state = scheduler.workers.get(to)
+                if state not in scheduler.running:
+                    why = "it is closed" if state is None else f"it is {state.status.name}"
+                else:
+                    why = "workers= or resources= of the task allow other workers only"
+                raise MigrationRefused(f"{to} can't take it: {why}")
             return to
         best = min(able, key=lambda state: len(state.processing) / state.nthreads, default=None)
         return None if best is None else str(best.address)

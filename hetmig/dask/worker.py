@@ -110,6 +110,9 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
     ) -> Any:
         """Run a call to its end, here and as if it were here; raises Reschedule if it moves."""
         host = self._host
+        if mark.get("needs") and not self._worker.state.tasks[key].resource_restrictions:
+            _log.warning("the needs of %s are not looked at: use hetmig.dask.submit, or give "
+                         "resources= to client.submit", key)  # fmt: skip
         try:
             run_id, told = self._wait(host.begin(key))
             program = self._wait(host.found(key, run_id, told))
