@@ -176,10 +176,12 @@ def test_a_result_is_brought_on_from_worker_to_worker(made: Cluster, task: Task)
 
 def test_lifetime_and_a_state_that_waits_for_a_worker(made: Cluster, task: Task) -> None:
     future = made.client.submit(programs.steps, *task.args, resources={"short": 1})
-    made.worker("mayfly", "--resources", "short=1", "--lifetime", "4s")
+    for seconds in (4, 16, 64):  # on a busy machine it may be over before the task has begun
+        made.launch("mayfly", "--resources", "short=1", "--lifetime", f"{seconds}s")
+        assert made.processes["mayfly"].wait(200) == 0
+        if len(lines(task.log)) > COUNT // 2:
+            break
     task.wait()
-    until(lambda: made.address("mayfly") is None)
-    assert made.processes["mayfly"].wait(60) == 0
     assert not future.done()
     made.worker("heir", "--resources", "short=1")
     task.go_on()
