@@ -31,6 +31,7 @@ _log = logging.getLogger("hetmig")
 _TRIES = 5
 """So often a task that every destination refuses is taken to its next safe point."""
 _SHORTEST_EVERY = 0.05
+_LOOK_SECONDS = 5.0
 _OF_END = ("ok", "traceback", "kind", "portable")
 
 
@@ -201,11 +202,21 @@ class Host:
 
     # What others bring ------------------------------------------------------------------------
 
-    async def stage(self, key: Any, name: str, state: State) -> None:
+    async def stage(self, key: Any, name: str, state: State, source: str) -> None:
         """Another worker brings a task.  Raises HetmigError with the refusal."""
         if self.closed or self.worker.status.name != "running":
             raise MigrationRefused(f"the worker {self.worker.address} is about to close")
         self.held[name] = Held(key, state, await Program.staged(self._pool, state))
+        spawn(self._drop_unwanted(key, name, source))
+
+    async def _drop_unwanted(self, key: Any, name: str, source: str) -> None:
+        """Its source may be killed before it has said that it has let go."""
+        about = {"key": key, "name": name, "source": source}
+        while name in self.held and not self.closed:
+            with contextlib.suppress(OSError):
+                if not await wire.call(self.worker.scheduler, "wanted", **about):
+                    self.drop(name)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def drop(self, name: str) -> None:
         """A task that waits here is not needed any more."""
@@ -272,9 +283,8 @@ class Host:
             except HetmigError as error:
                 if not error.data.get("ended"):
                     _log.warning("the result of %s is lost, and it is run again: %s", key, error)
-        if ours:
-            about = {"keys": ours, "worker": self.worker.address}
-            await wire.call(self.worker.scheduler, "rescue", **about)
+        about = {"keys": ours, "worker": self.worker.address}
+        await wire.call(self.worker.scheduler, "rescue", **about)
 
     def results(self) -> list[Any]:
         """The keys of all results of ours that this worker has."""
@@ -361,7 +371,8 @@ class Host:
                 break
             try:
                 rpc = self.worker.rpc(destination)
-                await wire.call(rpc, "stage", key=key, name=name, **state.wire())
+                about = {"key": key, "name": name, "source": self.worker.address}
+                await wire.call(rpc, "stage", **about, **state.wire())
                 return {"worker": destination, "name": name}
             except Exception as error:  # whatever is wrong with that worker
                 refused[destination] = str(error) or repr(error)

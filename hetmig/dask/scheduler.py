@@ -50,11 +50,13 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._known: dict[Any, _Known] = {}
+        self._results: set[Any] = set()
+        """The keys of what running programs have ended with."""
 
     async def start(self, scheduler: Scheduler) -> None:
         """Be at hand on the scheduler."""
         self._scheduler = scheduler
-        of_workers = (self.begin, self.destination, self.moved, self.passed)
+        of_workers = (self.begin, self.destination, self.moved, self.passed, self.wanted)
         for function in (*of_workers, self.rescue, self.move, self.told, self.secret):
             scheduler.handlers[wire.PREFIX + function.__name__] = wire.handler(function)
         self._retire = scheduler.handlers["retire_workers"]
@@ -62,8 +64,12 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """A task changes its state: what is over is forgotten."""
+        if start == "memory":
+            self._results.discard(key)
         if finish in ("memory", "erred", "forgotten"):
             known = self._known.pop(key, None)
+            if known is not None and finish == "memory":
+                self._results.add(key)
             if known is not None and known.held is not None:
                 self._in_background(self._drop, known.held)
             if known is not None and finish != "memory" and self.settings.checkpoints:
@@ -112,10 +118,12 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
         able = self._able(task, {worker, *but})
         if to is not None:
             if to not in [state.address for state in able]:
-                raise MigrationRefused(
-                    f"{to} can't take it: it is starting or closing, or the task's workers= or "
-                    "resources= say otherwise"
-                )
+                state = scheduler.workers.get(to)
+                if state not in scheduler.running:
+                    why = "it is closed" if state is None else f"it is {state.status.name}"
+                else:
+                    why = "workers= or resources= of the task allow other workers only"
+                raise MigrationRefused(f"{to} can't take it: {why}")
             return to
         best = min(able, key=lambda state: len(state.processing) / state.nthreads, default=None)
         return None if best is None else str(best.address)
@@ -158,6 +166,15 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
         if task.processing_on is not None and task.processing_on.address == before:
             self._assign(key, before, held)
 
+    def wanted(self, key: Any, name: str, source: str) -> bool:
+        """Whether a state that was brought somewhere is gone on with, or may still be."""
+        known, task = self._known.get(key), self._scheduler.tasks.get(key)
+        if known is None or task is None:
+            return False
+        if known.held is not None and known.held["name"] == name:
+            return True
+        return task.processing_on is not None and task.processing_on.address == source
+
     async def rescue(self, keys: Sequence[Any], worker: str) -> None:
         """A worker closes that has results of running programs, which nobody wants to run twice."""
         scheduler = self._scheduler
@@ -167,9 +184,11 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
                 if time.monotonic() > until:  # its news of the end are still on their way
                     break
                 await asyncio.sleep(_LOOK_SECONDS)
-        alone = {
+        state = scheduler.workers.get(worker)
+        has = () if state is None else [task.key for task in state.has_what or ()]
+        alone = {  # some may have been brought here by another that closed
             key: [worker]
-            for key in keys
+            for key in {*keys, *self._results.intersection(has)}
             if (task := scheduler.tasks.get(key)) is not None
             and [state.address for state in task.who_has or ()] == [worker]
         }
@@ -255,22 +274,27 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
         self, workers: Any = None, names: Any = None, **kwargs: Any
     ) -> dict[str, Any]:
         """Dask's own, after the running tasks have left; who can't let go of one, stays."""
+        scheduler = self._scheduler
+        named = False
+        if workers is not None and any(worker in scheduler.aliases for worker in workers):
+            workers = [scheduler.aliases.get(worker, worker) for worker in workers]
+            named = not kwargs.get("close_workers")
+        if named:  # by `cluster.scale`, which closes them next; Dask's own passes names over
+            kwargs |= {"close_workers": False, "remove": False}
+        closes = named or str(kwargs.get("stimulus_id")).startswith(_GRACEFUL)
         chosen, kwargs = self._chosen(workers, names, kwargs)
         stimulus = kwargs.setdefault("stimulus_id", f"retire-workers-{time.time()}")
-        closes = str(stimulus).startswith(_GRACEFUL)
-        leave: list[str] = []
         for address in chosen:
-            self._set_status(address, Status.closing_gracefully, stimulus)
+            self._set_status(address, Status.closing_gracefully, stimulus, tell=not named)
         empty = await asyncio.gather(*map(self._emptied, chosen))
-        for address, is_empty in zip(chosen, empty, strict=True):
-            if is_empty:
-                leave.append(address)
-            elif not closes:
-                self._set_status(address, Status.running, stimulus)
-        if not leave:
-            return {}
-        retired: dict[str, Any] = await self._retire(workers=leave, **kwargs)
-        for address in leave:
+        leave = [address for address, is_empty in zip(chosen, empty, strict=True) if is_empty]
+        if named:
+            states = map(scheduler.workers.get, leave)
+            leave = [state.address for state in states if state is not None and state.has_what]
+        retired: dict[str, Any] = {}
+        if leave and (scheduler.running or not closes):  # else nobody is there for their data
+            retired = await self._retire(workers=leave, **kwargs)
+        for address in chosen:
             if address not in retired and not closes:
                 self._set_status(address, Status.running, stimulus)
         return retired
@@ -289,26 +313,27 @@ class Direction(SchedulerPlugin):  # type: ignore[misc]
             workers = [w.address for w in scheduler.workers.values() if str(w.name) in wanted]
         elif workers is None:
             workers = scheduler.workers_to_close(**rest)
-        else:  # `cluster.scale` says names here, which Dask alone passes over
-            workers = [scheduler.aliases.get(worker, worker) for worker in workers]
         return [address for address in workers if address in scheduler.workers], kwargs
 
     async def _emptied(self, address: str) -> bool:
         """Whether all has left that worker."""
         try:
             stays = await wire.call(self._scheduler.rpc(address), "empty")
-        except (OSError, HetmigError, AttributeError) as error:
-            stays = {"its tasks": str(error)}
+        except Exception as error:  # whatever is wrong with that worker
+            stays = {"its tasks": str(error) or repr(error)}
         for key, reason in stays.items():
             _log.warning("%s can't leave %s: %s", key, address, reason)
             about = {"action": "stays", "key": key, "source": address, "reason": reason}
             self._scheduler.log_event(PLUGIN, about)
         return not stays
 
-    def _set_status(self, address: str, status: Status, stimulus: str) -> None:
+    def _set_status(
+        self, address: str, status: Status, stimulus: str, *, tell: bool = True
+    ) -> None:
         scheduler = self._scheduler
         if (state := scheduler.workers.get(address)) is None or state.status == status:
             return
         scheduler.handle_worker_status_change(status, state, stimulus)
-        told = {"op": "worker-status-change", "status": status.name, "stimulus_id": stimulus}
-        scheduler.stream_comms[address].send(told)
+        if tell:
+            told = {"op": "worker-status-change", "status": status.name, "stimulus_id": stimulus}
+            scheduler.stream_comms[address].send(told)

@@ -17,6 +17,7 @@ from hetmig.dask.host import Host
 from hetmig.dask.record import PLUGIN, Settings, State, fresh_record
 from hetmig.dask.shipping import Hosted, mark_of
 from hetmig.errors import RemoteTraceback, TaskFailed
+from hetmig.node.background import spawn
 from hetmig.node.protocol import Message, want
 from hetmig.state import image
 
@@ -24,6 +25,11 @@ __all__ = ["Migration"]
 
 _log = logging.getLogger("hetmig")
 T = TypeVar("T")
+_BACK_SECONDS = 0.5
+_LOOK_SECONDS = 0.005
+_OF_DASK = "distributed._signals"
+"""Its handler ends a worker without nanny, whatever it does."""
+_RUNS = ("executing", "long-running", "cancelled")
 
 
 class Migration(WorkerPlugin):  # type: ignore[misc]
@@ -38,14 +44,30 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
     async def setup(self, worker: Worker) -> None:
         """Be at hand on a worker that starts."""
         self._worker = worker
-        if worker.nanny and threading.current_thread() is threading.main_thread():
-            # Ctrl-C, and SIGTERM to a group, reach this process besides its nanny.  It is the nanny
-            # who ends us, and this worker would be gone before its tasks are.
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(signum, lambda signum, frame: None)
+        if threading.current_thread() is threading.main_thread():
+            self._take_signals(worker)
         self._host = Host(worker, self.settings)
         for function in (self.depart, self.empty, self.stage, self.fetch, self.drop, self.forget):
             worker.handlers[wire.PREFIX + function.__name__] = wire.handler(function)
+
+    def _take_signals(self, worker: Worker) -> None:
+        loop = asyncio.get_running_loop()
+
+        def ignore(signum: int, frame: object) -> None:
+            # Ctrl-C, and SIGTERM to a group, reach this process besides its nanny.  It is the nanny
+            # who ends us, and this worker would be gone before its tasks are.
+            pass
+
+        def close(signum: int, frame: object) -> None:
+            signal.signal(signum, before[signal.Signals(signum)])  # another one ends it at once
+            loop.call_soon_threadsafe(spawn, worker.close_gracefully(restart=False))
+
+        before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+        for signum, handler in before.items():
+            if worker.nanny:
+                signal.signal(signum, ignore)
+            elif getattr(handler, "__module__", "") == _OF_DASK:  # as of `dask worker --no-nanny`
+                signal.signal(signum, close)
 
     async def teardown(self, worker: Worker) -> None:
         """The worker closes: what still runs goes elsewhere first."""
@@ -55,6 +77,8 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
                 for key, reason in (await self._host.empty(grace)).items():
                     _log.warning("%s can't leave, and is started again: %s", key, reason)
                 await self._host.rescue()
+        except OSError as error:
+            _log.info("no scheduler is there to take tasks from the worker: %r", error)
         except Exception as error:  # whatever it is, the worker has to end
             _log.warning("tasks can't leave the worker, and are started again: %r", error)
         finally:
@@ -86,6 +110,9 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
     ) -> Any:
         """Run a call to its end, here and as if it were here; raises Reschedule if it moves."""
         host = self._host
+        if mark.get("needs") and not self._worker.state.tasks[key].resource_restrictions:
+            _log.warning("the needs of %s are not looked at: use hetmig.dask.submit, or give "
+                         "resources= to client.submit", key)  # fmt: skip
         try:
             run_id, told = self._wait(host.begin(key))
             program = self._wait(host.found(key, run_id, told))
@@ -118,11 +145,22 @@ class Migration(WorkerPlugin):  # type: ignore[misc]
 
     async def empty(self) -> dict[str, str]:
         """Send all tasks away; which stay, and why."""
-        return await self._host.empty(self.settings.patience)
+        here = set(self._host.runs)
+        stays = await self._host.empty(self.settings.patience)
+        await self._threads_are_back({key for key in here if str(key) not in stays})
+        return stays
 
-    async def stage(self, key: Any, name: str, manifest: str, frames: Any) -> None:
+    async def _threads_are_back(self, left: set[Any]) -> None:
+        """Of tasks that have left, too: a worker that closes before is warned about by Dask."""
+        tasks = self._worker.state.tasks
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BACK_SECONDS):
+                while any(key in tasks and tasks[key].state in _RUNS for key in left):
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    async def stage(self, key: Any, name: str, source: str, manifest: str, frames: Any) -> None:
         """Put a task together that another worker brings."""
-        await self._host.stage(key, name, State.of_wire(manifest, frames))
+        await self._host.stage(key, name, State.of_wire(manifest, frames), source)
 
     def fetch(self, name: str) -> dict[str, Any] | None:
         """Give away what was brought here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 
@@ -38,6 +39,43 @@ def result(count: int) -> int:
 def kept(count: int, log: str, gate: str) -> int:
     """The same, kept in checkpoints."""
     return steps(count, log, gate)
+
+
+def digest(pieces: list[bytes]) -> str:
+    """Of a state, to compare."""
+    found = hashlib.sha256()
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
+
+
+@hetmig.migratable
+def heavy(mebibytes: int, count: int, log: str, gate: str) -> tuple[int, bool]:
+    """The same with a large state, which must be the same at the end."""
+    pieces = [os.urandom(1 << 20) for _ in range(mebibytes)]
+    before = digest(pieces)
+    return steps(count, log, gate), digest(pieces) == before
+
+
+class Slow:
+    """It does not say what it consists of while that file exists."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        while os.path.exists(self.file):
+            time.sleep(0.005)
+        return Slow, (self.file,)
+
+
+@hetmig.migratable
+def slow(count: int, log: str, gate: str, file: str) -> int:
+    """The same with a state that does not get out in time."""
+    state = Slow(file)
+    total = steps(count, log, gate)
+    assert state.file == file
+    return total
 
 
 @hetmig.migratable(needs={"gpu": 1, "zone": "secure"})

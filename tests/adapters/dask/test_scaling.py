@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("distributed", reason='needs pip install "hetmig[dask]"')
 
+from distributed import Client, LocalCluster
+
 import hetmig.dask
 from tests.adapters.dask import programs
 from tests.adapters.dask.cluster import cluster, home, in_the_middle, lines, until
@@ -52,3 +54,26 @@ def test_adapting_and_scaling_down_under_tasks_that_run(tmp_path: Path) -> None:
         assert [int(number) for number, _ in found] == list(range(COUNT))
         stayed = before[future.key] == last
         assert len({worker for _, worker in found}) == (1 if stayed else 2)
+
+
+def test_what_can_not_be_captured_begins_anew_when_its_cluster_shrinks(tmp_path: Path) -> None:
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+        ) as local,
+        Client(local) as client,
+    ):
+        hetmig.dask.install(client, patience=0.5, grace=0.5)
+        last = local.workers[1].address
+        future = client.submit(
+            programs.stuck, str(log), str(gate), workers=[last], allow_other_workers=True
+        )
+        until(lambda: lines(log))
+        local.scale(1)  # no retired worker stays here: it is closed
+        until(lambda: len(lines(log)) == 2)
+        gate.touch()
+        assert future.result(60) == 1
+        events = [event["action"] for _, event in client.get_events("hetmig")]
+    assert len(lines(log)) == 2
+    assert events == ["begins", "stays", "resumes"]

@@ -1,0 +1,70 @@
+"""A killed worker's task goes on from its checkpoint in S3, which moto's server plays.
+
+Dask, s3fs and moto seldom agree on versions: in an environment of its own,
+
+    pip install s3fs 'moto[server]>=5' && pip install -e '.[test,dask]'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("distributed", reason='needs pip install "hetmig[dask]"')
+pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'hetmig[test-s3]'")
+pytest.importorskip("moto.server", reason="no moto[server]: pip install 'hetmig[test-s3]'")
+
+import hetmig.dask
+from hetmig.state.stores import store_at
+from tests.adapters.dask import programs
+from tests.adapters.dask.cluster import cluster, home, in_the_middle, lines, until
+from tests.adapters.dask.programs import result
+
+COUNT = 40
+pytestmark = [
+    # of botocore and aiohttp, not ours
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    import s3fs
+
+    s3fs.S3FileSystem().mkdir("bucket")
+    yield "s3://bucket/tasks"
+    server.stop()
+
+
+def test_sigkill_goes_on_from_the_checkpoint(bucket: str, tmp_path: Path) -> None:
+    def newest() -> int:
+        return max((int(name.split(".")[2]) for name in store_at(bucket).names()), default=0)
+
+    log, gate = tmp_path / "log", tmp_path / "gate"
+    with cluster(tmp_path, "one", "two") as made:
+        hetmig.dask.install(made.client, checkpoints=bucket)
+        future = made.client.submit(programs.kept, COUNT, str(log), str(gate))
+        in_the_middle(log, COUNT)
+        before = newest()
+        until(lambda: newest() >= before + 2)  # the second one is of the middle for certain
+        address = home(made.client, future)
+        made.kill(next(name for name, a in made.addresses().items() if a == address))
+        gate.touch()
+        assert future.result(60) == result(COUNT)
+        until(lambda: newest() == 0)
+        events = [event["action"] for _, event in made.client.get_events("hetmig")]
+    assert events == ["begins", "resumes"]
+    assert [int(number) for number, _ in lines(log)] == list(range(COUNT))
+    assert len({worker for _, worker in lines(log)}) == 2
