@@ -138,7 +138,12 @@ class Link:
             if not self.is_broken:
                 continue
             if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                self._fail(Unauthorized(f"{self.endpoint} does not authorize our key"))
+                self._fail(
+                    Unauthorized(
+                        f"{self.endpoint} does not authorize our key: `hetmig keys export` writes "
+                        "it, for `hetmig keys add` there"
+                    )
+                )
             elif event["event"] == zmq.EVENT_DISCONNECTED:
                 # An answer would be for the old connection, and never reach the next one.
                 reason = f"the connection to {self.endpoint} broke"
