@@ -107,7 +107,12 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     )
     add_keys_option(parser)
     parser.add_argument(
-        "--join", metavar="URL", action="append", default=[], help="another node to be known to"
+        "--join",
+        metavar="URL",
+        type=_other,
+        action="append",
+        default=[],
+        help="another node to be known to",
     )
 
 
@@ -199,6 +204,11 @@ def _add_placement(parser: argparse.ArgumentParser) -> None:
         help="none, place, threshold, steal, age, divide, or MODULE:CLASS of your own "
         "(default: none)",
     )
+
+
+def _other(text: str) -> str:
+    """A node: its address, or a name of our keys."""
+    return endpoint(text) if ":" in text else text
 
 
 def _label(text: str) -> tuple[str, str]:

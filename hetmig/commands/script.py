@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,10 @@ def wait(task: Task) -> int:
     from hetmig.client import RemoteTraceback
     from hetmig.errors import HetmigError
 
-    error = task.exception()
+    try:
+        error = task.exception()
+    except CancelledError:
+        raise HetmigError(f"{task.name} ({task.id}) was cancelled") from None
     if error is None:
         return EXIT_OK
     if isinstance(error, SystemExit):

@@ -148,7 +148,10 @@ class Link:
 
     def _failure(self, event: int, before: int) -> HetmigError:
         if zmq.EVENT_HANDSHAKE_FAILED_AUTH in (event, before):
-            return Unauthorized(f"{self.endpoint} does not authorize our key")
+            return Unauthorized(
+                f"{self.endpoint} does not authorize our key: `hetmig keys export` writes it, for "
+                "`hetmig keys add` there"
+            )
         if before == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             # An answer would be for the old connection, and never reach the next one.
             reason = f"the connection to {self.endpoint} broke"

@@ -20,6 +20,7 @@ from hetmig.cli import main
         (["mv", "a", "b", "c"], "hetmig mv: unrecognized arguments: c; `hetmig mv --help` has"),
         (["run"], "hetmig run: the following arguments are required: SCRIPT;"),
         (["demo", "--plot", "x.pdf"], "it is drawn as SVG, and not as 'x.pdf': say FILE.svg"),
+        (["node", "--join", "127.0.0.1:7717"], "'127.0.0.1:7717' is no address of a node"),
         ([], "`hetmig --help` has all there is"),
     ],
 )

@@ -18,7 +18,9 @@ import pytest
 import hetmig
 from hetmig.cli import main
 from hetmig.client import Nodes, Task, TaskInfo
+from hetmig.commands.script import wait
 from hetmig.commands.tasks import duration, find_task
+from hetmig.errors import HetmigError
 from hetmig.node.embedded import LocalNodes
 from hetmig.node.keys import Keyring
 
@@ -396,3 +398,11 @@ def test_a_task_is_cancelled_wherever_it_is(command: Run, waiting: Task) -> None
     assert (code, shown) == (0, f"until_moved ({waiting.id}) on alpha is cancelled\n")
     with pytest.raises(CancelledError):
         waiting.result(60)
+
+
+def test_who_waits_for_a_script_that_was_cancelled_is_told_so(nodes: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("while True:\n    pass\n")
+    task = nodes.run_script(tmp_path / "endless.py")
+    nodes.cancel(task.id)
+    with pytest.raises(HetmigError, match=r"^endless.py \(\w+\) was cancelled$"):
+        wait(task)
