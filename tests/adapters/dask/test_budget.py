@@ -60,20 +60,24 @@ def test_a_large_state_leaves_in_time_or_the_task_begins_anew(
 
 
 @pytest.mark.parametrize(
-    "kept",
+    ("kept", "grace"),
     [
-        pytest.param(False, id="anew", marks=pytest.mark.nightly),
-        pytest.param(True, id="from its checkpoint"),
+        pytest.param(False, 4, id="anew", marks=pytest.mark.nightly),
+        pytest.param(True, 4, id="from its checkpoint"),
+        # the worker does not give up, and is killed while its task stands still
+        pytest.param(True, 40, id="killed by its nanny", marks=pytest.mark.nightly),
     ],
 )
-def test_what_does_not_get_out_in_time_is_started_again(tmp_path: Path, kept: bool) -> None:
+def test_what_does_not_get_out_in_time_is_started_again(
+    tmp_path: Path, kept: bool, grace: float
+) -> None:
     log, gate, trigger = tmp_path / "log", tmp_path / "gate", tmp_path / "slow"
     store = tmp_path / "store"
     with cluster(tmp_path, "one", "two") as made:
         if kept:
-            hetmig.dask.install(made.client, checkpoints=store.as_uri(), every=0.1)
+            hetmig.dask.install(made.client, checkpoints=store.as_uri(), every=0.1, grace=grace)
         else:
-            hetmig.dask.install(made.client)
+            hetmig.dask.install(made.client, grace=grace)
         future = made.client.submit(programs.slow, COUNT, str(log), str(gate), str(trigger))
         in_the_middle(log, COUNT)
         if kept:
