@@ -15,8 +15,8 @@ from hetmig.node.embedded import LocalNodes
 
 
 def primes(limit):
-    """A loop that can be met anywhere."""
-    found = []
+    """A loop that can be met anywhere; it does not end before it has been."""
+    found, start = [], hetmig.here()
     for n in range(2, limit):
         for p in found:
             if p * p > n:
@@ -28,6 +28,8 @@ def primes(limit):
             found.append(n)
         if n % 1000 == 0:
             hetmig.progress(n, limit)
+    while hetmig.here() == start:
+        pass
     return len(found)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hetmig._version import __version__
 from hetmig.commands import COMMANDS
 from hetmig.commands.common import EXIT_FAILED, EXIT_INTERRUPTED, HelpFormatter, exit_code
+from hetmig.commands.parser import Parser
 from hetmig.errors import HetmigError
 
 __all__ = ["build_parser", "main"]
@@ -34,7 +35,7 @@ start here:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with all its commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hetmig", description=DESCRIPTION, epilog=EPILOG, formatter_class=HelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"hetmig {__version__}")

@@ -6,11 +6,12 @@
         task.result(), task.journey()                          # the value, list[Hop]
 
 Nodes:  submit(fn, *args, **kwargs), run_script(file, argv, source=None), resume(checkpoint),
-        tasks(), task(id), nodes(), report(), rehome(task, to), takeover(id), drain(node=None),
+        tasks(), task(id), cancel(id), nodes(), report(), rehome(task, to), takeover(id),
+        drain(node=None),
         forward_logging(logger="", level=None), close();
         attributes name, endpoint.
 Task:   id, name, state, result(), exception(), cancel(), done(), add_done_callback(f),
-        migrate(to, timeout=10), rehome(to), where(), journey(),
+        migrate(to, timeout=10), rehome(to), where(), journey(), report(),
         progress() -> (done, total, note) or None,
         replicate(to, every=5), checkpoint(to=None), last_checkpoint(),
         add_checkpoint_callback(f(checkpoint, reason)),
@@ -294,6 +295,10 @@ class Nodes(Submits):
         header = {"task": task}
         self._call(self._connection.request(protocol.TAKE_OVER, header))
         return self.task(task)
+
+    def cancel(self, task: str) -> None:
+        """End a task by its id, wherever it is."""
+        self._call(self._connection.cancel(task))
 
     def drain(
         self, node: str | None = None, timeout: float = 30.0, *, shutdown: bool = False

@@ -13,6 +13,7 @@ from typing import Any
 
 import zmq.asyncio
 
+from hetmig import silence
 from hetmig.calling import Caller
 from hetmig.errors import (
     ForgedParcel,
@@ -105,7 +106,11 @@ class Connection:
 
     async def open(self, timeout: float) -> dict[str, Any]:
         """Introduce ourselves.  Raises NodeUnreachable or Unauthorized."""
-        welcome = await self.link.hello(_introduction(), timeout=timeout)
+        try:
+            welcome = await self.link.hello(_introduction(), timeout=timeout)
+        except NodeUnreachable as error:
+            why = await silence.reason_of(self.link.endpoint)
+            raise NodeUnreachable(f"{error}; {why}" if why else str(error), **error.data) from None
         self.homes.learn(welcome.get("nodes", []))
         return welcome
 

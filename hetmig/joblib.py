@@ -45,7 +45,6 @@ class NodesBackend(_Automatic, _Backend):  # type: ignore[misc]
         names = ("nodes", "keys", "initializer", "initargs", "needs", "files", "echo")
         self._options = {name: options.pop(name) for name in names if name in options}
         self._executor: Executor | None = None
-        self._running: set[TaskFuture[Any]] = set()
         super().__init__(nesting_level=nesting_level, **options)
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
@@ -71,8 +70,6 @@ class NodesBackend(_Automatic, _Backend):  # type: ignore[misc]
         """A batch as a task; `callback` is told the future when it has ended."""
         assert self._executor is not None
         future = self._executor.submit(func)
-        self._running.add(future)
-        future.add_done_callback(self._running.discard)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -87,10 +84,7 @@ class NodesBackend(_Automatic, _Backend):  # type: ignore[misc]
         """A call has failed, or it took too long: end the others."""
         if self._executor is None:
             return
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        for future in list(self._running):
-            if future.running():
-                future.task.cancel()
+        self._executor.abort()
         self.terminate()
         if ensure_ready:
             self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar  # which mypy and pyright know without its being installed
 
     from hetmig.client import Nodes
+    from hetmig.report import Report
 
     V = TypeVar("V", default=Any)
 else:
@@ -174,6 +175,13 @@ class Task(Watched, Future[V]):
     def journey(self) -> list[Hop]:
         """All its completed moves, in order."""
         return [Hop.from_json(hop) for hop in self._fresh()["hops"]]
+
+    def report(self) -> Report:
+        """What became of it so far: `task.report().save("report.html")` is a page to show."""
+        from hetmig.report import report_from
+
+        summary = self._nodes._call(self._nodes._connection.summary(self.id))
+        return report_from(self._nodes.name, [summary], self._nodes.nodes(), [self.id])
 
     def add_output_callback(self, callback: Callable[[str, str], object]) -> None:
         """Call `callback(stream, text)`, stream being "stdout" or "stderr", for what it writes.

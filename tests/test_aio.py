@@ -86,6 +86,8 @@ async def test_a_task_is_moved_found_and_asked(nodes, tmp_path):
     (tmp_path / "go").touch()
     assert await task == str(tmp_path / "go")
     assert [hop.destination for hop in await task.journey()] == ["b", "a"]
+    for report in (await task.report(), await nodes.report(task.id)):
+        assert [stay.node for stay in report.stories[0].stays] == ["a", "b", "a"]
     assert [hop.task for hop in await nodes.moves(2)] == [task.id] * 2
     with pytest.raises(NoSuchTask):
         await nodes.find("mover")

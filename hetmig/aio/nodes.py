@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hetmig.aio.options import Options, Submits
 from hetmig.aio.references import TaskRef
@@ -21,6 +21,9 @@ from hetmig.node import protocol
 from hetmig.node.keys import Keyring
 from hetmig.options import settings
 from hetmig.state.checkpoint import Loaded
+
+if TYPE_CHECKING:
+    from hetmig.report import Report
 
 __all__ = ["Nodes", "Options", "connect"]
 
@@ -197,6 +200,16 @@ class Nodes(Submits):
         """The moves, or the last ones, oldest first, of all tasks whose home the node is."""
         found = (await self._connection.request(protocol.TASKS, {}))["tasks"]
         return last_moves(found, last)
+
+    async def report(self, *tasks: str) -> Report:
+        """What became of these tasks, by their ids, or of all whose home the node is, as a page.
+
+        Raises TaskLost.
+        """
+        from hetmig.report import report_from
+
+        found = (await self._connection.request(protocol.TASKS, {}))["tasks"]
+        return report_from(self.name, found, await self.nodes(), tasks)
 
     async def move(self, task: str, to: str, timeout: float = 10.0) -> Hop:
         """Move a task by its id, as `Task.move` does."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar  # which mypy and pyright know without its being installed
 
     from hetmig.aio.nodes import Nodes
+    from hetmig.report import Report
 
     V = TypeVar("V", default=Any)
 else:
@@ -172,6 +173,13 @@ class Task(Watched, asyncio.Future[V]):
     async def journey(self) -> list[Hop]:
         """All its completed moves, in order."""
         return [Hop.from_json(hop) for hop in (await self._fresh())["hops"]]
+
+    async def report(self) -> Report:
+        """What became of it so far: `(await task.report()).save("report.html")` is a page."""
+        from hetmig.report import report_from
+
+        summary = await self._nodes._connection.summary(self.id)
+        return report_from(self._nodes.name, [summary], await self._nodes.nodes(), [self.id])
 
     async def info(self) -> TaskInfo:
         """All in one: where it is, its state, its progress."""

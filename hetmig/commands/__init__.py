@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from hetmig.commands import (
+    cancel,
     check,
     checkpoints,
     demo,
@@ -33,6 +34,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     node,
     script,
     tasks,
+    cancel,
     send,
     top,
     trace,

@@ -232,7 +232,7 @@ class _Batch:
         try:
             saved = task.checkpoint(stop=True, timeout=self._arguments.grace or _GRACE)
         except HetmigError as error:
-            if task.done() and task.exception() is None:
+            if task.done() and not task.cancelled() and task.exception() is None:
                 return wait(task)  # it came to its end in the very moment
             last = task.last_checkpoint()
             _say(f"no last checkpoint: {error}")
@@ -251,13 +251,13 @@ class _Batch:
 
 def tell_resumed(loaded: Loaded) -> None:
     """Say what goes on, and from when."""
+    from hetmig.node.freezing import stood_at
+
     for where, reason in loaded.skipped:
         _say(f"{where} is of no use: {reason}")
     taken = float(loaded.about["time"])
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(taken))
-    frames = loaded.parcel.manifest.get("frames") or [{}]
-    innermost = frames[-1]
-    where = _stood(innermost.get("function"), innermost.get("file"), innermost.get("line"))
+    where = _stood(**stood_at(loaded.parcel.manifest.get("frames") or []))
     _say(
         f"{loaded.task['name']} goes on from checkpoint {loaded.name.number} of {when}"
         f" ({_ago(taken)}), at {where}"

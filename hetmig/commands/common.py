@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
+import re
 import socket
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hetmig.errors import HetmigError, NodeUnreachable, ParcelError, Unauthorized
@@ -48,6 +49,7 @@ __all__ = [
     "print_rows",
     "seconds",
     "size",
+    "svg_file",
     "time_span",
     "whole_number",
 ]
@@ -132,6 +134,13 @@ def endpoint(text: str) -> str:
         return check_endpoint(text)
     except HetmigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def svg_file(text: str) -> Path:
+    """The type of an option which is a file to draw to."""
+    if os.path.splitext(text)[1].lower() not in (".svg", ""):
+        raise argparse.ArgumentTypeError(f"it is drawn as SVG, and not as {text!r}: say FILE.svg")
+    return Path(text)
 
 
 def whole_number(text: str) -> int:
@@ -223,16 +232,15 @@ def open_nodes(arguments: argparse.Namespace, *, echo: bool = True) -> Nodes:
 
 def _connect(address: str, keyring: Keyring, *, echo: bool) -> Nodes:
     from hetmig.client import connect
-    from hetmig.node.keys import check_endpoint, is_loopback
+    from hetmig.node.keys import check_endpoint
 
     try:
-        keyring.find(check_endpoint(address))
-        _require_listener(address)
-        return connect(address, keys=keyring, timeout=_CONNECT_SECONDS, echo=echo)
-    except NodeUnreachable as error:
-        if is_loopback(address):
-            raise NodeUnreachable(f"{error}; `hetmig node` starts one") from None
-        raise
+        check_endpoint(address)
+    except HetmigError as error:
+        raise UsageError(str(error)) from None
+    keyring.find(address)
+    _require_listener(address)
+    return connect(address, keys=keyring, timeout=_CONNECT_SECONDS, echo=echo)
 
 
 def _require_listener(address: str) -> None:
@@ -240,6 +248,8 @@ def _require_listener(address: str) -> None:
 
     A node that was started just now gets a moment.  Raises NodeUnreachable.
     """
+    from hetmig.silence import nothing_at
+
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     until = time.monotonic() + _LISTENER_SECONDS
     while True:
@@ -248,7 +258,7 @@ def _require_listener(address: str) -> None:
             return
         except ConnectionRefusedError:
             if time.monotonic() > until:
-                raise NodeUnreachable(f"nothing listens at {address}", endpoint=address) from None
+                raise NodeUnreachable(nothing_at(address), endpoint=address) from None
             time.sleep(0.1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -256,16 +266,26 @@ def _require_listener(address: str) -> None:
 
 
 def _endpoint(name: str, keyring: Keyring) -> str:
-    """Where the node of this name listens, as our keys say, or the usual node."""
+    """Where the node of this name listens, as our keys say, or the usual node.
+
+    Raises UsageError.
+    """
+    if re.fullmatch(r".+:\d+", name):
+        raise UsageError(f"there is no node {name!r}; an address is written tcp://{name}")
     known = {entry.name: entry.endpoint for entry in keyring if entry.name and entry.endpoint}
+    silent = ""
     if name not in known:
         usual = os.environ.get("HETMIG_NODE", DEFAULT_NODE)
-        with (
-            contextlib.suppress(NodeUnreachable, Unauthorized),
-            _connect(usual if "://" in usual else DEFAULT_NODE, keyring, echo=False) as nodes,
-        ):
-            known.update({node.name: node.endpoint for node in nodes.nodes()})
-    return pick(name, known, "node")
+        try:
+            usual = usual if "://" in usual else DEFAULT_NODE
+            with _connect(usual, keyring, echo=False) as nodes:
+                known.update({node.name: node.endpoint for node in nodes.nodes()})
+        except (NodeUnreachable, Unauthorized) as error:
+            silent = f" (as our keys say; the node that may know more can't be asked: {error})"
+    try:
+        return pick(name, known, "node")
+    except UsageError as error:
+        raise UsageError(f"{error}{silent}") from None
 
 
 def exit_code(error: HetmigError) -> int:

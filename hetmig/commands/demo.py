@@ -20,6 +20,7 @@ from hetmig.commands.common import (
     add_command,
     console,
     plain,
+    svg_file,
     whole_number,
 )
 
@@ -43,7 +44,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME|PYTHON",
         help="what the second node runs on: arm64, s390x, armhf, i386, 3.14, ..., or a path",
     )
-    parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw the journey")
+    parser.add_argument("--plot", metavar="FILE.svg", type=svg_file, help="draw the journey")
     parser.add_argument(
         "--keep-parcels", metavar="DIR", type=Path, help="leave a copy of each parcel there"
     )

@@ -103,11 +103,16 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         help="how others reach it, if not at that address",
     )
     parser.add_argument(
-        "--name", default=socket.gethostname(), help="default: the name of this machine"
+        "--name", help="default: the name of this machine, and the port if it is not the usual one"
     )
     add_keys_option(parser)
     parser.add_argument(
-        "--join", metavar="URL", action="append", default=[], help="another node to be known to"
+        "--join",
+        metavar="URL",
+        type=_other,
+        action="append",
+        default=[],
+        help="another node to be known to",
     )
 
 
@@ -201,6 +206,11 @@ def _add_placement(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _other(text: str) -> str:
+    """A node: its address, or a name of our keys."""
+    return endpoint(text) if ":" in text else text
+
+
 def _label(text: str) -> tuple[str, str]:
     from hetmig.node.placement.needs import pair
 
@@ -237,11 +247,16 @@ def _add_caps(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run it until SIGINT, or until SIGTERM has drained it."""
     from hetmig.node import logs, metrics
-    from hetmig.node.serve import serve
+    from hetmig.node.serve import default_name, serve
+    from hetmig.state.stores import store_at
 
-    logs.start(arguments.log, arguments.name, verbose=arguments.verbose)
+    settings = settings_of(arguments)
+    settings.name = settings.name or default_name(settings.listen)
+    logs.start(arguments.log, settings.name, verbose=arguments.verbose)
     if arguments.metrics is not None:
         metrics.require()
+    if settings.checkpoints:
+        store_at(settings.checkpoints)  # better now than at the first checkpoint
 
     def ready(node: Node) -> None:
         if arguments.metrics is not None:
@@ -250,9 +265,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"metrics at http://{f'[{host}]' if ':' in host else host}:{port}/metrics")
         _say_ready(node)
 
-    report = serve(settings_of(arguments), ready)
+    report = serve(settings, ready)
     if report is not None:
-        show(arguments.name, report)
+        show(settings.name, report)
     print("stopped")
     return EXIT_OK if report is None else exit_code_of(report)
 
@@ -275,14 +290,14 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     chosen = {name: getattr(arguments, f"cap_{name}") for name in CAPS}
     return Settings(
         listen=arguments.listen,
-        name=arguments.name,
+        name=arguments.name or "",
         keys=arguments.keys,
         join=arguments.join,
         advertise=arguments.advertise,
         spare=arguments.runners,
         deadline=arguments.deadline,
         keep_parcels=arguments.keep_parcels,
-        state=_state(arguments.state, arguments.name, arguments.listen),
+        state=_state(arguments.state, arguments.name or socket.gethostname(), arguments.listen),
         patience=arguments.patience,
         location=arguments.location,
         checkpoints=arguments.checkpoints and place_of(arguments.checkpoints),

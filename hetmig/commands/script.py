@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,10 @@ def add_parser(commands: Any) -> None:
         "(default); see docs/files.md",
     )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file on this machine")
-    parser.add_argument(
+    rest = parser.add_argument(
         "arguments", metavar="...", nargs=argparse.REMAINDER, help="arguments for the script"
     )
+    rest.required = False  # there may be none, and who forgets SCRIPT is told of that alone
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -108,7 +110,10 @@ def wait(task: Task) -> int:
     from hetmig.client import RemoteTraceback
     from hetmig.errors import HetmigError
 
-    error = task.exception()
+    try:
+        error = task.exception()
+    except CancelledError:
+        raise HetmigError(f"{task.name} ({task.id}) was cancelled") from None
     if error is None:
         return EXIT_OK
     if isinstance(error, SystemExit):

@@ -1,6 +1,6 @@
 """`hetmig shutdown`: ends a node, as SIGTERM on its own machine does.
 
-It needs the right admin there. Drain the node first if its tasks are to go on elsewhere.
+It is drained first. It needs the right admin there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from hetmig.commands.common import EXIT_OK, add_command, add_keys_option, open_n
 __all__ = ["add_parser"]
 
 EXAMPLES = """
-hetmig drain arm-box && hetmig shutdown arm-box
+hetmig shutdown arm-box
+hetmig drain arm-box --deadline 2m && hetmig shutdown arm-box     to see what became of its tasks
 """
 
 

@@ -20,6 +20,7 @@ from hetmig.commands.common import (
     plain,
     print_json,
     size,
+    svg_file,
 )
 from hetmig.commands.tasks import ALIVE, find_any, replica_of
 
@@ -43,7 +44,7 @@ def add_parser(commands: Any) -> None:
     """Add this command to the parser."""
     parser = add_command(commands, "trace", run, ABOUT, EXAMPLES)
     parser.add_argument("task", metavar="TASK", help="id or name, or the beginning of one")
-    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw it, as SVG")
+    parser.add_argument("--plot", metavar="FILE.svg", type=svg_file, help="draw it")
     add_node_options(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not hops:
             raise UsageError(f"task {task.id} has not moved: there is nothing to draw")
         _draw(arguments.plot, task, hops)
+        console(stderr=True).print(f"drawn: {plain(arguments.plot)}")
     if arguments.json:
         print_json({"task": asdict(task), "hops": [hop.to_json() for hop in hops]})
         return EXIT_OK

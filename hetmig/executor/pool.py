@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor as StandardExecutor
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from hetmig.bundles import call_initialized, chunked
 from hetmig.client import Nodes, connect
@@ -63,6 +63,7 @@ class Executor(StandardExecutor):
             most = max_workers or sum(member.slots for member in members)
             self._dispatcher = Dispatcher(members, most, owned.pop_all())
         self._max_workers = most
+        self._submitted: weakref.WeakSet[TaskFuture[Any]] = weakref.WeakSet()
         self._forgotten = weakref.finalize(self, self._dispatcher.shut, wait=False, cancel=False)
         self._forgotten.atexit = False
 
@@ -100,6 +101,7 @@ class Executor(StandardExecutor):
 
         future: TaskFuture[Any] = TaskFuture()
         self._dispatcher.put(Work(future, call))
+        self._submitted.add(future)
         return future
 
     def map(
@@ -138,6 +140,21 @@ class Executor(StandardExecutor):
         """
         self._forgotten.detach()
         self._dispatcher.shut(wait=wait, cancel=cancel_futures)
+
+    def abort(self) -> None:
+        """Shut down without waiting: cancel what has not begun, and end what runs, where it is."""
+        self.shutdown(wait=False, cancel_futures=True)
+        for future in list(self._submitted):
+            if future.running():
+                with contextlib.suppress(Exception):  # it has just ended, or its node is silent
+                    future.task.cancel()
+
+    def __exit__(self, kind: Any, *raised: Any) -> Literal[False]:
+        """Shut down; Ctrl-C also ends what runs, as it ends the processes of a process pool."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self.abort()
+        self.shutdown(wait=True)
+        return False
 
 
 def _submit_chunk(

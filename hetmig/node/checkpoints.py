@@ -21,7 +21,7 @@ from hetmig.node.background import spawn
 from hetmig.node.checkpoint_keys import own_secret
 from hetmig.node.directories import state_directory
 from hetmig.node.events import happened
-from hetmig.node.freezing import manifest_of
+from hetmig.node.freezing import manifest_of, stood_at
 from hetmig.node.protocol import Message, describe_error, want
 from hetmig.node.shelf import Shelf
 from hetmig.state.checkpoint import (
@@ -252,7 +252,7 @@ class Checkpoints:
         frozen_s = time.monotonic() - frozen.header.get("started", begun)
         record = {
             **entry,
-            **_stood_at(manifest["frames"]),
+            **stood_at(manifest["frames"]),
             "task": hosted.id,
             "where": where,
             "bytes": size,
@@ -316,16 +316,6 @@ class Checkpoints:
             for name in free:
                 del self._writing[name]
         return self._writing.setdefault(task, asyncio.Lock())
-
-
-def _stood_at(frames: list[dict[str, Any]]) -> dict[str, Any]:
-    """Where the innermost frame stood."""
-    innermost = frames[-1] if frames else {}
-    return {
-        "function": innermost.get("function", ""),
-        "file": innermost.get("file", ""),
-        "line": innermost.get("line", 0),
-    }
 
 
 def _series(about: dict[str, Any]) -> str:

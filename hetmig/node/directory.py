@@ -50,6 +50,23 @@ class Directory:
         if is_other and self._keyring.is_node(said["key"].encode("ascii", "replace")):
             self.places[said["name"]] = said
 
+    def meet(self, place: dict[str, Any]) -> None:
+        """Remember a node that says hello.  Raises HetmigError if it has our name."""
+        said = protocol.place_of(place)
+        name, endpoint = said["name"], said["endpoint"]
+        if name == self.here["name"] and endpoint != self.here["endpoint"]:
+            raise HetmigError(
+                f"the node at {self.here['endpoint']} is called {name!r} as well: give the one at "
+                f"{endpoint} another name (`hetmig node --name`)"
+            )
+        before = self.places.get(name, said)["endpoint"]
+        self.learn(place)
+        if before != endpoint and self.places.get(name) == said:
+            _log.warning(
+                "%s is at %s now, it was at %s: if both are there, give one another --name",
+                *(name, endpoint, before),
+            )
+
     def others(self) -> list[str]:
         """The names of all other nodes known here."""
         return [name for name in self.places if name != self.here["name"]]
@@ -175,7 +192,9 @@ class Directory:
                     _log.info("%s could not be asked for %s: %s", name, target, error)
             found = self._known(target)
         if found is None and not target.startswith("tcp://"):
-            raise NodeUnreachable(f"no node named {target!r} is known here", target=target)
+            known = ", ".join(sorted(self.places))
+            reason = f"no node named {target!r} is known here; there is: {known}"
+            raise NodeUnreachable(reason, target=target)
         return found or self._keyring.find(target)
 
     def _known(self, target: str) -> Certificate | None:

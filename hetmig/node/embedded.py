@@ -23,6 +23,8 @@ __all__ = ["LocalNode", "LocalNodes"]
 START_SECONDS = 120.0
 """A foreign CPU is emulated: its Python takes some seconds to start."""
 _BOOT = (
+    # Ctrl-C is for the parent, which ends us; also as long as we import.
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
     "import sys, json; settings = json.loads(sys.stdin.buffer.readline()); "
     "sys.path[:0] = settings.pop('path'); "
     "from hetmig.node.serve import embedded_main; embedded_main(settings)"

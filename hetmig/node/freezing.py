@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from hetmig.node.protocol import Message, want
 from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
 
-__all__ = ["Freeze", "checked_record", "describe_hop", "manifest_of", "sealed"]
+__all__ = ["Freeze", "checked_record", "describe_hop", "manifest_of", "sealed", "stood_at"]
 
 _ARRIVAL_SECONDS = 0.001
 """The request has arrived by then: a task that is knocked at before would stand still to wait."""
@@ -24,6 +25,9 @@ _KNOCK_SECONDS = 0.03
 _ASK_SECONDS = 0.25
 """One that has not reacted for so long is in C code that looks at no signals: another of its
 threads is to say which."""
+
+_SLEEPING = re.compile(r"hetmig[/\\]node[/\\]sleeping\.py$")
+"""`time.sleep` of a task; the path may be that of another machine."""
 
 _RECORD = {"id": str, "name": str, "epoch": int, "events": int, "hops": int, "home": dict}
 
@@ -121,12 +125,22 @@ def manifest_of(frozen: Message, about: dict[str, Any]) -> dict[str, Any]:
     return make_manifest(kind, description, len(frozen.payload), about, portable=portable)
 
 
+def stood_at(frames: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where the innermost frame stood; in `time.sleep`, which is ours in a task, who called it."""
+    own = [frame for frame in frames if not _SLEEPING.search(frame.get("file", ""))]
+    innermost = (own or frames or [{}])[-1]
+    return {
+        "function": innermost.get("function", ""),
+        "file": innermost.get("file", ""),
+        "line": innermost.get("line", 0),
+    }
+
+
 def describe_hop(
     frozen: Message, source: str, welcome: dict[str, Any], requested_by: str
 ) -> dict[str, Any]:
     """The record of a hop, as far as the frozen state tells."""
     header = frozen.header
-    innermost = header["description"][-1] if header["description"] else {}
     return {
         "source": source,
         "destination": welcome["name"],
@@ -134,9 +148,7 @@ def describe_hop(
         "start_time": time.time() - (time.monotonic() - header["started"]),
         "wait_s": max(header["started"] - header.get("requested", header["started"]), 0.0),
         "frames": len(header["description"]),
-        "function": innermost.get("function", ""),
-        "file": innermost.get("file", ""),
-        "line": innermost.get("line", 0),
+        **stood_at(header["description"]),
         "source_python": this_python(),
         "destination_python": welcome["python"],
     }

@@ -276,6 +276,13 @@ class Keyring:
             return Certificate(self.identity.public, endpoint=target)
         if "://" in target:
             check_endpoint(target)
+        elif re.fullmatch(r".+:\d+", target):
+            raise NodeUnreachable(f"{target} is no address of a node: that is tcp://{target}")
+        else:
+            raise NodeUnreachable(
+                f"no node named {target!r} is among our keys: say its address, tcp://HOST:PORT, or "
+                f"add it with `hetmig keys add FILE --name {target} --endpoint tcp://HOST:PORT`"
+            )
         raise NodeUnreachable(
             f"no key is known for {target}: add it with `hetmig keys add FILE --endpoint {target}`"
         )

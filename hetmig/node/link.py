@@ -134,13 +134,21 @@ class Link:
             if not self.is_broken:
                 continue
             if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                self._fail(Unauthorized(f"{self.endpoint} does not authorize our key"))
+                self._fail(
+                    Unauthorized(
+                        f"{self.endpoint} does not authorize our key: `hetmig keys export` writes "
+                        "it, for `hetmig keys add` there"
+                    )
+                )
             elif event["event"] == zmq.EVENT_DISCONNECTED:
                 # An answer would be for the old connection, and never reach the next one.
                 reason = f"the connection to {self.endpoint} broke"
                 self._fail(NodeUnreachable(reason, endpoint=self.endpoint))
             else:
-                reason = f"{self.endpoint} did not prove that it holds the key we know of it"
+                reason = (
+                    f"{self.endpoint} did not prove that it holds the key we know of it: use its "
+                    "own directory of keys (--keys, keys=), or `hetmig keys add` its present key"
+                )
                 self._fail(NodeUnreachable(reason, endpoint=self.endpoint))
 
     def _fail(self, error: HetmigError) -> None:

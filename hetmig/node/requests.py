@@ -47,7 +47,7 @@ async def hello(node: Node, message: Message) -> Reply:
     if want(message.header, "role", str) == "node":
         rights.require_node(message.caller)
         # Whose key it is was proved; what it claims besides is only where it listens.
-        node.directory.learn({**message.header, "key": message.user.decode()})
+        node.directory.meet({**message.header, "key": message.user.decode()})
     return {
         **node.here,
         "python": this_python(),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hetmig.errors import HetmigError
+from hetmig.errors import HetmigError, NodeUnreachable
 from hetmig.node.background import spawn
 from hetmig.node.caps import Caps
 from hetmig.node.daemon import Node
@@ -29,6 +29,8 @@ from hetmig.node.tracing import tracing_of
 __all__ = ["Settings", "embedded_main", "serve"]
 
 _log = logging.getLogger("hetmig")
+_JOIN_SECONDS = 3.0
+"""After which a node that was not there is asked again."""
 T = TypeVar("T")
 DEFAULT_LISTEN = "tcp://127.0.0.1:7717"
 
@@ -102,9 +104,10 @@ async def _serve(
     node = end.node = await _start(replace(settings, sturdy=True))
     try:
         on_ready(node)
-        for endpoint in settings.join:
-            await _join(node, endpoint)
+        joining = [spawn(_join(node, endpoint)) for endpoint in settings.join]
         await end.reached.wait()
+        for each in joining:
+            each.cancel()
     finally:
         await node.close()
         await asyncio.to_thread(node.tracing.close)
@@ -148,7 +151,7 @@ async def _start(settings: Settings) -> Node:
     chosen = policy_of(settings.policy)
     node = await Node.start(
         listen=settings.listen,
-        name=settings.name or _default_name(settings.listen),
+        name=settings.name or default_name(settings.listen),
         keyring=Keyring.open(settings.keys),
         advertise=settings.advertise,
         command=settings.python,
@@ -170,16 +173,27 @@ async def _start(settings: Settings) -> Node:
     return node
 
 
-def _default_name(listen: str) -> str:
+def default_name(listen: str) -> str:
+    """That of the machine; of more nodes on one machine, each another one."""
     host, port = socket.gethostname(), listen.rpartition(":")[2]
-    return host if port == DEFAULT_LISTEN.rpartition(":")[2] else f"{host}-{port}"
+    if port == DEFAULT_LISTEN.rpartition(":")[2]:
+        return host
+    return f"{host}-{os.getpid() if port in ('0', '*') else port}"
 
 
 async def _join(node: Node, endpoint: str) -> None:
-    try:
-        await node.directory.join(endpoint, node.about())
-    except HetmigError as error:
-        _log.error("could not join %s: %s", endpoint, error)
+    """Until it is there: of nodes that are started together, one has to be the first."""
+    said = ""
+    while True:
+        try:
+            return await node.directory.join(endpoint, node.about())
+        except NodeUnreachable as error:
+            if str(error) != said:
+                said = str(error)
+                _log.error("could not join %s yet, it is tried again: %s", endpoint, said)
+        except HetmigError as error:
+            return _log.error("could not join %s: %s", endpoint, error)
+        await asyncio.sleep(_JOIN_SECONDS)
 
 
 def embedded_main(settings: dict[str, Any]) -> None:

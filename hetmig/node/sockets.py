@@ -110,10 +110,16 @@ def make_door(
         socket.bind(listen)
     except zmq.ZMQError as error:
         socket.close(linger=0)
-        raise HetmigError(f"cannot listen on {listen}: {error}") from error
+        raise HetmigError(f"cannot listen on {listen}: {_explained(error)}") from error
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)
     return socket, endpoint.rstrip(b"\0").decode()
+
+
+def _explained(error: zmq.ZMQError) -> str:
+    if error.errno == zmq.EADDRINUSE:
+        return "something else, another node perhaps, listens there; choose another port, 0 for any"
+    return zmq.strerror(error.errno) if error.errno else str(error)
 
 
 def make_link(

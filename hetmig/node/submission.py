@@ -46,7 +46,9 @@ async def take_in(
         at = None
     about = _record(node, parcel, caller.key)
     if node.ending or (node.draining and at is None):
-        raise TaskFailed(f"{node.here['name']} is draining and takes no tasks")
+        name = node.here["name"]
+        undo = f"submit to another node, or let it take them again: `hetmig drain {name} --undo`"
+        raise TaskFailed(f"{name} is draining and takes no tasks; {undo}")
     places: list[str] = []
     if at is None and about["id"] not in node.home.records:
         places = await node.placing.choose(about, parcel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import traceback
 import typing
 from types import CellType, CodeType, FunctionType
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["FAMILIES", "REDUCERS"]
 
 Reduced = tuple[Any, ...]
+
+_SHELL = "IPython.core.interactiveshell"
+"""It gives the cells of notebooks an `open` of its own, which spares the standard streams."""
 
 
 def _reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
@@ -46,6 +50,8 @@ def _reduce_cell(pickler: Pickler, cell: CellType) -> Reduced:
 def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
     if is_importable(function):
         return reduce_by_public_name(function) or NotImplemented
+    if function.__globals__.get("__name__") == _SHELL and function.__name__ == "open":
+        return getattr, (io, "open")  # all but the same, and a node need not have IPython
     if pickler.portable:
         return portable_code.reduce_function(pickler, function)
     namespace = pickler.namespace(function.__globals__)

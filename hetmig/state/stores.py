@@ -140,7 +140,8 @@ class Remote:
             with _explained(url):
                 self._files, self._root = fsspec.core.url_to_fs(url)
         except ModuleNotFoundError:
-            raise HetmigError(f"{url} needs fsspec: pip install 'hetmig[fsspec]'") from None
+            extra = "s3" if url.startswith(("s3://", "s3a://")) else "fsspec"
+            raise HetmigError(f"{url} needs fsspec: pip install 'hetmig[{extra}]'") from None
         self._whole = url.partition("://")[0] in _OBJECT_STORES
 
     def names(self) -> list[str]:

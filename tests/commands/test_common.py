@@ -2,11 +2,22 @@
 
 import argparse
 import os
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
-from hetmig.commands.common import UsageError, add_command, milliseconds, pick, place, plain, size
+from hetmig.commands.common import (
+    UsageError,
+    add_command,
+    milliseconds,
+    open_nodes,
+    pick,
+    place,
+    plain,
+    size,
+)
+from hetmig.node.keys import Keyring
 
 
 @pytest.mark.parametrize(
@@ -62,3 +73,17 @@ def test_what_a_command_does_is_its_first_line() -> None:
     add_command(commands, "two", int, "`hetmig two`: does it.\n\nAt once.")
     shown = [choice.help for choice in commands._choices_actions]
     assert shown == ["does this: and that", "does it"]
+
+
+def test_a_node_that_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could be asked, and how an address is written."""
+    Keyring.create(tmp_path)
+    monkeypatch.setattr("hetmig.commands.common._LISTENER_SECONDS", 0.0)
+    monkeypatch.setenv("HETMIG_NODE", "tcp://127.0.0.1:1")
+    for node, said in {
+        "arm-box": "no node 'arm-box'; there is: none .* nothing listens at tcp://127.0.0.1:1",
+        "arm-box:7717": "no node 'arm-box:7717'; an address is written tcp://arm-box:7717",
+        "http://arm-box": "'http://arm-box' is no address of a node",
+    }.items():
+        with pytest.raises(UsageError, match=said):
+            open_nodes(argparse.Namespace(node=node, keys=str(tmp_path)))

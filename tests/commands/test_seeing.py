@@ -130,6 +130,8 @@ def test_report_as_json_is_what_python_says(command: Run, task: Task, tmp_path: 
     (told,) = found["tasks"]
     assert [stay["node"] for stay in told["stays"]] == ["alpha", "beta", "alpha"]
     assert told["hops"] == [hop.to_json() for hop in task.journey()]
+    (own,) = task.report().stories
+    assert [hop.to_json() for hop in own.hops] == told["hops"]
     with pytest.raises(hetmig.TaskLost, match="no-such-task"):
         task._nodes.report("no-such-task")
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,9 @@ import pytest
 import hetmig
 from hetmig.cli import main
 from hetmig.client import Nodes, Task, TaskInfo
+from hetmig.commands.script import wait
 from hetmig.commands.tasks import duration, find_task
+from hetmig.errors import HetmigError
 from hetmig.node.embedded import LocalNodes
 from hetmig.node.keys import Keyring
 
@@ -363,7 +366,8 @@ def test_a_node_that_is_not_there_is_exit_code_3(
     monkeypatch.setattr("hetmig.commands.common._LISTENER_SECONDS", 0.2)
     options: list[Any] = ["--node", "tcp://127.0.0.1:1", "--keys", str(local.keys)]
     assert main(["ps", *options]) == 3
-    said = "hetmig: nothing listens at tcp://127.0.0.1:1; `hetmig node` starts one\n"
+    starts = "`hetmig node --listen tcp://127.0.0.1:1` starts one"
+    said = f"hetmig: nothing listens at tcp://127.0.0.1:1; {starts}\n"
     assert capsys.readouterr().err == said
 
 
@@ -384,3 +388,21 @@ def test_what_does_not_answer_just_now_is_still_there(state: str) -> None:
     info = TaskInfo("3f2a", "job", "task", state, "b", "tcp://b:1", "a", 0.0, None, 0)
     nodes: Any = SimpleNamespace(tasks=lambda: [info])
     assert find_task(nodes, "3f") is info
+
+
+def test_a_task_is_cancelled_wherever_it_is(command: Run, waiting: Task) -> None:
+    code, _, said = command("cancel", waiting.id, "nothing")
+    assert (code, "no task 'nothing' runs here" in said) == (2, True)
+    assert waiting.state == "running"
+    code, shown, _ = command("cancel", waiting.id[:10])
+    assert (code, shown) == (0, f"until_moved ({waiting.id}) on alpha is cancelled\n")
+    with pytest.raises(CancelledError):
+        waiting.result(60)
+
+
+def test_who_waits_for_a_script_that_was_cancelled_is_told_so(nodes: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("while True:\n    pass\n")
+    task = nodes.run_script(tmp_path / "endless.py")
+    nodes.cancel(task.id)
+    with pytest.raises(HetmigError, match=r"^endless.py \(\w+\) was cancelled$"):
+        wait(task)

@@ -119,6 +119,9 @@ def main() -> int:
             failed += 1
             text = (result.errors + result.failures)[0][1].strip()
             print(f"FAILED {name}\n{text if verbose else text.splitlines()[-1]}", flush=True)
+    if not passed + failed + len(left):
+        print(f"nothing to run: this Python comes without {PACKAGE}, or no test has such a name")
+        return 1
     print(*left, f"{passed} passed, {failed} failed, {len(left)} left out", sep="\n")
     return failed
 

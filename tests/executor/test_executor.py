@@ -294,3 +294,15 @@ def test_a_future_tells_in_words_where_it_is():
     assert "waits for its turn" in repr(future)
     future.cancel()
     assert "cancelled" in repr(future)
+
+
+def test_ctrl_c_ends_what_runs(nodes):
+    """As it does with a pool of processes: else the `with` would wait for its end."""
+    executor = hetmig.Executor(1, nodes=nodes)
+    running, waiting = (executor.submit(calls.for_ever) for _ in range(2))
+    assert running.task.where()
+    with pytest.raises(KeyboardInterrupt), executor:
+        raise KeyboardInterrupt
+    assert running.cancelled()
+    assert waiting.cancelled()
+    assert running.task.cancelled()

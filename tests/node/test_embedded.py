@@ -23,3 +23,21 @@ def test_a_parent_that_is_killed_while_it_starts(
     node.release()
     assert node.wait() == 0
     assert capfd.readouterr().err == ""
+
+
+def test_ctrl_c_while_it_starts_is_for_its_parent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The whole process group gets it, so the node may be in the middle of its imports."""
+    (tmp_path / "hetmig" / "node").mkdir(parents=True)
+    (tmp_path / "hetmig" / "node" / "serve.py").write_text(
+        "import os, signal, time\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "def embedded_main(settings):\n"
+        """    print('{"place": {"name": "a"}}', flush=True)\n"""
+    )
+    node = LocalNode("a", [sys.executable], [str(tmp_path)], tmp_path)
+    node.wait_until_ready()
+    node.release()
+    assert node.wait() == 0
+    assert capfd.readouterr().err == ""

@@ -240,3 +240,15 @@ def test_functions_of_cells_go_to_another_version(notebook: Kernel) -> None:
         assert done.result["text/plain"] == f"[{near}, {there}, {near}, {there}]"
         assert notebook.good("later()").result["text/plain"] == f"[{near}, {near}]"
         notebook.good("%hetmig --close")
+
+
+def test_open_is_that_of_python_elsewhere(notebook: Kernel) -> None:
+    """IPython has put one of its own into the notebook, and nodes need not have IPython."""
+    said = "open.__globals__['__name__'], hetmig.loads(hetmig.dumps(open)) is __import__('io').open"
+    assert notebook.good(said).result["text/plain"] == "('IPython.core.interactiveshell', True)"
+    read = "def first(path):\n    with open(path) as file:\n        return file.readline()"
+    notebook.good(f"import os\n{read}\npath = os.path.abspath(os.__file__)")
+    done = notebook.good("%%migratable --on b\nfirst(path)[:3]")
+    assert done.result["text/plain"].startswith("'")
+    sent = notebook.good("b'IPython' in hetmig.dumps(first, portable=True)").result["text/plain"]
+    assert sent == "False"
