@@ -24,6 +24,9 @@ __all__ = ["FAMILIES", "REDUCERS"]
 
 Reduced = tuple[Any, ...]
 
+_SHELL = "IPython.core.interactiveshell"
+"""It gives the cells of notebooks an `open` of its own, which spares the standard streams."""
+
 
 _SHELL = "IPython.core.interactiveshell"
 """It gives the cells of notebooks an `open` of its own, which spares the standard streams."""
