@@ -58,8 +58,10 @@ def others(*, ignorable: bool) -> list[str]:
         cls = type(thread)
         if cls.__module__ == _OF_MESSAGES or (cls.__module__, cls.__qualname__) in RESTARTED:
             continue
-        if isinstance(thread, threading._DummyThread) and thread.ident not in frames:
-            continue  # one that C code had started; nobody notes its end
+        if isinstance(thread, threading._DummyThread):
+            frame = None if thread.ident is None else frames.get(thread.ident)
+            if frame is None or _is_ours(frame):
+                continue  # of C code, whose end nobody notes; or ours, which asked for its name
         if ignorable or not is_ignorable(thread):
             found.append(thread.name)
     # started below the threading module
