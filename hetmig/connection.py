@@ -284,13 +284,15 @@ class Connection:
         summary: dict[str, Any] = (await self._of_task(protocol.FOLLOW, header))["task"]
         return summary
 
-    async def journey(self, task: str) -> list[dict[str, Any]]:
-        """All its hops, as of now."""
+    async def whole(self, task: str) -> dict[str, Any]:
+        """The task's record, as of now, with all its hops."""
+        told: dict[str, Any] = {}
         hops = Hops()
         while not hops.is_complete:
             header = {"task": task, "after": 1 << 62, "version": -1, "mark": hops.mark}
-            hops.add(await self._of_task(protocol.FOLLOW, header))
-        return hops.all()
+            told = await self._of_task(protocol.FOLLOW, header)
+            hops.add(told)
+        return {**told["task"], "hops": hops.all()}
 
     async def tasks(self, hops: int | None = 1) -> list[dict[str, Any]]:
         """The records of all tasks of the node, with so many of their last hops; None: with all."""
@@ -300,7 +302,7 @@ class Connection:
             for summary in found:
                 if summary["moves"] > 1:
                     with contextlib.suppress(TaskLost):  # forgotten in the meantime
-                        summary["hops"] = await self.journey(summary["id"])
+                        summary.update(await self.whole(summary["id"]))
         return found
 
     async def replicate(

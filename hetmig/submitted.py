@@ -176,14 +176,14 @@ class Task(Watched, Future[V]):
         """All its completed moves, in order."""
         if self._is_settled():
             return self._heard_hops()
-        told = self._nodes._call(self._nodes._connection.journey(self.id))
-        return [Hop.from_json(hop) for hop in told]
+        summary = self._nodes._call(self._nodes._connection.whole(self.id))
+        return [Hop.from_json(hop) for hop in summary["hops"]]
 
     def report(self) -> Report:
         """What became of it so far: `task.report().save("report.html")` is a page to show."""
         from hetmig.report import report_from
 
-        summary = self._nodes._call(self._nodes._connection.summary(self.id))
+        summary = self._nodes._call(self._nodes._connection.whole(self.id))
         return report_from(self._nodes.name, [summary], self._nodes.nodes(), [self.id])
 
     def add_output_callback(self, callback: Callable[[str, str], object]) -> None:

@@ -173,17 +173,18 @@ class Task(Watched, asyncio.Future[V]):
     async def journey(self) -> list[Hop]:
         """All its completed moves, in order."""
         if self._is_settled():
-            told = self._heard.summary["hops"]
+            summary = self._heard.summary
         else:
             await self.begun()
-            told = await self._nodes._connection.journey(self.id)
-        return [Hop.from_json(hop) for hop in told]
+            summary = await self._nodes._connection.whole(self.id)
+        return [Hop.from_json(hop) for hop in summary["hops"]]
 
     async def report(self) -> Report:
         """What became of it so far: `(await task.report()).save("report.html")` is a page."""
         from hetmig.report import report_from
 
-        summary = await self._nodes._connection.summary(self.id)
+        await self.begun()
+        summary = await self._nodes._connection.whole(self.id)
         return report_from(self._nodes.name, [summary], await self._nodes.nodes(), [self.id])
 
     async def info(self) -> TaskInfo:

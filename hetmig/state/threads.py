@@ -58,10 +58,10 @@ def others(*, ignorable: bool) -> list[str]:
         cls = type(thread)
         if cls.__module__ == _OF_MESSAGES or (cls.__module__, cls.__qualname__) in RESTARTED:
             continue
-        if isinstance(thread, threading._DummyThread):  # somebody asked there for this object
-            frame = frames.get(thread.ident or 0)
+        if isinstance(thread, threading._DummyThread):
+            frame = None if thread.ident is None else frames.get(thread.ident)
             if frame is None or _is_ours(frame):
-                continue  # nobody notes the end of one that C code had started
+                continue  # of C code, whose end nobody notes; or ours, which asked for its name
         if ignorable or not is_ignorable(thread):
             found.append(thread.name)
     # started below the threading module
