@@ -171,7 +171,8 @@ class _Batch:
                 loaded = self._found(loaded.name)
             except KeyboardInterrupt:
                 task.cancel()
-                _say(f"the checkpoints stay in {self._place}")
+                if self._are_there():
+                    _say(f"the checkpoints stay in {self._place}")
                 raise
 
     def _begin(self, nodes: Nodes) -> Task:
@@ -221,9 +222,15 @@ class _Batch:
         if self._events.get() == "stop":
             return self._stop(task)
         code = wait(task)
-        if code != EXIT_OK:
+        if code != EXIT_OK and self._are_there():
             _say(f"the checkpoints stay in {self._place}: the same command goes on from the last")
         return code
+
+    def _are_there(self) -> bool:
+        from hetmig.state.checkpoint import names_in
+        from hetmig.state.stores import store_at
+
+        return bool(names_in(store_at(self._place)))
 
     def _stop(self, task: Task) -> int:
         """We are to end, soon."""

@@ -186,7 +186,10 @@ def run_authorize(arguments: argparse.Namespace) -> int:
     from hetmig.node.keys import Keyring
 
     ring = Keyring.open(arguments.keys)
-    rights = parse_rights(arguments.rights)
+    try:
+        rights = parse_rights(arguments.rights)
+    except HetmigError as error:
+        raise UsageError(str(error)) from None
     certificate = _certificate(arguments.key, ring)
     name = arguments.name or certificate.name
     if not name:

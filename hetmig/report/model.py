@@ -18,7 +18,7 @@ ALIVE = ("running", "kept", "unreachable", "unresponsive")
 _STEPS = (
     ("source", "capture"), ("source", "prepare"), ("source", "seal"), ("source", "send"),
     ("link", "offer"), ("destination", "verify"), ("destination", "runner"),
-    ("destination", "rebuild"), ("destination", "keep"), ("destination", "record"),
+    ("destination", "record"), ("destination", "rebuild"), ("destination", "keep"),
     ("source", "record"), ("link", "commit"), ("destination", "start"), ("destination", "confirm"),
 )  # fmt: skip
 """In the order in which they come."""

@@ -31,7 +31,7 @@ _WORDS = {
     "offer": "the way there and back, and waiting for one's turn",
     "verify": "check the parcel's authentication code",
     "runner": "wait for a process, if none is warm",
-    "rebuild": "unpickle, and build the re-entry",
+    "rebuild": "unpickle, and build the re-entry, as far as that takes longer than the disk",
     "keep": "write the image to the disk, as far as that takes longer",
     "record": "the handoff's state, on the disk",
     "commit": "the way there and back",

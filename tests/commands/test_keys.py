@@ -77,6 +77,7 @@ def test_export_has_nothing_secret(capsys: pytest.CaptureFixture[str]) -> None:
         (["list", "--keys", "/no/such/directory"], 1, "hetmig keys init"),
         (["export", "--name", "no name"], 1, "no name for a key"),
         (["add", __file__], 1, "no public key in"),
+        (["authorize", "me", "--rights", "sumbit"], 2, "no list of rights"),
         (["export", "--name", "me", "--output", "/no/such/directory/me"], 2, "No such file"),
     ],
 )
