@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hetmig.errors import HetmigError, NotMigratable, TaskLost
+from hetmig.errors import HetmigError, NotMigratable
 from hetmig.node import unreported
 from hetmig.node.events import happened
 from hetmig.node.freezing import checked_record
@@ -61,7 +61,7 @@ class Arriving:
             reason = error.reason if isinstance(error, NotMigratable) else str(error)
             self._refuse(epoch, reason, error)
             return
-        if hosted.take(lambda: hosted.handoff.staged(epoch)):
+        if hosted.transitions.take(lambda: hosted.handoff.staged(epoch)):
             await self.insist(ways)
         else:
             self._refuse(epoch, _UNWRITTEN, NotMigratable(_UNWRITTEN))
@@ -81,7 +81,7 @@ class Arriving:
             about["hop"] = {**want(about, "hop", dict), "bytes": nbytes}
             about["size"] = nbytes
         hosted.about, hosted.peer = about, {"place": offer.source}
-        hosted.cancelled = False
+        hosted.ending.cancelled = False
         keeping = asyncio.ensure_future(self._keep(offer.epoch, parcel))
         try:
             take = functools.partial(hosted.node.reserved, hosted.id)
@@ -94,8 +94,8 @@ class Arriving:
     async def _keep(self, epoch: int, parcel: Parcel) -> None:
         """Put on the disk what is staged: while the runner is at work, nobody waits for it."""
         hosted = self._hosted
-        await hosted.keep_image(epoch, parcel.manifest, parcel.frames)
-        hosted.take(lambda: hosted.handoff.keep(epoch))
+        await hosted.entry.keep(epoch, parcel.manifest, parcel.frames)
+        hosted.transitions.take(lambda: hosted.handoff.keep(epoch))
 
     def _disclosed(self, parcel: Parcel, about: dict[str, Any]) -> list[Any]:
         """The frames of the task alone.  `about` loses its mailbox, and the reports."""
@@ -106,10 +106,10 @@ class Arriving:
         hosted = self._hosted
         if hosted.handoff.epoch != epoch:
             return  # a later offer has come meanwhile
-        hosted.refusal, hosted.image = describe_error(error), None
+        hosted.transitions.refusal = describe_error(error)
         happened("refused", hosted.id, epoch, reason=type(error).__name__)
-        hosted.node.journal.drop_images(hosted.id, None)
-        hosted.take(lambda: hosted.handoff.refuse(epoch, reason))
+        hosted.entry.drop()
+        hosted.transitions.take(lambda: hosted.handoff.refuse(epoch, reason))
 
     async def insist(self, ways: Sequence[Answer]) -> None:
         """Repeat what the other side must know, until this handoff has gone on."""
@@ -120,7 +120,7 @@ class Arriving:
             if (hosted.handoff.state, hosted.handoff.epoch) != waiting:
                 return
             pause = min(2 * pause, _LONGEST_PAUSE)
-            hosted.take(hosted.handoff.nudge, way)
+            hosted.transitions.take(hosted.handoff.nudge, way)
 
     async def _build(
         self,
@@ -153,19 +153,19 @@ class Arriving:
         """What was staged when the node was killed is staged once more, from its image."""
         hosted, epoch = self._hosted, self._hosted.handoff.epoch
         try:
-            kept = self._kept()
+            kept = hosted.entry.kept()
             await self._rebuilt(kept, dict(kept.manifest["task"]))
         except HetmigError as error:
             hosted.restaging, hosted.runner = False, None
             self._refuse(epoch, str(error), error)
             if hosted.handoff.state is State.RUNNING:  # it was committed to us meanwhile
-                hosted.end(error=describe_error(error))
+                hosted.ending.end(error=describe_error(error))
             return
         hosted.restaging = False
         if hosted.handoff.state is State.RUNNING:
             hosted.run()
         elif hosted.handoff.state is State.KEPT:
-            hosted.take(lambda: hosted.handoff.staged(epoch))
+            hosted.transitions.take(lambda: hosted.handoff.staged(epoch))
             await self.insist([hosted.partner])
 
     async def restart(self) -> None:
@@ -176,11 +176,13 @@ class Arriving:
         """
         hosted, epoch = self._hosted, self._hosted.handoff.epoch
         if hosted.about.get("what") == "actor" and not self._stands_still():
-            hosted.lose("its node was killed, and with it what the calls since its last move did")
+            hosted.ending.lose(
+                "its node was killed, and with it what the calls since its last move did"
+            )
             return
         for attempts_left in reversed(range(_RESTARTS)):
             try:
-                kept = self._kept()
+                kept = hosted.entry.kept()
                 about = {**hosted.about, **kept.manifest.get("task", {})}
                 if about.get("needs") and await hosted.node.placing.taken_over(hosted, about, kept):
                     return
@@ -188,7 +190,7 @@ class Arriving:
                 break
             except HetmigError as error:
                 if not attempts_left:
-                    hosted.end(error=describe_error(error))
+                    hosted.ending.end(error=describe_error(error))
                     return
                 await asyncio.sleep(_AGAIN_SECONDS)
         if hosted.handoff.state is not State.RUNNING or hosted.handoff.epoch != epoch:
@@ -201,17 +203,10 @@ class Arriving:
         """Whether an actor's image is its very state; this once, and not after the next crash."""
         hosted = self._hosted
         try:
-            standing = self._kept().manifest["task"].get("standing", False)
-            fresh = hosted.about.get("went_on") != hosted.image
-            hosted.about["went_on"] = hosted.image
-            hosted.record()
+            standing = hosted.entry.kept().manifest["task"].get("standing", False)
+            fresh = hosted.about.get("went_on") != hosted.entry.image
+            hosted.about["went_on"] = hosted.entry.image
+            hosted.entry.record()
         except HetmigError:
             return False
         return bool(standing and fresh)
-
-    def _kept(self) -> Parcel:
-        """What the task can be restarted from.  Raises HetmigError."""
-        hosted = self._hosted
-        if hosted.image is None:
-            raise TaskLost("its node was killed, and had kept nothing to restart it from")
-        return open_sealed(hosted.node.journal.image(hosted.id, hosted.image), None)

@@ -200,7 +200,7 @@ class Drain:
         late = [worker for worker in workers if worker in under_way and not worker.done()]
         for hosted in (under_way[worker] for worker in late):
             hosted.fail_freeze(NotMigratable(_LATE))
-            hosted.take(functools.partial(hosted.handoff.expire, _LATE))
+            hosted.transitions.take(functools.partial(hosted.handoff.expire, _LATE))
         limit = min(time.monotonic() + _LAST_MOMENT, max(self._until, time.monotonic() + 0.2))
         await self._wait(workers, lambda: limit)
         for worker in late:

@@ -106,7 +106,7 @@ class Leaving:
         }
         offer = functools.partial(self._offer, link, welcome, frozen)
         with hosted.node.tracing.moving(hosted.about, hop):
-            if not hosted.take(hosted.handoff.offer, offer=offer):
+            if not hosted.transitions.take(hosted.handoff.offer, offer=offer):
                 hosted.go_on("the node's journal can't be written")
             await self._decided(verdict, welcome["name"], timeout)
             verdict.result()
@@ -140,7 +140,7 @@ class Leaving:
             hosted.timeline.mark("send")
         except Exception as error:  # nothing was sent: too large, or not as agreed
             reason = f"the task cannot be offered: {error}"
-            hosted.take(lambda: hosted.handoff.expire(reason))
+            hosted.transitions.take(lambda: hosted.handoff.expire(reason))
 
     async def _decided(
         self, verdict: asyncio.Future[None], destination: str, timeout: float
@@ -155,11 +155,11 @@ class Leaving:
                 return
             if time.monotonic() > expires:
                 reason = f"{destination} did not take the task within {timeout:g} s"
-                hosted.take(functools.partial(hosted.handoff.expire, reason))
+                hosted.transitions.take(functools.partial(hosted.handoff.expire, reason))
             if time.monotonic() > silent:
                 silent = float("inf")
                 hosted.report("lost", reason=f"{destination} took the task and fell silent")
-            hosted.take(hosted.handoff.nudge)
+            hosted.transitions.take(hosted.handoff.nudge)
 
 
 def refused(reason: str, described: dict[str, Any] | None) -> MigrationRefused:

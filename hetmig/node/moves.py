@@ -109,7 +109,7 @@ class Moves:
     async def cancel(self, task: str) -> None:
         """End a task, wherever it is."""
         hosted = self._node.tasks.get(task)
-        if hosted is None or not await hosted.cancel():
+        if hosted is None or not await hosted.ending.cancel():
             await self.forward(task, protocol.CANCEL, {"task": task}, _GRACE_SECONDS)
 
     async def checkpoint(self, header: dict[str, Any]) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class Reception:
             node.tasks[task] = hosted
         memory = want(message.header, "memory", str, None)
         remembers = memory is None or memory == node.journal.memory
-        hosted.receive(message, answer, self.session(message.user), remembers)
+        hosted.transitions.receive(message, answer, self.session(message.user), remembers)
 
     def session(self, user: bytes) -> bytes:
         """The key with which parcels from this user are sealed, told inside the CURVE channel."""

@@ -231,7 +231,7 @@ async def _move(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parc
 async def _delete(
     node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None
 ) -> Told:
-    if not await hosted.cancel():
+    if not await hosted.ending.cancel():
         raise InMotion("it has just left, or ended")
     return {}, None
 

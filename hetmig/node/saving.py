@@ -67,7 +67,7 @@ class Saving:
             hosted.runner.send(protocol.GO_ON, {"error": None})
             raise
         remedy = f"{because}: `hetmig resume {saved['where']}` goes on with it"
-        hosted.cancel_here(remedy if because else "")
+        hosted.ending.cancel_here(remedy if because else "")
         return saved
 
     async def park(
@@ -90,7 +90,7 @@ class Saving:
             runner = hosted.runner
             assert runner is not None
             try:
-                await hosted.keep_standing(frozen)
+                await hosted.entry.keep_standing(frozen)
             except BaseException:
                 runner.send(protocol.GO_ON, {"error": None})
                 hosted.calls.begin(runner)

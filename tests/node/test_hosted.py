@@ -133,7 +133,7 @@ async def test_cancelled_while_it_asks_to_move_by_itself() -> None:
     """The state that was on its way to the node when the task was cancelled is not offered."""
     node = FakeNode()
     task = await running(node)
-    assert await task.cancel()
+    assert await task.ending.cancel()
     node.taken[0].say(protocol.FROZEN, to="b", **FROZEN)
     await turns()
     assert node.notes == []
@@ -148,7 +148,7 @@ async def test_cancelled_while_the_destination_is_looked_for() -> None:
     node.prepared.clear()
     node.taken[0].say(protocol.FROZEN, to="b", **FROZEN)
     await turns()
-    assert await asyncio.wait_for(task.cancel(), 5)
+    assert await asyncio.wait_for(task.ending.cancel(), 5)
     node.prepared.set()
     await turns()
     assert node.notes == []
@@ -164,12 +164,12 @@ async def test_cancelled_while_the_destination_stages_it() -> None:
     node.taken[0].say(protocol.FROZEN, request=task.freeze.request, **FROZEN)  # type: ignore[union-attr]
     await turns()
     assert node.notes == [Note.OFFER.value]
-    assert await task.cancel()
+    assert await task.ending.cancel()
     assert node.notes == [Note.OFFER.value, Note.ABORT.value]
     with pytest.raises(HetmigError, match="cancelled"):
         await moving
     staged = Message(Note.STAGED.value, {"task": "t", "epoch": 2})
-    task.receive(staged, node.post, KEY, True)
+    task.transitions.receive(staged, node.post, KEY, True)
     assert node.notes[-1] == Note.ABORT.value
     assert task.handoff.state is State.ENDED
 
@@ -181,7 +181,7 @@ async def test_cancelled_between_freeze_and_offer() -> None:
     moving = asyncio.create_task(task.move("b", 10, "client"))
     await turns()
     node.taken[0].say(protocol.FROZEN, request=task.freeze.request, **FROZEN)  # type: ignore[union-attr]
-    assert await task.cancel()  # before the move has heard of it
+    assert await task.ending.cancel()  # before the move has heard of it
     with pytest.raises(NotMigratable):
         await moving
     assert node.notes == []
@@ -217,12 +217,16 @@ async def test_a_destination_that_falls_silent_after_the_commit(
     await turns()
     node.taken[0].say(protocol.FROZEN, request=task.freeze.request, **FROZEN)  # type: ignore[union-attr]
     await turns()
-    task.receive(Message(Note.STAGED.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
+    task.transitions.receive(
+        Message(Note.STAGED.value, {"task": "t", "epoch": 2}), node.post, KEY, True
+    )
     await asyncio.wait([moving], timeout=3 * leaving._NUDGE_SECONDS)
     assert node.reports == ["lost"]
     assert not moving.done()
     assert node.notes.count(Note.COMMIT.value) > 1
-    task.receive(Message(Note.OWNED.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
+    task.transitions.receive(
+        Message(Note.OWNED.value, {"task": "t", "epoch": 2}), node.post, KEY, True
+    )
     assert (await moving)["destination"] == "b"
 
 
@@ -239,11 +243,13 @@ async def test_a_staged_task_asks_in_another_way_too(monkeypatch: pytest.MonkeyP
     node, elsewhere = FakeNode(), asyncio.Event()
     node.answer_to = lambda place, key: lambda kind, header: elsewhere.set()  # type: ignore[method-assign]
     task = Hosted(node, "t")  # type: ignore[arg-type]
-    task.receive(offer(2), lambda kind, header: None, KEY, True)
+    task.transitions.receive(offer(2), lambda kind, header: None, KEY, True)
     await turns()
     node.taken[0].say(protocol.STAGED)
     await elsewhere.wait()
-    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
+    task.transitions.receive(
+        Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY, True
+    )
     await turns()
 
 
@@ -252,10 +258,12 @@ async def test_a_killed_runners_word_does_not_count_for_the_next() -> None:
     """It had STAGED on its way when its attempt was withdrawn and another one began."""
     node = FakeNode()
     task = Hosted(node, "t")  # type: ignore[arg-type]
-    task.receive(offer(2), node.post, KEY, True)
+    task.transitions.receive(offer(2), node.post, KEY, True)
     await turns()
-    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY, True)
-    task.receive(offer(3), node.post, KEY, True)
+    task.transitions.receive(
+        Message(Note.ABORT.value, {"task": "t", "epoch": 2}), node.post, KEY, True
+    )
+    task.transitions.receive(offer(3), node.post, KEY, True)
     await turns()
     first, second = node.taken
     assert first.killed
@@ -265,5 +273,7 @@ async def test_a_killed_runners_word_does_not_count_for_the_next() -> None:
     second.say(protocol.STAGED)
     await turns()
     assert node.notes == [Note.STAGED.value]
-    task.receive(Message(Note.ABORT.value, {"task": "t", "epoch": 3}), node.post, KEY, True)
+    task.transitions.receive(
+        Message(Note.ABORT.value, {"task": "t", "epoch": 3}), node.post, KEY, True
+    )
     await turns()

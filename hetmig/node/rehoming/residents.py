@@ -59,7 +59,7 @@ def hear(node: Node, claim: Claim) -> dict[str, Any]:
         hosted.about.update(home=claim.home, term=claim.term, deed=claim.deed)
         try:
             if hosted.handoff.state not in _UNRECORDED:
-                hosted.record()
+                hosted.entry.record()
         except JournalError:
             hosted.about.update(before)  # it is told once more
             raise

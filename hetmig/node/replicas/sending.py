@@ -46,7 +46,7 @@ class Sending:
         before = hosted.about.get("replica")
         if to is None:
             hosted.about["replica"] = None
-            hosted.record()
+            hosted.entry.record()
             await self._drop(hosted, before)
             return {}
         if hosted.about.get("what", "task") != "task":
@@ -63,7 +63,7 @@ class Sending:
         settings = {"place": place, "every": every}
         told = await self._send(hosted, place, timeout)
         hosted.about["replica"] = settings
-        hosted.record()
+        hosted.entry.record()
         if before is not None and before["place"] != place:
             await self._drop(hosted, before)
         if before is None or before["every"] != every:
