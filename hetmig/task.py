@@ -69,7 +69,7 @@ def progress(done: float, total: float | None = None, note: str = "") -> None:
         runtime = _runtime()
     except NotInTask:
         return
-    runtime.progress(done, total, note)
+    runtime.telling.progress(done, total, note)
 
 
 def here() -> str | None:

@@ -122,7 +122,7 @@ class Team:
 
     def write(self, stream: str, text: str) -> None:
         if stream == "log":
-            runtime.current().say(stream, text.encode())
+            runtime.current().telling.say(stream, text.encode())
         else:
             getattr(sys, stream).write(text)
 

@@ -88,7 +88,7 @@ class FileLine:
     def is_busy(self) -> bool:
         """Whether this thread is about to say something else: a collected object must wait."""
         asks = self.direct is not None and self.direct.lock.owner == threading.get_ident()
-        return asks or self._runtime.is_speaking
+        return asks or self._runtime.telling.is_speaking
 
     def heard(self, message: Message) -> None:
         """The node answers."""
@@ -111,7 +111,7 @@ class FileLine:
                 self._await_straight(number, is_main)
             while number not in self._answers:
                 # the main thread is in a C function of the io module: it can't be moved meanwhile
-                heard = self._runtime.hear(_TURN_SECONDS if is_main else 0)
+                heard = self._runtime.hearing.hear(_TURN_SECONDS if is_main else 0)
                 if not heard or not (is_main or number in self._answers):
                     sleeping.rest_aside(_OTHERS_SECONDS)
         except BaseException:  # Ctrl-C, say

@@ -101,7 +101,7 @@ def tell(kind: str, header: dict[str, Any]) -> None:
 
 def ask_until(kind: str, header: dict[str, Any]) -> dict[str, Any]:
     """Ask the node, and wait as long as it takes; the answer.  Raises the error that it is."""
-    number = _desk().ask(kind, {**header, "events": runtime.current().events})
+    number = _desk().ask(kind, {**header, "events": runtime.current().telling.events})
     wait(number, None)
     return _desk().take(number)[0]
 

@@ -89,10 +89,10 @@ def _obey(control: int, runtime: Runtime) -> None:
             _thread.interrupt_main(safepoint.SIGNAL)
         if asked := [line for line in lines if line.startswith(b"ask ")]:
             with quick_turns():
-                runtime.hear_all(int(asked[-1][4:]))
+                runtime.hearing.hear_all(int(asked[-1][4:]))
                 runtime.preparing.answer()
         if b"ping" in lines:
-            runtime.pong()
+            runtime.telling.pong()
         if all(line == b"ping" for line in lines):
             continue
         # where there are no signals, those who wait hear of it like this only
@@ -137,7 +137,7 @@ class Runner:
         self.runtime.begin()
         header, payload = self._outcome(work)
         with self.channel.lock:
-            header["n"] = self.runtime.number()
+            header["n"] = self.runtime.telling.number()
             header["received"] = self.runtime.desk.mail.received
             try:
                 self.channel.send(protocol.DONE, header, payload)
@@ -204,7 +204,7 @@ class Runner:
         atexit._run_exitfuncs()
         _close_files()
         ok, result = freeze_outcome(value, ok, text, self.runtime.about.get("python"))
-        self.runtime.flush()
+        self.runtime.telling.flush()
         header = {"ok": ok, "traceback": text, "kind": result.kind, "portable": result.portable}
         return header, result.frames
 

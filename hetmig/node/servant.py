@@ -49,7 +49,7 @@ class Servant:
         self.object = make()
         self._doing = ""
         while True:
-            self._runtime.listen()
+            self._runtime.hearing.listen()
             self._offer()
             if not self._arrived:
                 sleeping.rest(_LOOK_SECONDS)
@@ -106,7 +106,7 @@ class Servant:
             value, ok, text = error, False, traceback_text(error, _OURS)
         ok, frozen = freeze_outcome(value, ok, text, call.header["manifest"]["python"])
         header = {"ok": ok, "traceback": text, "manifest": frozen.manifest()}
-        self._runtime.flush()
+        self._runtime.telling.flush()
         try:
             self._runtime.post(protocol.ANSWER, header, frozen.frames)
         except ProtocolError as error:  # nothing was sent
