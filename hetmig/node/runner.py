@@ -132,8 +132,7 @@ class Runner:
                 self.channel.send(protocol.PRECOPIED, {})
                 message = self.channel.receive()
         work = self._stage(message)
-        with self.channel.lock:
-            self.channel.receive()  # START: until then this is only a copy
+        self._await_start()
         self.runtime.begin()
         header, payload = self._outcome(work)
         with self.channel.lock:
@@ -181,10 +180,19 @@ class Runner:
                 self.channel.send(protocol.REFUSED, header)
                 self.channel.receive()
             raise
+        return work
+
+    def _await_start(self) -> None:
+        """Say that the task is there; until the node has said START this is only a copy.
+
+        The channel is ours all that time.  What follows START is announced to another thread, which
+        would take START along, and let it fall: it would be the next message that starts the task.
+        """
         with self.channel.lock:
             self.channel.send(protocol.STAGED, {})
-        self.runtime.take_stock()  # meanwhile the nodes decide
-        return work
+            self.runtime.take_stock()  # meanwhile the nodes decide
+            while self.channel.receive().kind != protocol.START:
+                pass
 
     def _outcome(self, work: Work) -> tuple[dict[str, Any], Sequence[protocol.Buffer]]:
         """Run the task; its end as the header and the payload of DONE."""
