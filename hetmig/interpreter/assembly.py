@@ -113,8 +113,9 @@ def assemble_ahead(code: CodeType) -> None:
     for point in itertools.islice(_rounds(map_), _MOST_LOOPS):
         if point.before is None:  # out of reach
             continue
-        if set(point.before) <= {Slot.VALUE}:
-            bound, nulls = (True,) * map_.slots, (False,) * len(point.before)
+        if set(point.before) <= {Slot.VALUE, Slot.LOOP_POSITION}:
+            bound = (True,) * map_.slots
+            nulls = tuple([slot is Slot.LOOP_POSITION for slot in point.before])  # of an iterator
             assembled(code, Shape(point.start, Resume.AGAIN, False, bound, nulls))
 
 
