@@ -1,8 +1,6 @@
 """A killed worker's task goes on from its checkpoint in S3, which moto's server plays.
 
-Dask, s3fs and moto seldom agree on versions: in an environment of its own,
-
-    pip install s3fs 'moto[server]>=5' && pip install -e '.[test,dask]'
+    pip install -e '.[test-s3,dask]' && python -m pytest tests/adapters/dask/test_s3.py
 """
 
 from __future__ import annotations
