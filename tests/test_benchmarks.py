@@ -39,12 +39,20 @@ def test_the_programs_give_the_same_result_each_time():
         assert function(50) == function(50) > 0
 
 
+@pytest.fixture
+def no_garbage(monkeypatch):
+    """What measures collects garbage before each time, of which a process of tests is full."""
+    monkeypatch.setattr(measure.gc, "collect", lambda: 0)
+
+
+@pytest.mark.usefixtures("no_garbage")
 def test_a_pair_of_the_same_thing_has_the_ratio_one():
     ticks = iter(range(1000))
     pair = measure.paired(lambda: None, lambda: None, 10, clock=lambda: next(ticks))
     assert pair == measure.Pair(10, 1, 1, 1.0, 1.0, 1.0)
 
 
+@pytest.mark.usefixtures("no_garbage")
 def test_a_pair_is_the_second_by_the_first():
     now = 0.0
 
