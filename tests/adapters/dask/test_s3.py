@@ -1,6 +1,6 @@
 """A killed worker's task goes on from its checkpoint in S3, which moto's server plays.
 
-    pip install -e '.[test-s3,dask]' && python -m pytest tests/adapters/dask/test_s3.py
+pip install -e '.[test-s3,dask]' && python -m pytest tests/adapters/dask/test_s3.py
 """
 
 from __future__ import annotations
