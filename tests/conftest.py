@@ -76,6 +76,28 @@ def foreign() -> Callable[[str], Path]:
     return interpreters.target
 
 
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """A bucket of moto's server, and the environment that leads to it.
+
+    One for the whole run: s3fs keeps its connections, and would ask a later one's predecessor.
+    """
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    with pytest.MonkeyPatch.context() as patch:
+        server.start()
+        host, port = server.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        s3fs.S3FileSystem().mkdir("bucket")
+        yield "s3://bucket"
+        server.stop()
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalNodes]:
     """Nodes on loopback; a module or folder that wants more, or fewer, has a fixture of its own."""

@@ -5,7 +5,6 @@ pip install -e '.[test-s3,dask]' && python -m pytest tests/adapters/dask/test_s3
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,31 +27,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    import s3fs
-
-    s3fs.S3FileSystem().mkdir("bucket")
-    yield "s3://bucket/tasks"
-    server.stop()
-
-
 def test_sigkill_goes_on_from_the_checkpoint(bucket: str, tmp_path: Path) -> None:
+    place = f"{bucket}/dask"
+
     def newest() -> int:
-        return max((int(name.split(".")[2]) for name in store_at(bucket).names()), default=0)
+        return max((int(name.split(".")[2]) for name in store_at(place).names()), default=0)
 
     log, gate = tmp_path / "log", tmp_path / "gate"
     with cluster(tmp_path, "one", "two") as made:
-        hetmig.dask.install(made.client, checkpoints=bucket)
+        hetmig.dask.install(made.client, checkpoints=place)
         future = made.client.submit(programs.kept, COUNT, str(log), str(gate))
         in_the_middle(log, COUNT)
         before = newest()
