@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hetmig.errors import HetmigError, NotMigratable
+from hetmig.errors import HetmigError, NotMigratable, TaskLost
 from hetmig.node import unreported
 from hetmig.node.events import happened
 from hetmig.node.freezing import checked_record
@@ -56,18 +56,21 @@ class Arriving:
         hosted, epoch = self._hosted, offer.epoch
         hosted.partner = ways[-1]
         try:
-            await self._staged(offer)
+            is_quick = await self._staged(offer)
         except HetmigError as error:
             reason = error.reason if isinstance(error, NotMigratable) else str(error)
             self._refuse(epoch, reason, error)
             return
-        if hosted.transitions.take(lambda: hosted.handoff.staged(epoch)):
-            await self.insist(ways)
-        else:
+        if not hosted.transitions.take(lambda: hosted.handoff.staged(epoch, told=is_quick)):
             self._refuse(epoch, _UNWRITTEN, NotMigratable(_UNWRITTEN))
+        elif hosted.handoff.state is State.STAGED:
+            await self.insist(ways)
 
-    async def _staged(self, offer: Offer) -> None:
-        """Verify the parcel, and unpickle it in a runner while it is written to the disk."""
+    async def _staged(self, offer: Offer) -> bool:
+        """Verify the parcel, and unpickle it in a runner while it is written to the disk.
+
+        Whether it was quick, so that the source was told before.
+        """
         hosted = self._hosted
         parcel = open_sealed(offer.wire, offer.session)
         step("verified")
@@ -82,20 +85,42 @@ class Arriving:
             about["size"] = nbytes
         hosted.about, hosted.peer = about, {"place": offer.source}
         hosted.ending.cancelled = False
-        keeping = asyncio.ensure_future(self._keep(offer.epoch, parcel))
+        is_quick = self._is_quick(offer)
+        if is_quick:
+            hosted.transitions.take(lambda: hosted.handoff.verified(offer.epoch))
+            hosted.timeline.mark("answer")
+        keeping = asyncio.ensure_future(self._keep(offer.epoch, parcel, is_quick))
         try:
             take = functools.partial(hosted.node.reserved, hosted.id)
-            await self._build(parcel.manifest, frames, about, take)
+            runner = await self._build(parcel.manifest, frames, about, take)
             hosted.timeline.mark("rebuild")
         finally:
             await keeping
         hosted.timeline.mark("keep")
+        if runner.exited.done():  # since then, when nobody could have refused for that reason
+            raise TaskLost(f"the runner {runner.exited.result()} before the task began")
+        return is_quick
 
-    async def _keep(self, epoch: int, parcel: Parcel) -> None:
-        """Put on the disk what is staged: while the runner is at work, nobody waits for it."""
+    def _is_quick(self, offer: Offer) -> bool:
+        """Whether the task can be committed before it is staged, as that is a matter of moments.
+
+        Should this node be killed in them, the task waits for it: without a journal it would be
+        lost, and a task whose modules are still to be imported would have to wait longer.
+        """
+        hosted = self._hosted
+        journal = hosted.node.journal
+        prepared = hosted.node.is_prepared(hosted.id)
+        return journal.is_durable and prepared and journal.is_small(offer.wire)
+
+    async def _keep(self, epoch: int, parcel: Parcel, is_quick: bool) -> None:
+        """Put on the disk what is staged: while the runner is at work, nobody waits for it.
+
+        What is quick is written when it runs.
+        """
         hosted = self._hosted
         await hosted.entry.keep(epoch, parcel.manifest, parcel.frames)
-        hosted.transitions.take(lambda: hosted.handoff.keep(epoch))
+        if not is_quick:
+            hosted.transitions.take(lambda: hosted.handoff.keep(epoch))
 
     def _disclosed(self, parcel: Parcel, about: dict[str, Any]) -> list[Any]:
         """The frames of the task alone.  `about` loses its mailbox, and the reports."""
@@ -164,8 +189,9 @@ class Arriving:
         hosted.restaging = False
         if hosted.handoff.state is State.RUNNING:
             hosted.run()
-        elif hosted.handoff.state is State.KEPT:
-            hosted.transitions.take(lambda: hosted.handoff.staged(epoch))
+            return
+        hosted.transitions.take(lambda: hosted.handoff.staged(epoch))
+        if hosted.handoff.state is State.STAGED:
             await self.insist([hosted.partner])
 
     async def restart(self) -> None:

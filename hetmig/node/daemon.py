@@ -238,6 +238,10 @@ class Node:
             raise NotMigratable(f"{self.here['name']} is draining and takes no tasks")
         return self.reservations.take(task) or await self.pool.take()
 
+    def is_prepared(self, task: str) -> bool:
+        """Whether that one has read the task's code, and imported what it needs."""
+        return not self.draining and self.reservations.is_prepared(task)
+
     def shelf(self, manifest: dict[str, Any], nbytes: int) -> Any:
         """Room for an object that arrives."""
         if self.draining:

@@ -2,17 +2,22 @@
 
     source                      destination
     RUNNING
-    FROZEN   -- OFFER -->       STAGING: verify, unpickle, build the re-entry
-                                KEPT *, while that goes on
-             <- STAGED --       STAGED     or  REFUSED(reason) -> the source goes on
+    FROZEN   -- OFFER -->       STAGING: verify
+             <- VERIFIED        (if the rest takes milliseconds; else KEPT * meanwhile)
+                                unpickle, build the re-entry
+             <- STAGED --       STAGED *   or  REFUSED(reason) -> the source goes on
     COMMITTED * (the one decision point)
              -- COMMIT ->       RUNNING (it owns the task now) *
+                                or first DUE, until it has been put together
              <- OWNED ---
-    GONE
+    GONE *
 
 Before COMMITTED the source may always go on; after it only if the destination swears, by LOST, that
-it has not run the task and never will: it repeats COMMIT until it hears OWNED or LOST.  A STAGED
-destination never starts by itself: it repeats STAGED until COMMIT or ABORT comes.
+it has not run the task and never will: it repeats COMMIT until it hears OWNED or LOST, and may ask
+by ABORT for the task.  The source commits at the first of VERIFIED and STAGED: after VERIFIED its
+record is written, and its word on the way, while the destination is still at work; should that
+fail, or a crash end it, the answer to COMMIT is LOST.  A destination never starts by itself: it
+repeats STAGED until COMMIT or ABORT comes.
 
 Every attempt has an epoch of its own.  Only the owner makes attempts, one after the other, so a
 greater epoch is a later one, and a message of another epoch than the present attempt's is old.
@@ -52,11 +57,14 @@ class State(enum.Enum):
     KEPT = "kept"
     """The same, and it comes back after a crash; before that, the source may have heard STAGED."""
     STAGED = "staged"
+    DUE = "due"
+    """Committed to it, and still being put together: it runs as soon as that is done."""
     ENDED = "ended"
     """The task came to its end here."""
 
 
-_STAGED = (State.STAGING, State.KEPT, State.STAGED)
+_STAGED = (State.STAGING, State.KEPT, State.STAGED, State.DUE)
+_GONE = "the staged copy is gone"
 
 
 class Note(enum.Enum):
@@ -65,6 +73,8 @@ class Note(enum.Enum):
     OFFER = "offer"
     COMMIT = "commit"
     ABORT = "abort"
+    VERIFIED = "offer-verified"
+    """The parcel is whole and is being put together: it can be committed already."""
     STAGED = "offer-staged"
     REFUSED = "refused"
     OWNED = "owned"
@@ -116,6 +126,13 @@ class Handoff:
         """The greatest epoch under which this node owned the task."""
         self.newest = epoch
         """The greatest epoch heard of: everything up to it is old."""
+        self._why = ""
+        """Why this side has let go of the newest attempt; forgotten in a crash."""
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the task is on its way to this node, which does not run it so far."""
+        return self.state in _STAGED
 
     @property
     def saved(self) -> Saved:
@@ -139,7 +156,7 @@ class Handoff:
                 machine.state, machine.epoch = State.RUNNING, machine.newest
                 machine.owned = machine.epoch
                 return machine, [Effect(do, machine.epoch) for do in (Act.RECORD, Act.RESTART)]
-            case State.KEPT | State.STAGED:
+            case State.KEPT | State.STAGED | State.DUE:
                 return machine, [Effect(Act.STAGE, machine.epoch), *machine.nudge()]
             case State.STAGING:  # nobody was told of it
                 machine.state = State.ABSENT
@@ -151,7 +168,7 @@ class Handoff:
         """The task is frozen: begin an attempt."""
         assert self.state is State.RUNNING, self.state
         self.newest += 1
-        self.state, self.epoch = State.FROZEN, self.newest
+        self.state, self.epoch, self._why = State.FROZEN, self.newest, ""
         # so that one who leaps always lands beyond
         record = [Effect(Act.RECORD, self.epoch)] if self.newest % (LEAP // 2) == 0 else []
         return [*record, Effect(Note.OFFER, self.epoch)]
@@ -161,6 +178,13 @@ class Handoff:
         if self.state is not State.FROZEN:
             return []
         return [Effect(Note.ABORT, self.epoch), *self._go_on(reason)]
+
+    def take_back(self, reason: str) -> list[Effect]:
+        """The same once committed: it is asked for, and LOST or OWNED will be the answer."""
+        if self.state is not State.COMMITTED:
+            return []
+        self._why = reason
+        return [Effect(Note.ABORT, self.epoch)]
 
     def end(self) -> list[Effect]:
         """The task came to its end here."""
@@ -187,32 +211,54 @@ class Handoff:
 
     # The destination --------------------------------------------------------------------------
 
+    def verified(self, epoch: int) -> list[Effect]:
+        """The parcel is whole, and a moment from now there is a runner with it."""
+        return [Effect(Note.VERIFIED, epoch)] if self._awaits(State.STAGING, epoch) else []
+
     def keep(self, epoch: int) -> list[Effect]:
         """There is what can be kept of the parcel, before it is known whether it can run here."""
-        if not self._awaits(State.STAGING, epoch):
+        if epoch != self.epoch or self.state not in (State.STAGING, State.DUE):
             return []
-        self.state = State.KEPT
+        if self.state is State.STAGING:
+            self.state = State.KEPT
         return [Effect(Act.RECORD, epoch)]
 
-    def staged(self, epoch: int) -> list[Effect]:
-        """The runner built the re-entry and waits."""
+    def staged(self, epoch: int, *, told: bool = False) -> list[Effect]:
+        """The runner built the re-entry and waits.
+
+        `told`: the source has heard VERIFIED, and has as good as committed it.
+        """
+        if self._awaits(State.DUE, epoch):
+            return self._begin(epoch)
         if epoch != self.epoch or self.state not in (State.STAGING, State.KEPT):
             return []
         # of what was kept nothing else need be known: should it be staged again, it says so again
         record = [Effect(Act.RECORD, epoch)] if self.state is State.STAGING else []
         self.state = State.STAGED
+        if told:  # should a crash come first, it is LOST, as before
+            return []
         return [*record, Effect(Note.STAGED, epoch)]
 
     def refuse(self, epoch: int, reason: str) -> list[Effect]:
         """The parcel cannot be run here, or the staged runner died."""
         if self.state not in _STAGED or epoch != self.epoch:
             return []
-        return [*self._let_go(epoch, reason), Effect(Note.REFUSED, epoch, reason)]
+        note = Note.LOST if self.state is State.DUE else Note.REFUSED
+        return [*self._let_go(epoch, reason), Effect(note, epoch, reason)]
+
+    def _begin(self, epoch: int) -> list[Effect]:
+        """It is ours, and ready.
+
+        It runs while that is being recorded: should the record be lost, the source still has to be
+        told that we own it, and commits it to us again.
+        """
+        self.state, self.owned = State.RUNNING, epoch
+        return [Effect(do, epoch) for do in (Act.RUN, Act.RECORD, Note.OWNED)]
 
     def _let_go(self, epoch: int, reason: str) -> list[Effect]:
         """What was staged, if it is on record, must not come back after a crash."""
         recorded = self.state is not State.STAGING
-        self.state = State.ABSENT
+        self.state, self._why = State.ABSENT, reason
         record = [Effect(Act.RECORD, epoch)] if recorded else []
         return [*record, Effect(Act.DISCARD, epoch, reason)]
 
@@ -239,7 +285,9 @@ class Handoff:
             case Note.COMMIT:
                 return self._committed(epoch, remembers)
             case Note.ABORT:
-                return self._aborted(epoch)
+                return self._aborted(epoch, remembers)
+            case Note.VERIFIED if self._awaits(State.FROZEN, epoch):
+                return self._commit(epoch)
             case Note.STAGED:
                 return self._answered_staged(epoch)
             case Note.REFUSED if self._awaits(State.FROZEN, epoch):
@@ -248,7 +296,7 @@ class Handoff:
                 self.state = State.GONE
                 return [Effect(Act.RECORD, epoch), Effect(Act.DEPART, epoch)]
             case Note.LOST if self._awaits(State.COMMITTED, epoch):
-                return [Effect(Act.RECORD, epoch), *self._go_on(reason)]
+                return [Effect(Act.RECORD, epoch), *self._go_on(self._why or reason)]
             case Note.FORGOTTEN if self._awaits(State.COMMITTED, epoch):
                 self.state = State.GONE
                 return [Effect(Act.RECORD, epoch), Effect(Act.LOSE, epoch, reason)]
@@ -265,37 +313,44 @@ class Handoff:
         effects = []
         if self.state in _STAGED:
             effects += self._let_go(self.epoch, "its owner made a later attempt")
-        self.state, self.epoch, self.newest = State.STAGING, epoch, epoch
+        self.state, self.epoch, self.newest, self._why = State.STAGING, epoch, epoch, ""
         return [*effects, Effect(Act.STAGE, epoch)]
 
     def _committed(self, epoch: int, remembers: bool) -> list[Effect]:
-        # KEPT: it was staged before a crash, which the source has heard, and is again in a moment
-        if self.epoch == epoch and self.state in (State.KEPT, State.STAGED):
-            self.state, self.owned = State.RUNNING, epoch
-            # It runs while it is being recorded: should that be lost, the source still has to be
-            # told that we own it, and commits it to us again.
-            return [Effect(do, epoch) for do in (Act.RUN, Act.RECORD, Note.OWNED)]
+        if self.epoch == epoch:
+            if self.state is State.STAGED:
+                return self._begin(epoch)
+            if self.state in _STAGED:
+                self.state = State.DUE
+                return []
+        return self._answered_for(epoch, remembers)
+
+    def _aborted(self, epoch: int, remembers: bool) -> list[Effect]:
+        if self.state in _STAGED and self.epoch == epoch:
+            self.state, self._why = State.ABSENT, "its owner withdrew the offer"
+            record, told = Effect(Act.RECORD, epoch), Effect(Note.LOST, epoch, self._why)
+            return [record, Effect(Act.DISCARD, epoch, self._why), told]
+        return self._answered_for(epoch, remembers)
+
+    def _answered_for(self, epoch: int, remembers: bool) -> list[Effect]:
+        """What became here of an attempt that is not under way."""
         # Only we could own that epoch, and nobody a later one before we did.
         if epoch <= self.owned:
             return [Effect(Act.RECORD, epoch), Effect(Note.OWNED, epoch)]
         if not remembers:
             return [Effect(Note.FORGOTTEN, epoch, "the node has lost its memory of the task")]
-        record = []
-        if epoch > self.newest:
-            self.newest = epoch  # the offer itself may still be on its way
-            record = [Effect(Act.RECORD, epoch)]
-        return [*record, Effect(Note.LOST, epoch, "the staged copy is gone")]
-
-    def _aborted(self, epoch: int) -> list[Effect]:
-        self.newest = max(self.newest, epoch)  # the offer itself may still be on its way
-        if self.state in _STAGED and self.epoch == epoch:
-            return self._let_go(epoch, "its owner withdrew the offer")
-        return []
+        # The offer itself may still be on its way, or come once more after a crash.
+        why = self._why if epoch == self.newest else ""
+        self.newest = max(self.newest, epoch)
+        return [Effect(Act.RECORD, epoch), Effect(Note.LOST, epoch, why or _GONE)]
 
     def _answered_staged(self, epoch: int) -> list[Effect]:
         if self._awaits(State.FROZEN, epoch):
-            self.state = State.COMMITTED
-            return [Effect(Act.RECORD, epoch), Effect(Note.COMMIT, epoch)]
+            return self._commit(epoch)
         if self._awaits(State.COMMITTED, epoch) or self._awaits(State.GONE, epoch):
             return [Effect(Note.COMMIT, epoch)]
         return [Effect(Note.ABORT, epoch)]
+
+    def _commit(self, epoch: int) -> list[Effect]:
+        self.state = State.COMMITTED
+        return [Effect(Act.RECORD, epoch), Effect(Note.COMMIT, epoch)]

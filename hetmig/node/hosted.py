@@ -77,7 +77,7 @@ class Hosted:
     @property
     def is_known(self) -> bool:
         """Whether there is anything of it here, on its way in or out included."""
-        return self.is_here or self.handoff.state in (State.STAGING, State.KEPT, State.STAGED)
+        return self.is_here or self.handoff.is_staged
 
     @property
     def is_running(self) -> bool:
@@ -294,7 +294,7 @@ class Hosted:
         way = self.node.answer_to(place, place["key"].encode()) if place else None
         if way is not None:
             self.partner = way
-        self.restaging = self.handoff.state in (State.KEPT, State.STAGED)
+        self.restaging = self.handoff.is_staged
         if self.handoff.state in (State.STAGED, State.COMMITTED):
             spawn(self.arriving.insist([self.partner]))
         self.transitions.take(lambda: effects, accept=self.arriving.stage_again)

@@ -65,6 +65,8 @@ class Runner:
         self._is_killed = False
         self.is_fresh = True
         """Whether nothing of a task has come into it so far."""
+        self.is_prepared = False
+        """Whether it has read the code of the task that is to come."""
         self.is_leaving = False
         """Whether its task has ended or left, so that it will end as well."""
         self._process: Child | None = None

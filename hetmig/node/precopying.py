@@ -91,6 +91,7 @@ async def precopy(node: Node, message: Message) -> tuple[dict[str, Any], list[An
 
     def heard(said: Message) -> None:
         if said.kind == protocol.PRECOPIED and not ready.done():
+            runner.is_prepared = True
             ready.set_result(None)
 
     runner.on_message, runner.is_fresh = heard, False

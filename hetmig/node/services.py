@@ -43,6 +43,9 @@ class Services(Protocol):
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""
 
+    def is_prepared(self, task: str) -> bool:
+        """Whether that one has read the task's code, and imported what it needs."""
+
     def shelf(self, manifest: dict[str, Any], nbytes: int) -> Any:
         """Room for a passive object: something with the face of a runner."""
 

@@ -72,6 +72,10 @@ class Reservations:
         runner, _ = self._held[task]
         return None if runner.exited.done() else runner
 
+    def is_prepared(self, task: str) -> bool:
+        """Whether there is a runner for this task that has read its code."""
+        return task in self._held and self._held[task][0].is_prepared
+
     def take(self, task: str) -> Runner | None:
         """The runner set aside for this task, if it is alive."""
         if task not in self._held:

@@ -12,7 +12,7 @@ import signal
 __all__ = ["HOME_STEPS", "REPLICA_STEPS", "STEPS", "step"]
 
 STEPS = (
-    "freeze", "frozen", "encoded", "offer", "receive", "verified", "staging", "image-written",
+    "freeze", "frozen", "encoded", "offer", "receive", "verified", "confirmed", "staging", "image-written",
     "record", "recorded", "staged", "commit", "run", "owned", "depart", "gone",
 )  # fmt: skip
 """All there are of a task's handoff."""

@@ -15,7 +15,9 @@ from hetmig.node.events import happened
 
 __all__ = ["Timeline", "checked", "merged"]
 
-_AT_DESTINATION = ("verify", "runner", "rebuild", "keep", "record", "commit", "start", "began")
+_AT_DESTINATION = (
+    "verify", "answer", "runner", "rebuild", "keep", "record", "commit", "start", "began",
+)  # fmt: skip
 _LONGEST = 24
 Durations = list[tuple[str, float]]
 
@@ -68,16 +70,26 @@ def merged(source: Sequence[tuple[str, float]], there: Sequence[tuple[str, float
     """Both sides as [side, step, seconds], in order; their sum is the whole.
 
     The source waits twice, "offer" and "commit"; the destination's wait for "commit" is what the
-    source does meanwhile.
+    source does meanwhile.  After an early "answer" both work at the same time: what the source does
+    then is left out.
     """
     names = [name for name, _ in there]
-    cut = names.index("commit") if "commit" in names else len(there)
-    parts = {"offer": there[:cut], "commit": there[cut + 1 :]}
+    at_once = "answer" in names
+    cut = names.index("answer") + 1 if at_once else len(there)
+    if not at_once and "commit" in names:
+        cut = names.index("commit")
+    parts = {"offer": there[:cut], "commit": there[cut if at_once else cut + 1 :]}
     found: list[Any] = []
-    for name, seconds in source:
-        if name not in parts:
+    meanwhile = 0.0
+    for number, (name, seconds) in enumerate(source):
+        if name in parts:
+            spent = sum(s for _, s in parts[name])
+            if name == "commit":
+                seconds += meanwhile
+            found.append(["link", name, max(seconds - spent, 0.0)])
+            found += [["destination", step, s] for step, s in parts[name]]
+        elif at_once and "offer" in [before for before, _ in source[:number]]:
+            meanwhile += seconds
+        else:
             found.append(["source", name, seconds])
-            continue
-        found.append(["link", name, max(seconds - sum(s for _, s in parts[name]), 0.0)])
-        found += [["destination", step, s] for step, s in parts[name]]
     return found

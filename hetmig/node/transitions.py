@@ -29,13 +29,18 @@ __all__ = ["Transitions"]
 
 _log = logging.getLogger("hetmig")
 
-_STEP_OF = {Note.STAGED: "staged", Note.COMMIT: "commit", Note.OWNED: "owned"}
+_STEP_OF = {
+    Note.VERIFIED: "confirmed", Note.STAGED: "staged", Note.COMMIT: "commit", Note.OWNED: "owned",
+}  # fmt: skip
 _WAITS = {
+    (State.FROZEN, Note.VERIFIED): "offer",
     (State.FROZEN, Note.STAGED): "offer",
     (State.STAGED, Note.COMMIT): "commit",
     (State.COMMITTED, Note.OWNED): "commit",
 }
 """What has lasted until this note came."""
+_REASONS = (Note.REFUSED, Note.LOST)
+"""With these the destination's own error comes along, if there is one."""
 
 
 class Transitions:
@@ -56,7 +61,7 @@ class Transitions:
         note, epoch = Note(message.kind), want(message.header, "epoch", int)
         reason = want(message.header, "reason", str, "")
         step("receive", note.value)
-        if note is Note.REFUSED:
+        if note in _REASONS:
             self.refusal = want(message.header, "error", dict, None)
         accept = also = None
         self._time(note, epoch)
@@ -132,9 +137,9 @@ class Transitions:
     def _tell(self, note: Note, effect: Effect, answer: Answer) -> None:
         hosted = self._hosted
         header = {"task": hosted.id, "epoch": effect.epoch, "reason": effect.reason}
-        if note is Note.REFUSED:
+        if note in _REASONS:
             header["error"] = self.refusal
-        elif note is Note.COMMIT:
+        elif note in (Note.COMMIT, Note.ABORT):
             header["memory"] = hosted.peer.get("memory")
         elif note is Note.OWNED:
             header["steps"] = hosted.timeline.steps(effect.epoch)

@@ -36,8 +36,11 @@ def process() -> int:
     return int(fields[19]) * 10_000_000 + os.getpid()
 
 
-def work(ledger: str, go: str, least: int) -> list[int]:
-    """Write a line per round, at least so many rounds and until the file `go` is there."""
+def work(ledger: str, go: str, least: int, ballast: bytes = b"") -> list[int]:
+    """Write a line per round, at least so many rounds and until the file `go` is there.
+
+    The ballast is there to travel along.
+    """
     import time
 
     done = []
@@ -98,9 +101,10 @@ class Stage:
     def node(self, name: str) -> LocalNode:
         return self.nodes[NAMES.index(name)]
 
-    def begin(self) -> None:
-        """Submit the task and bring it to the source."""
-        self.task = self.connection.submit(work, str(self.ledger.path), str(self._go), 20)
+    def begin(self, ballast: int = 0) -> None:
+        """Submit the task, with so many bytes of ballast, and bring it to the source."""
+        heavy = os.urandom(ballast)
+        self.task = self.connection.submit(work, str(self.ledger.path), str(self._go), 20, heavy)
         self.task.migrate("source")
 
     def arm(self, name: str, death: str) -> None:

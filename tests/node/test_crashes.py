@@ -23,50 +23,69 @@ from tests.node import actors
 from tests.node.crashes import NAMES, TIMEOUT, Stage, stage, work
 
 SOURCE = [
-    "freeze", "frozen", "encoded", "offer", "receive/offer-staged", "record/committed",
+    "freeze", "frozen", "encoded", "offer", "receive/offer-verified", "record/committed",
     "recorded/committed", "commit", "receive/owned", "record/gone", "recorded/gone", "depart",
     "gone",
 ]  # fmt: skip
 DESTINATION = [
-    "receive/offer", "verified", "staging", "image-written", "record/kept", "recorded/kept",
-    "staged", "receive/commit", "run", "record/running", "recorded/running", "owned",
+    "receive/offer", "verified", "confirmed", "staging", "image-written", "receive/commit", "run",
+    "record/running", "recorded/running", "owned",
+]  # fmt: skip
+HEAVY_SOURCE = ["receive/offer-staged", "record/committed", "commit"]
+"""What is heavy is committed only when it is staged."""
+HEAVY_DESTINATION = [
+    "verified", "image-written", "record/kept", "recorded/kept", "staged", "receive/commit", "run",
+    "record/running",
 ]  # fmt: skip
 BOTH = [
     (("source", "commit"), ("destination", "receive/commit")),
-    (("destination", "staged"), ("source", "record/committed")),
+    (("destination", "staging"), ("source", "record/committed")),
+    (("source", "recorded/committed"), ("destination", "image-written")),
     (("destination", "owned"), ("source", "receive/owned")),
 ]
 """The second one dies after the first one is back."""
-OFTEN = {"record/committed", "commit", "depart", "staged", "run", "owned"}
+HEAVY_BOTH = [(("destination", "staged"), ("source", "record/committed"))]
+OFTEN = {"record/committed", "commit", "depart", "confirmed", "run", "owned"}
+HEAVY_OFTEN = {"staged"}
 """Around the points of decision: looked at in each run."""
+BALLAST = 1 << 20
 
 KILLS = int(os.environ.get("HETMIG_KILLS", "3"))
 
 
 def cases() -> list[object]:
+    quick = _cases(0, {"source": SOURCE, "destination": DESTINATION}, BOTH, OFTEN)
+    heavy = {"source": HEAVY_SOURCE, "destination": HEAVY_DESTINATION}
+    return quick + _cases(BALLAST, heavy, HEAVY_BOTH, HEAVY_OFTEN)
+
+
+def _cases(
+    ballast: int,
+    alone: dict[str, list[str]],
+    both: list[tuple[tuple[str, str], tuple[str, str]]],
+    often: set[str],
+) -> list[object]:
+    deaths = [[(role, death)] for role, found in alone.items() for death in found]
     found = []
-    for role, deaths in (("source", SOURCE), ("destination", DESTINATION)):
-        for death in deaths:
-            marks = () if death in OFTEN else (pytest.mark.nightly,)
-            found.append(pytest.param([(role, death)], id=f"{role}-{death}", marks=marks))
-    for (first, early), (second, late) in BOTH:
-        deaths_of_both = [(first, early), (second, late)]
-        name = f"{first}-{early}-{second}-{late}"
-        found.append(pytest.param(deaths_of_both, id=name, marks=pytest.mark.nightly))
+    for case in [*deaths, *map(list, both)]:
+        name = "-".join(["heavy"] * bool(ballast) + [part for death in case for part in death])
+        marks = () if len(case) == 1 and case[0][1] in often else (pytest.mark.nightly,)
+        found.append(pytest.param(case, ballast, id=name, marks=marks))
     return found
 
 
 def test_every_step_is_among_the_cases() -> None:
-    assert {case.partition("/")[0] for case in SOURCE + DESTINATION} == set(STEPS)
+    named = SOURCE + DESTINATION + HEAVY_SOURCE + HEAVY_DESTINATION
+    assert {case.partition("/")[0] for case in named} == set(STEPS)
 
 
-@pytest.mark.parametrize("deaths", cases())
-def test_killed_at_a_step(deaths: list[tuple[str, str]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("deaths", "ballast"), cases())
+def test_killed_at_a_step(deaths: list[tuple[str, str]], ballast: int, tmp_path: Path) -> None:
     with stage(tmp_path) as scene:
         armed = dict(deaths)
         if "destination" in armed:
             scene.arm("destination", armed["destination"])
-        scene.begin()
+        scene.begin(ballast)
         if "source" in armed:
             scene.arm("source", armed["source"])
         scene.move_and_die(list(armed))

@@ -81,16 +81,22 @@ class World(RuleBasedStateMachine):
     def keep(self, node: int) -> None:
         self.perform(node, self.nodes[node].keep(self.nodes[node].epoch))
 
-    @rule(node=st.sampled_from(NODES), ok=st.booleans())
-    def finish_staging(self, node: int, ok: bool) -> None:
+    @rule(node=st.sampled_from(NODES))
+    def verify(self, node: int) -> None:
+        self.perform(node, self.nodes[node].verified(self.nodes[node].epoch))
+
+    @rule(node=st.sampled_from(NODES), ok=st.booleans(), told=st.booleans())
+    def finish_staging(self, node: int, ok: bool, told: bool) -> None:
         machine = self.nodes[node]
-        if machine.state in (State.STAGING, State.KEPT):
+        if machine.state in (State.STAGING, State.KEPT, State.DUE):
             epoch = machine.epoch
-            self.perform(node, machine.staged(epoch) if ok else machine.refuse(epoch, "no"))
+            effects = machine.staged(epoch, told=told) if ok else machine.refuse(epoch, "no")
+            self.perform(node, effects)
 
     @rule(node=st.sampled_from(NODES))
     def expire(self, node: int) -> None:
         self.perform(node, self.nodes[node].expire("too late"))
+        self.perform(node, self.nodes[node].take_back("too late"))
 
     @rule(node=st.sampled_from(NODES))
     def nudge(self, node: int) -> None:
@@ -118,7 +124,7 @@ class World(RuleBasedStateMachine):
         """Once the network behaves, exactly one node runs the task."""
         for _ in range(20):
             for node in NODES:
-                self.finish_staging(node, True)
+                self.finish_staging(node, True, told=False)
                 self.nudge(node)
             letters, self.letters = self.letters, []
             for letter in letters:
@@ -163,6 +169,79 @@ def test_what_is_kept_and_can_not_be_staged_does_not_come_back() -> None:
     destination.receive(Note.OFFER, 5)
     destination.keep(5)
     assert kinds(destination.refuse(5, "no")) == [Act.RECORD, Act.DISCARD, Note.REFUSED]
+
+
+def committed_early() -> tuple[Handoff, Handoff]:
+    """A source, and the destination which builds what has been committed to it already."""
+    source, destination = Handoff(State.RUNNING, 4), Handoff()
+    source.offer()
+    destination.receive(Note.OFFER, 5)
+    assert kinds(destination.verified(5)) == [Note.VERIFIED]
+    assert kinds(source.receive(Note.VERIFIED, 5)) == [Act.RECORD, Note.COMMIT]
+    assert destination.receive(Note.COMMIT, 5) == []
+    assert (source.state, destination.state) == (State.COMMITTED, State.DUE)
+    return source, destination
+
+
+def test_what_is_committed_while_it_is_built_runs_at_once() -> None:
+    _, destination = committed_early()
+    assert kinds(destination.staged(5, told=True)) == [Act.RUN, Act.RECORD, Note.OWNED]
+
+
+def test_what_is_built_before_it_is_committed_needs_no_record() -> None:
+    destination = Handoff()
+    destination.receive(Note.OFFER, 5)
+    destination.verified(5)
+    assert destination.staged(5, told=True) == []
+    assert kinds(destination.nudge()) == [Note.STAGED]  # should VERIFIED have been lost
+    assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Act.RECORD, Note.OWNED]
+
+
+def test_what_was_committed_and_can_not_be_built_goes_on_at_the_source() -> None:
+    source, destination = committed_early()
+    effects = destination.refuse(5, "no such module")
+    assert kinds(effects) == [Act.RECORD, Act.DISCARD, Note.LOST]
+    assert effects[-1].reason == "no such module"
+    assert kinds(source.receive(Note.LOST, 5, "no such module")) == [Act.RECORD, Act.GO_ON]
+    assert destination.receive(Note.OFFER, 5) == []  # which came once more
+    assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RECORD, Note.LOST]
+
+
+def test_a_refusal_that_crosses_the_commit_is_told_again() -> None:
+    destination = Handoff()
+    destination.receive(Note.OFFER, 5)
+    destination.verified(5)
+    assert kinds(destination.refuse(5, "no room")) == [Act.DISCARD, Note.REFUSED]
+    (_, lost) = destination.receive(Note.COMMIT, 5)
+    assert (lost.do, lost.reason) == (Note.LOST, "no room")
+
+
+def test_what_takes_too_long_is_asked_back() -> None:
+    source, destination = committed_early()
+    assert kinds(source.take_back("too slow")) == [Note.ABORT]
+    answer = destination.receive(Note.ABORT, 5)
+    assert kinds(answer) == [Act.RECORD, Act.DISCARD, Note.LOST]
+    (_, on) = source.receive(Note.LOST, 5, answer[-1].reason)
+    assert (on.do, on.reason) == (Act.GO_ON, "too slow")
+    assert destination.staged(5, told=True) == []
+
+
+def test_what_runs_is_not_given_back() -> None:
+    source, destination = committed_early()
+    destination.staged(5, told=True)
+    source.take_back("too slow")
+    assert kinds(destination.receive(Note.ABORT, 5)) == [Act.RECORD, Note.OWNED]
+    assert kinds(source.receive(Note.OWNED, 5)) == [Act.RECORD, Act.DEPART]
+
+
+def test_a_crash_while_it_is_built_gives_it_back() -> None:
+    source, destination = committed_early()
+    again, effects = Handoff.recovered(Handoff().saved)  # nothing was recorded
+    assert effects == []
+    assert kinds(again.receive(Note.COMMIT, 5)) == [Act.RECORD, Note.LOST]
+    assert again.receive(Note.OFFER, 5) == []
+    assert kinds(source.receive(Note.LOST, 5)) == [Act.RECORD, Act.GO_ON]
+    assert kinds(source.offer()) == [Note.OFFER]
 
 
 def test_a_refusal_lets_the_source_go_on() -> None:
