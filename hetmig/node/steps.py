@@ -12,8 +12,8 @@ import signal
 __all__ = ["HOME_STEPS", "REPLICA_STEPS", "STEPS", "step"]
 
 STEPS = (
-    "freeze", "frozen", "encoded", "offer", "receive", "verified", "confirmed", "staging", "image-written",
-    "record", "recorded", "staged", "commit", "run", "owned", "depart", "gone",
+    "freeze", "frozen", "encoded", "offer", "receive", "verified", "confirmed", "staging",
+    "image-written", "record", "recorded", "staged", "commit", "run", "owned", "depart", "gone",
 )  # fmt: skip
 """All there are of a task's handoff."""
 HOME_STEPS = (

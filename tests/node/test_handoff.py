@@ -235,7 +235,7 @@ def test_what_runs_is_not_given_back() -> None:
 
 
 def test_a_crash_while_it_is_built_gives_it_back() -> None:
-    source, destination = committed_early()
+    source, _ = committed_early()
     again, effects = Handoff.recovered(Handoff().saved)  # nothing was recorded
     assert effects == []
     assert kinds(again.receive(Note.COMMIT, 5)) == [Act.RECORD, Note.LOST]
