@@ -134,8 +134,10 @@ class Keyring:
     def __init__(self, directory: Path, identity: Identity) -> None:
         self.directory = directory
         self.identity = identity
+        self._authorized = str(directory / "authorized")
         self._stamp: object = None
         self._entries: list[Certificate] = []
+        self._rights: dict[bytes, frozenset[str]] = {}
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str] | None = None) -> Keyring:
@@ -170,17 +172,28 @@ class Keyring:
 
         A key may be there under several names, each with an endpoint of its own.
         """
-        folder = self.directory / "authorized"
-        files = {file: _stamp(file) for file in sorted(folder.glob("*.key"))}
-        stamp = {file: stamp for file, stamp in files.items() if stamp is not None}
-        if stamp != self._stamp:
-            found = (_authorization(file) for file in stamp)
-            self._entries = [
-                Certificate(self.identity.public),
-                *(certificate for certificate in found if certificate is not None),
-            ]
-            self._stamp = stamp
+        self._refresh()
         return self._entries
+
+    def _refresh(self) -> None:
+        """Read the directory, if it has changed.  Asked for each message, and so without pathlib.
+
+        What is withdrawn counts from the next message on, so that nothing less will do.
+        """
+        stamp = {}
+        for name in _names(self._authorized):
+            path = f"{self._authorized}{os.sep}{name}"
+            if (found := _stamp(path)) is not None:
+                stamp[path] = found
+        if stamp == self._stamp:
+            return
+        read = [_authorization(Path(path)) for path in sorted(stamp)]
+        self._entries = [Certificate(self.identity.public), *filter(None, read)]
+        self._rights = {}
+        for entry in self._entries:
+            given = self._rights.get(entry.public, frozenset())
+            self._rights[entry.public] = given | entry.rights
+        self._stamp = stamp
 
     def is_authorized(self, public: bytes) -> bool:
         """Whether the owner of this public key may connect to us."""
@@ -188,8 +201,8 @@ class Keyring:
 
     def rights(self, public: bytes) -> frozenset[str]:
         """What the owner of this public key may do here: the rights under all its names."""
-        given = [entry.rights for entry in self.entries() if entry.public == public]
-        return frozenset().union(*given)
+        self._refresh()
+        return self._rights.get(public, frozenset())
 
     def is_node(self, public: bytes) -> bool:
         """Whether tasks may come from, and go to, a node that has this key."""
@@ -315,10 +328,18 @@ def _write_secret(path: Path, identity: Identity) -> None:
         file.write(_text({}, {"public-key": identity.public, "secret-key": identity.secret}))
 
 
-def _stamp(file: Path) -> tuple[int, ...] | None:
+def _names(folder: str) -> list[str]:
+    """The files with authorizations; none if the folder can't be read."""
+    try:
+        return [name for name in os.listdir(folder) if name.endswith(".key")]
+    except OSError:
+        return []
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
     """What changes when the file does; None if it is gone."""
     try:
-        found = file.stat()
+        found = os.stat(path)
     except FileNotFoundError:  # withdrawn in this very moment
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
