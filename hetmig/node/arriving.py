@@ -97,6 +97,8 @@ class Arriving:
         finally:
             await keeping
         hosted.timeline.mark("keep")
+        if hosted.handoff.state is State.DUE:
+            hosted.timeline.mark("commit")  # which has come already
         if runner.exited.done():  # since then, when nobody could have refused for that reason
             raise TaskLost(f"the runner {runner.exited.result()} before the task began")
         return is_quick

@@ -73,7 +73,8 @@ class Telling:
     def flush(self) -> None:
         """Send everything that waits to be sent."""
         self._outlets.flush()
-        self._say()
+        if self._unsaid:
+            self._say()
         with self._channel.lock:
             self._progress.look()
             self._progress.flush()

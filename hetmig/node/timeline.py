@@ -70,26 +70,30 @@ def merged(source: Sequence[tuple[str, float]], there: Sequence[tuple[str, float
     """Both sides as [side, step, seconds], in order; their sum is the whole.
 
     The source waits twice, "offer" and "commit"; the destination's wait for "commit" is what the
-    source does meanwhile.  After an early "answer" both work at the same time: what the source does
-    then is left out.
+    source does meanwhile.  After an early "answer" both are at work, and what the source does then
+    is left out.
     """
     names = [name for name, _ in there]
-    at_once = "answer" in names
-    cut = names.index("answer") + 1 if at_once else len(there)
-    if not at_once and "commit" in names:
-        cut = names.index("commit")
-    parts = {"offer": there[:cut], "commit": there[cut if at_once else cut + 1 :]}
+    is_early = "answer" in names
+    last = "answer" if is_early else "commit"
+    cut = names.index(last) + 1 if last in names else len(there)
+    before, after = ([step for step in part if step[0] != "commit"]
+                     for part in (there[:cut], there[cut:]))  # fmt: skip
     found: list[Any] = []
-    meanwhile = 0.0
-    for number, (name, seconds) in enumerate(source):
-        if name in parts:
-            spent = sum(s for _, s in parts[name])
-            if name == "commit":
-                seconds += meanwhile
-            found.append(["link", name, max(seconds - spent, 0.0)])
-            found += [["destination", step, s] for step, s in parts[name]]
-        elif at_once and "offer" in [before for before, _ in source[:number]]:
-            meanwhile += seconds
+    beside = 0.0
+    for name, seconds in source:
+        if name == "offer":
+            found += _waited(name, seconds, before)
+        elif name == "commit":
+            found += _waited(name, beside + seconds, after)
+        elif is_early and name == "record":
+            beside = seconds
         else:
             found.append(["source", name, seconds])
     return found
+
+
+def _waited(name: str, seconds: float, there: Durations) -> list[Any]:
+    """A wait of the source's: what the destination did in that time, and the rest."""
+    link = max(seconds - sum(spent for _, spent in there), 0.0)
+    return [["link", name, link], *(["destination", step, spent] for step, spent in there)]

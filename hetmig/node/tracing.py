@@ -30,7 +30,7 @@ _PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 _FLUSH_MILLISECONDS = 5000
 _INSTANT = 2e-6
 """Seconds by which two spans are told apart that follow each other."""
-_REBUILD = ("verify", "runner", "rebuild", "keep", "record")
+_REBUILD = ("verify", "answer", "runner", "rebuild", "keep", "record")
 
 
 class Untraced:
@@ -102,7 +102,7 @@ class Tracing:
         for side, step, seconds in hop.get("steps", ()):
             if side == "source" and step == "send":
                 current = "transfer"
-            elif side == "source" and step == "record":
+            elif (side, step) in (("source", "record"), ("link", "commit")):
                 current = "commit"
             phases[current] += seconds
             notes[f"{current}.{side}.{step}_s"] = seconds
@@ -165,7 +165,7 @@ class Tracing:
         span.end(_nanoseconds(max(time.time() - before, began)))
 
     def _arrived(self, task: str, about: dict[str, Any]) -> None:
-        """What this node did until it could say STAGED, by its own clock."""
+        """What this node did until the task was staged, by its own clock."""
         hosted, hop = self._node.tasks[task], about.get("hop") or {}
         steps = hosted.timeline.steps(hosted.handoff.epoch)
         names = [name for name, _ in steps]

@@ -30,6 +30,7 @@ _WORDS = {
     "send": "hand it to the network",
     "offer": "the way there and back, and waiting for one's turn",
     "verify": "check the parcel's authentication code",
+    "answer": "say that the parcel is whole: the source commits it while it is put together",
     "runner": "wait for a process, if none is warm",
     "rebuild": "unpickle, and build the re-entry, as far as that takes longer than the disk",
     "keep": "write the image to the disk, as far as that takes longer",
