@@ -21,7 +21,7 @@ class Step(NamedTuple):
     the task moves by itself; else that came before), "seal", "send", "record" (COMMITTED, on disk).
     The destination's: "verify", "answer" (VERIFIED, for a small task whose code it has read; the
     source's "record" goes on beside the rest then, and is left out), "runner" (waiting for one),
-    else "record" (KEPT, on the disk, while a runner is at work), "rebuild" (as far as that takes
+    "record" (KEPT, on the disk, while a runner is at work), "rebuild" (as far as that takes
     longer), "keep" (a large image, likewise), "start", and "record" after it (RUNNING, on the disk;
     the task runs meanwhile).
     The link's: "offer", "commit"."""

@@ -3,9 +3,9 @@
     source                      destination
     RUNNING
     FROZEN   -- OFFER -->       STAGING: verify
-             <- VERIFIED        (if the rest takes milliseconds; else KEPT * meanwhile)
-                                unpickle, build the re-entry
-             <- STAGED --       STAGED *   or  REFUSED(reason) -> the source goes on
+             <- VERIFIED        (if the rest is a matter of milliseconds)
+                                KEPT *: unpickle, build the re-entry
+             <- STAGED --       STAGED     or  REFUSED(reason) -> the source goes on
     COMMITTED * (the one decision point)
              -- COMMIT ->       RUNNING (it owns the task now) *
                                 or first DUE, until it has been put together
@@ -14,7 +14,7 @@
 
 Before COMMITTED the source may always go on; after it only if the destination swears, by LOST, that
 it has not run the task and never will: it repeats COMMIT until it hears OWNED or LOST, and may ask
-by ABORT for the task.  The source commits at the first of VERIFIED and STAGED: after VERIFIED its
+for the task by RECALL.  The source commits at the first of VERIFIED and STAGED: after VERIFIED its
 record is written, and its word on the way, while the destination is still at work; should that
 fail, or a crash end it, the answer to COMMIT is LOST.  A destination never starts by itself: it
 repeats STAGED until COMMIT or ABORT comes.
@@ -58,7 +58,7 @@ class State(enum.Enum):
     """The same, and it comes back after a crash; before that, the source may have heard STAGED."""
     STAGED = "staged"
     DUE = "due"
-    """Committed to it, and still being put together: it runs as soon as that is done."""
+    """KEPT, committed, and still being put together: it runs as soon as that is done."""
     ENDED = "ended"
     """The task came to its end here."""
 
@@ -73,6 +73,8 @@ class Note(enum.Enum):
     OFFER = "offer"
     COMMIT = "commit"
     ABORT = "abort"
+    RECALL = "recall"
+    """It is committed, and takes too long: give it back, if it has not begun."""
     VERIFIED = "offer-verified"
     """The parcel is whole and is being put together: it can be committed already."""
     STAGED = "offer-staged"
@@ -128,6 +130,8 @@ class Handoff:
         """The greatest epoch heard of: everything up to it is old."""
         self._why = ""
         """Why this side has let go of the newest attempt; forgotten in a crash."""
+        self.interrupted = -1
+        """The attempt that a crash came into: nobody knows whether it had begun to run here."""
 
     @property
     def is_staged(self) -> bool:
@@ -157,6 +161,7 @@ class Handoff:
                 machine.owned = machine.epoch
                 return machine, [Effect(do, machine.epoch) for do in (Act.RECORD, Act.RESTART)]
             case State.KEPT | State.STAGED | State.DUE:
+                machine.interrupted = machine.epoch
                 return machine, [Effect(Act.STAGE, machine.epoch), *machine.nudge()]
             case State.STAGING:  # nobody was told of it
                 machine.state = State.ABSENT
@@ -184,7 +189,7 @@ class Handoff:
         if self.state is not State.COMMITTED:
             return []
         self._why = reason
-        return [Effect(Note.ABORT, self.epoch)]
+        return [Effect(Note.RECALL, self.epoch)]
 
     def end(self) -> list[Effect]:
         """The task came to its end here."""
@@ -217,16 +222,15 @@ class Handoff:
 
     def keep(self, epoch: int) -> list[Effect]:
         """There is what can be kept of the parcel, before it is known whether it can run here."""
-        if epoch != self.epoch or self.state not in (State.STAGING, State.DUE):
+        if not self._awaits(State.STAGING, epoch):
             return []
-        if self.state is State.STAGING:
-            self.state = State.KEPT
+        self.state = State.KEPT
         return [Effect(Act.RECORD, epoch)]
 
     def staged(self, epoch: int, *, told: bool = False) -> list[Effect]:
         """The runner built the re-entry and waits.
 
-        `told`: the source has heard VERIFIED, and has as good as committed it.
+        `told`: the source has heard VERIFIED, and COMMIT is on its way.
         """
         if self._awaits(State.DUE, epoch):
             return self._begin(epoch)
@@ -235,9 +239,7 @@ class Handoff:
         # of what was kept nothing else need be known: should it be staged again, it says so again
         record = [Effect(Act.RECORD, epoch)] if self.state is State.STAGING else []
         self.state = State.STAGED
-        if told:  # should a crash come first, it is LOST, as before
-            return []
-        return [*record, Effect(Note.STAGED, epoch)]
+        return record if told else [*record, Effect(Note.STAGED, epoch)]
 
     def refuse(self, epoch: int, reason: str) -> list[Effect]:
         """The parcel cannot be run here, or the staged runner died."""
@@ -285,7 +287,9 @@ class Handoff:
             case Note.COMMIT:
                 return self._committed(epoch, remembers)
             case Note.ABORT:
-                return self._aborted(epoch, remembers)
+                return self._aborted(epoch)
+            case Note.RECALL:
+                return self._recalled(epoch, remembers)
             case Note.VERIFIED if self._awaits(State.FROZEN, epoch):
                 return self._commit(epoch)
             case Note.STAGED:
@@ -320,17 +324,25 @@ class Handoff:
         if self.epoch == epoch:
             if self.state is State.STAGED:
                 return self._begin(epoch)
-            if self.state in _STAGED:
+            if self.state is State.KEPT:
                 self.state = State.DUE
+            if self.state in _STAGED:  # while it is not kept, COMMIT has to come again
                 return []
         return self._answered_for(epoch, remembers)
 
-    def _aborted(self, epoch: int, remembers: bool) -> list[Effect]:
+    def _aborted(self, epoch: int) -> list[Effect]:
+        self.newest = max(self.newest, epoch)  # the offer itself may still be on its way
         if self.state in _STAGED and self.epoch == epoch:
-            self.state, self._why = State.ABSENT, "its owner withdrew the offer"
-            record, told = Effect(Act.RECORD, epoch), Effect(Note.LOST, epoch, self._why)
-            return [record, Effect(Act.DISCARD, epoch, self._why), told]
-        return self._answered_for(epoch, remembers)
+            return self._let_go(epoch, "its owner withdrew the offer")
+        return []
+
+    def _recalled(self, epoch: int, remembers: bool) -> list[Effect]:
+        if epoch == self.interrupted:
+            return []  # the next COMMIT lets it run, perhaps once more
+        effects: list[Effect] = []
+        if self.state in _STAGED and self.epoch == epoch:
+            effects = self._let_go(epoch, "its owner asked for it")
+        return [*effects, *self._answered_for(epoch, remembers)]
 
     def _answered_for(self, epoch: int, remembers: bool) -> list[Effect]:
         """What became here of an attempt that is not under way."""

@@ -11,7 +11,7 @@ from hetmig.node.protocol import Message, want
 __all__ = ["Partners"]
 
 _REMEMBERED = 10_000
-_OF_SOURCE = frozenset({Note.COMMIT.value, Note.ABORT.value})
+_OF_SOURCE = frozenset({Note.COMMIT.value, Note.ABORT.value, Note.RECALL.value})
 
 
 class Partners:

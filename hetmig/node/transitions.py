@@ -139,7 +139,7 @@ class Transitions:
         header = {"task": hosted.id, "epoch": effect.epoch, "reason": effect.reason}
         if note in _REASONS:
             header["error"] = self.refusal
-        elif note in (Note.COMMIT, Note.ABORT):
+        elif note in (Note.COMMIT, Note.RECALL):
             header["memory"] = hosted.peer.get("memory")
         elif note is Note.OWNED:
             header["steps"] = hosted.timeline.steps(effect.epoch)

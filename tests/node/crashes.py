@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hetmig.client import Nodes, Task, connect
-from hetmig.errors import HetmigError
+from hetmig.errors import AlreadyThere, HetmigError
 from hetmig.node.embedded import LocalNode, LocalNodes
 
 TIMEOUT = 120
@@ -133,6 +133,20 @@ class Stage:
             self.task.migrate("destination", timeout=5)
         except HetmigError:
             pass  # the node died: what counts is what becomes of the task
+
+    def move_home(self) -> None:
+        """Move it once more: everybody has to know where it is."""
+
+        def moved() -> bool:
+            try:
+                self.task.migrate("home", timeout=30)
+            except AlreadyThere:
+                return True
+            except HetmigError:
+                return False  # not yet, as nodes come back
+            return True
+
+        until(moved)
 
     def end(self) -> int:
         """Let the task come to its end; the number of rounds that were done again."""

@@ -89,8 +89,10 @@ def test_killed_at_a_step(deaths: list[tuple[str, str]], ballast: int, tmp_path:
         if "source" in armed:
             scene.arm("source", armed["source"])
         scene.move_and_die(list(armed))
+        scene.move_home()
         scene.end()
         assert scene.task.state == "done"
+        assert scene.task.journey()[-1].destination == "home"
 
 
 def test_the_home_node_is_killed_and_still_knows_everything(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hetmig.node.handoff import LEAP, Act, Effect, Handoff, Note, State
+from hetmig.node.handoff import LEAP, Act, Effect, Handoff, Note, Saved, State
 
 NODES = range(3)
 OWNING = {State.RUNNING, State.FROZEN}
@@ -177,6 +177,7 @@ def committed_early() -> tuple[Handoff, Handoff]:
     source.offer()
     destination.receive(Note.OFFER, 5)
     assert kinds(destination.verified(5)) == [Note.VERIFIED]
+    assert kinds(destination.keep(5)) == [Act.RECORD]
     assert kinds(source.receive(Note.VERIFIED, 5)) == [Act.RECORD, Note.COMMIT]
     assert destination.receive(Note.COMMIT, 5) == []
     assert (source.state, destination.state) == (State.COMMITTED, State.DUE)
@@ -188,10 +189,11 @@ def test_what_is_committed_while_it_is_built_runs_at_once() -> None:
     assert kinds(destination.staged(5, told=True)) == [Act.RUN, Act.RECORD, Note.OWNED]
 
 
-def test_what_is_built_before_it_is_committed_needs_no_record() -> None:
+def test_what_is_built_before_it_is_committed_waits_in_silence() -> None:
     destination = Handoff()
     destination.receive(Note.OFFER, 5)
     destination.verified(5)
+    destination.keep(5)
     assert destination.staged(5, told=True) == []
     assert kinds(destination.nudge()) == [Note.STAGED]  # should VERIFIED have been lost
     assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Act.RECORD, Note.OWNED]
@@ -218,9 +220,9 @@ def test_a_refusal_that_crosses_the_commit_is_told_again() -> None:
 
 def test_what_takes_too_long_is_asked_back() -> None:
     source, destination = committed_early()
-    assert kinds(source.take_back("too slow")) == [Note.ABORT]
-    answer = destination.receive(Note.ABORT, 5)
-    assert kinds(answer) == [Act.RECORD, Act.DISCARD, Note.LOST]
+    assert kinds(source.take_back("too slow")) == [Note.RECALL]
+    answer = destination.receive(Note.RECALL, 5)
+    assert kinds(answer) == [Act.RECORD, Act.DISCARD, Act.RECORD, Note.LOST]
     (_, on) = source.receive(Note.LOST, 5, answer[-1].reason)
     assert (on.do, on.reason) == (Act.GO_ON, "too slow")
     assert destination.staged(5, told=True) == []
@@ -230,8 +232,18 @@ def test_what_runs_is_not_given_back() -> None:
     source, destination = committed_early()
     destination.staged(5, told=True)
     source.take_back("too slow")
-    assert kinds(destination.receive(Note.ABORT, 5)) == [Act.RECORD, Note.OWNED]
+    assert kinds(destination.receive(Note.RECALL, 5)) == [Act.RECORD, Note.OWNED]
     assert kinds(source.receive(Note.OWNED, 5)) == [Act.RECORD, Act.DEPART]
+
+
+def test_what_may_have_run_before_a_crash_is_not_given_back() -> None:
+    _, destination = committed_early()
+    kept = State.KEPT, *destination.saved[1:]  # which the disk has
+    again, effects = Handoff.recovered(Saved(*kept))
+    assert kinds(effects) == [Act.STAGE]
+    assert again.receive(Note.RECALL, 5) == []
+    assert again.receive(Note.COMMIT, 5) == []
+    assert kinds(again.staged(5)) == [Act.RUN, Act.RECORD, Note.OWNED]
 
 
 def test_a_crash_while_it_is_built_gives_it_back() -> None:

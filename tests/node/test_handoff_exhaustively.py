@@ -38,6 +38,9 @@ class World(NamedTuple):
     """(receiver, note, epoch)"""
     withdrawn: frozenset[int]
     """Attempts after which the source went on: their parcels are out of date."""
+    interrupted: tuple[int, int]
+    begun: frozenset[int]
+    """Attempts which the destination has begun to run."""
     attempts: int
     crashes: int
     ended: bool
@@ -45,7 +48,7 @@ class World(NamedTuple):
 
 
 FIRST = Handoff(State.RUNNING, 1).saved, Handoff().saved
-START = World(FIRST, FIRST, frozenset(), frozenset(), 0, 0, False)
+START = World(FIRST, FIRST, frozenset(), frozenset(), (-1, -1), frozenset(), 0, 0, False)
 
 
 class Wrong(AssertionError):
@@ -57,14 +60,25 @@ def require(condition: bool, what: str, world: World) -> None:
         raise Wrong(what, world)
 
 
+def machine_of(world: World, node: int) -> Handoff:
+    """What the node is to the task."""
+    machine = Handoff.restored(world.sides[node])
+    machine.interrupted = world.interrupted[node]
+    return machine
+
+
 def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> World:
     """The world after a step of one node; checks what must never happen."""
     sides, disks = list(world.sides), list(world.disks)
-    notes, withdrawn = set(world.notes), set(world.withdrawn)
+    notes, withdrawn, begun = set(world.notes), set(world.withdrawn), set(world.begun)
     sides[node] = machine.saved
+    interrupted = list(world.interrupted)
+    interrupted[node] = machine.interrupted
     for effect in effects:
         match effect.do:
             case Note():
+                if effect.do is Note.LOST:
+                    require(effect.epoch not in begun, "it swears, and has run it", world)
                 notes.add((1 - node, effect.do, effect.epoch))
             case Act.RECORD:
                 disks[node] = machine.saved
@@ -73,6 +87,7 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
             case Act.RUN:
                 require(effect.epoch not in withdrawn, "an older copy came to life", world)
                 require(not world.ended, "it runs again after its end", world)
+                begun.add(effect.epoch)
             case Act.RESTART:
                 withdrawn.update(range(world.sides[node].newest + 1))
                 require(not world.ended, "it runs again after its end", world)
@@ -83,6 +98,8 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
         disks=(disks[0], disks[1]),
         notes=frozenset(notes),
         withdrawn=frozenset(withdrawn),
+        interrupted=(interrupted[0], interrupted[1]),
+        begun=frozenset(begun),
     )
     owners = sum(side.state in OWNING for side in following.sides)
     require(owners <= 1, "two nodes own the task", following)
@@ -100,7 +117,7 @@ def all_of(
     world: World, bounds: Bounds, node: int, step: Callable[[Handoff], list[Effect]]
 ) -> Iterator[World]:
     """A step of a node: done, or with a crash after some of its effects."""
-    machine = Handoff.restored(world.sides[node])
+    machine = machine_of(world, node)
     effects = step(machine)
     yield after(world, node, machine, effects)
     if world.crashes < bounds.crashes:
@@ -122,14 +139,14 @@ def steps(world: World, bounds: Bounds) -> Iterator[World]:
             yield from all_of(world, bounds, node, lambda machine: machine.take_back("late"))
         if side.state is State.STAGING:
             yield from all_of(world, bounds, node, lambda machine: machine.verified(machine.epoch))
-        if side.state in (State.STAGING, State.DUE):
             yield from all_of(world, bounds, node, lambda machine: machine.keep(machine.epoch))
         if side.state in (State.STAGING, State.KEPT, State.DUE):
             yield from all_of(world, bounds, node, lambda machine: machine.staged(machine.epoch))
             yield from all_of(
                 world, bounds, node, lambda machine: machine.staged(machine.epoch, told=True)
             )
-        if side.state in (State.STAGING, State.KEPT, State.STAGED, State.DUE):
+        staged = side.state in (State.STAGING, State.KEPT, State.STAGED, State.DUE)
+        if staged and side.epoch not in world.begun:  # what has run can be put together again
             if side.state is not State.STAGED or bounds.crashes:  # a runner may die as well
                 yield from all_of(
                     world, bounds, node, lambda machine: machine.refuse(machine.epoch, "no")
@@ -148,7 +165,7 @@ def settle(world: World) -> World:
     world = world._replace(notes=frozenset())
     for _ in range(SETTLING):
         for node in (0, 1):
-            machine = Handoff.restored(world.sides[node])
+            machine = machine_of(world, node)
             effects = machine.nudge()
             if machine.state in (State.STAGING, State.KEPT, State.DUE):
                 effects = machine.staged(machine.epoch)
@@ -157,7 +174,7 @@ def settle(world: World) -> World:
             world = after(world, node, machine, effects)
         notes, world = world.notes, world._replace(notes=frozenset())
         for receiver, note, epoch in sorted(notes, key=repr):
-            machine = Handoff.restored(world.sides[receiver])
+            machine = machine_of(world, receiver)
             world = after(world, receiver, machine, machine.receive(note, epoch))
     return world
 
@@ -195,7 +212,7 @@ def explore(bounds: Bounds) -> int:
                 frontier.append(following)
     settled: dict[Any, World] = {}
     for world in seen:  # the network forgets, so what there is of notes does not matter
-        settled.setdefault((world.sides, world.disks), world)
+        settled.setdefault((world.sides, world.disks, world.interrupted), world)
     for world in settled.values():
         states = [side.state for side in settle(world).sides]
         owners = sum(state in (State.RUNNING, State.ENDED) for state in states)
@@ -289,7 +306,8 @@ def without_leap(step: Step) -> Step:
         ("_answered_for", late),
         ("_commit", never),
         ("_commit", late),
-        ("_begin", late),
+        ("keep", never),
+        ("staged", never),
         ("_begin", never),
         ("_let_go", never),
         ("end", never),

@@ -275,7 +275,7 @@ async def test_a_killed_runners_word_does_not_count_for_the_next() -> None:
     assert task.handoff.state is State.KEPT
     second.say(protocol.STAGED)
     await turns()
-    assert node.notes == [Note.LOST.value, Note.STAGED.value]
+    assert node.notes == [Note.STAGED.value]
     task.transitions.receive(
         Message(Note.ABORT.value, {"task": "t", "epoch": 3}), node.post, KEY, True
     )
