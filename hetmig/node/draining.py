@@ -201,6 +201,7 @@ class Drain:
         for hosted in (under_way[worker] for worker in late):
             hosted.fail_freeze(NotMigratable(_LATE))
             hosted.transitions.take(functools.partial(hosted.handoff.expire, _LATE))
+            hosted.transitions.take(functools.partial(hosted.handoff.take_back, _LATE))
         limit = min(time.monotonic() + _LAST_MOMENT, max(self._until, time.monotonic() + 0.2))
         await self._wait(workers, lambda: limit)
         for worker in late:
