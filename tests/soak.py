@@ -95,7 +95,9 @@ class Soak:
         ]
         for thread in threads:
             thread.start()
-        while not self._over.wait(30) and not self._is_over():
+        while not self._over.wait(min(30.0, max(0.0, self._until - time.monotonic()))):
+            if self._is_over():
+                self._over.set()  # nobody needs to wait for the next kill
             print(self.summary(), file=sys.stderr, flush=True)
         for thread in threads:
             thread.join()
