@@ -12,6 +12,7 @@ A file of `authorized` that does not say which rights it gives, gives all of the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ipaddress
 import logging
@@ -170,11 +171,9 @@ class Keyring:
 
         A key may be there under several names, each with an endpoint of its own.
         """
-        folder = self.directory / "authorized"
-        files = {file: _stamp(file) for file in sorted(folder.glob("*.key"))}
-        stamp = {file: stamp for file, stamp in files.items() if stamp is not None}
+        stamp = _stamps(os.path.join(self.directory, "authorized"))
         if stamp != self._stamp:
-            found = (_authorization(file) for file in stamp)
+            found = (_authorization(Path(file)) for file in sorted(stamp))
             self._entries = [
                 Certificate(self.identity.public),
                 *(certificate for certificate in found if certificate is not None),
@@ -315,13 +314,20 @@ def _write_secret(path: Path, identity: Identity) -> None:
         file.write(_text({}, {"public-key": identity.public, "secret-key": identity.secret}))
 
 
-def _stamp(file: Path) -> tuple[int, ...] | None:
-    """What changes when the file does; None if it is gone."""
-    try:
-        found = file.stat()
-    except FileNotFoundError:  # withdrawn in this very moment
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+def _stamps(folder: str) -> dict[str, tuple[int, ...]]:
+    """For each file that authorises somebody, what changes when it does.
+
+    Asked for each message: `pathlib` would take longer than the rest of its way.
+    """
+    stamps: dict[str, tuple[int, ...]] = {}
+    # one that is not there, or can't be read, authorises nobody
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if os.path.normcase(entry.name).endswith(".key"):
+                with contextlib.suppress(FileNotFoundError):  # withdrawn in this very moment
+                    found = os.stat(entry.path)
+                    stamps[entry.path] = found.st_mtime_ns, found.st_size, found.st_ino
+    return stamps
 
 
 def _authorization(file: Path) -> Certificate | None:
