@@ -30,7 +30,7 @@ import hetmig
 from hetmig.client import Nodes, Task
 from hetmig.errors import HetmigError
 from hetmig.node.embedded import LocalNodes
-from tests.node.crashes import Ledger, process
+from tests.node.ledgers import Ledger, process
 from tests.node.networks import CanNot, Network, network
 
 NAMES = ("home", "left", "right")
@@ -95,7 +95,9 @@ class Soak:
         ]
         for thread in threads:
             thread.start()
-        while not self._over.wait(30) and not self._is_over():
+        while not self._over.wait(min(30.0, max(0.0, self._until - time.monotonic()))):
+            if self._is_over():
+                self._over.set()  # nobody needs to wait for the next kill
             print(self.summary(), file=sys.stderr, flush=True)
         for thread in threads:
             thread.join()
@@ -236,6 +238,8 @@ def main() -> int:
         kill_every=options.kill_every, cut_every=options.cut_every, long=options.long,
     )  # fmt: skip
     print(plan, f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "", flush=True)
+    # A container often says so; then each node that starts would compile all of hetmig anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.monotonic()
     summary, failures = soak(plan)
     print(f"{time.monotonic() - began:.0f} s: {summary}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.crashes import Ledger
+from tests.node.ledgers import Ledger
 from tests.soak import Plan, Soak, soak
 
 

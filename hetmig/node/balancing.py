@@ -182,7 +182,7 @@ class Balancer:
         here = self._placing.view()
         here.tasks = max(here.tasks - self.restraint.moving, 0)
         known = list(self._peers.values()) if peers is None else peers
-        tasks = [self._task(hosted) for hosted in self._node.tasks.values() if self._may(hosted)]
+        tasks = [self._task(hosted) for hosted in self._node.tasks.known() if self._may(hosted)]
         return View(time.monotonic(), here, known, tasks, self._cost)
 
     def _cost(self, task: TaskView, node: NodeView) -> float:
@@ -219,7 +219,7 @@ class Balancer:
         passed, self._looked = now - self._looked, now
         share = min(1.0, self._placing.slots / max(self._placing.count, 1))
         before, self._names = self._names, {}
-        for hosted in self._node.tasks.values():
+        for hosted in self._node.tasks.known():
             if hosted.is_running and hosted.has_begun:
                 hosted.about["served"] = hosted.about.get("served", 0.0) + passed * share
                 self._names[hosted.id] = hosted.about["name"]

@@ -51,6 +51,7 @@ from hetmig.node.reception import Reception
 from hetmig.node.rehoming import residents
 from hetmig.node.rehoming.deeds import Claim
 from hetmig.node.rehoming.records import Rehoming
+from hetmig.node.remembered import Remembered
 from hetmig.node.replicas.keeping import Replicas
 from hetmig.node.replicas.sending import Sending
 from hetmig.node.services import Answer
@@ -68,6 +69,8 @@ __all__ = ["Node"]
 _log = logging.getLogger("hetmig")
 DOMAIN = "hetmig.nodes"
 _REMEMBERED = 10_000
+_AT_ONCE = 1000
+"""So many are forgotten together: to find them, all are looked at."""
 _ENDS = ("end", "cancelled", "lost")
 
 
@@ -155,7 +158,7 @@ class Node:
         self.drains = Drains(self)
         self.keep_parcels: Path | None = None
         """Where to leave a copy of each parcel that departs, to be looked at; None: nowhere."""
-        self.tasks: dict[str, Hosted] = {}
+        self.tasks = Remembered()
         self.shelves = Shelves()
         self.moves = Moves(self)
         self.rehoming = Rehoming(self)
@@ -333,8 +336,9 @@ class Node:
 
     def forget_old_tasks(self) -> None:
         """Of those that left or ended, only so many are remembered: to tell old notes from new."""
-        old = [task for task, hosted in self.tasks.items() if not hosted.is_known]
-        oldest = old[: max(0, len(old) - _REMEMBERED)]
+        if len(self.tasks) - len(self.tasks.known()) < _REMEMBERED + _AT_ONCE:
+            return
+        oldest = self.tasks.old(_REMEMBERED)
         for task in oldest:
             del self.tasks[task]
         self.journal.forget(oldest)

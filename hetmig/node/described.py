@@ -44,7 +44,7 @@ def load(node: Node) -> dict[str, Any]:
     """What a node has to do, and whether it would take more."""
     return {
         "python": this_python(),
-        "tasks": sum(hosted.is_running for hosted in node.tasks.values()),
+        "tasks": sum(hosted.is_running for hosted in node.tasks.known()),
         "draining": node.draining,
         "runners": node.pool.size,
         "memory": node.pool.memory(),

@@ -96,8 +96,7 @@ class Drain:
 
     def _left(self) -> list[Hosted]:
         """What is here, on its way here or away, and not dealt with; the oldest first."""
-        known = [task for task in self._node.tasks.values() if task.is_known]
-        return [task for task in known if task.id not in self._report]
+        return [task for task in self._node.tasks.known() if task.id not in self._report]
 
     def _add(self, hosted: Hosted, **fate: Any) -> None:
         name = hosted.about.get("name", "")

@@ -15,6 +15,7 @@ from hetmig.errors import HetmigError, NoSuchObject, TaskLost
 from hetmig.node.journal import Journal
 from hetmig.node.protocol import Buffer, want
 from hetmig.node.record import Record
+from hetmig.node.recorded import Records
 from hetmig.node.rehoming.deeds import digest, new_deed
 
 __all__ = ["Closed", "Fenced", "Home"]
@@ -36,7 +37,7 @@ class Home:
     """All records of one home node."""
 
     def __init__(self, journal: Journal) -> None:
-        self.records: dict[str, Record] = {}
+        self.records = Records()
         self._journal = journal
 
     def recover(self, taken: Mapping[str, Record]) -> None:
@@ -58,15 +59,8 @@ class Home:
 
     def add(self, about: dict[str, Any], place: dict[str, Any]) -> Record:
         """A task was submitted here.  The oldest ended ones are forgotten beyond a number."""
-        known = [record for record in self.records.values() if not record.is_closed]
-        ended = [record for record in known if record.outcome is not None]
-        sizes = [sum(map(len, record.outcome.frames)) for record in ended if record.outcome]
-        excess, results = len(ended) - _KEEP_ENDED, sum(sizes)
-        for index, (record, size) in enumerate(zip(ended[:-1], sizes, strict=False)):
-            if index >= excess and results <= _KEEP_RESULT_BYTES:
-                break
-            results -= size
-            self.drop(record.id)
+        for old in self.records.excess(_KEEP_ENDED, _KEEP_RESULT_BYTES):
+            self.drop(old)
         deed = new_deed()
         about.update(term=1, deed=digest(deed))
         record = Record(about, place, deeds=[deed])

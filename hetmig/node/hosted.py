@@ -33,6 +33,8 @@ from hetmig.node.unreported import Report, provisional
 
 __all__ = ["Hosted"]
 
+_OWNED = frozenset({State.RUNNING, State.FROZEN, State.COMMITTED})
+
 
 class Hosted:
     """A task this node runs, ran, or is about to run."""
@@ -40,7 +42,8 @@ class Hosted:
     def __init__(self, node: Services, task: str) -> None:
         self.id = task
         self.about: dict[str, Any] = {}
-        self.handoff = Handoff()
+        self.on_use: Callable[[], object] = lambda: None
+        self._handoff = Handoff()
         self.forward: dict[str, Any] | None = None
         """The place it went to, after it has left."""
         self.calls = Calls()
@@ -70,14 +73,25 @@ class Hosted:
         self._leaving = Leaving(self)
 
     @property
+    def handoff(self) -> Handoff:
+        """What this node is to the task.  Whoever has it may change that: `on_use` hears of it."""
+        self.on_use()
+        return self._handoff
+
+    @handoff.setter
+    def handoff(self, handoff: Handoff) -> None:
+        self.on_use()
+        self._handoff = handoff
+
+    @property
     def is_here(self) -> bool:
         """Whether this node owns the task."""
-        return self.handoff.state in (State.RUNNING, State.FROZEN, State.COMMITTED)
+        return self._handoff.state in _OWNED
 
     @property
     def is_known(self) -> bool:
         """Whether there is anything of it here, on its way in or out included."""
-        return self.is_here or self.handoff.is_staged
+        return self.is_here or self._handoff.is_staged
 
     @property
     def is_running(self) -> bool:

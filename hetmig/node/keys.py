@@ -12,6 +12,7 @@ A file of `authorized` that does not say which rights it gives, gives all of the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ipaddress
 import logging
@@ -176,15 +177,8 @@ class Keyring:
         return self._entries
 
     def _refresh(self) -> None:
-        """Read the directory, if it has changed.  Asked for each message, and so without pathlib.
-
-        What is withdrawn counts from the next message on, so that nothing less will do.
-        """
-        stamp = {}
-        for name in _names(self._authorized):
-            path = f"{self._authorized}{os.sep}{name}"
-            if (found := _stamp(path)) is not None:
-                stamp[path] = found
+        """Read the directory, if it has changed: what is withdrawn counts for no message more."""
+        stamp = _stamps(self._authorized)
         if stamp == self._stamp:
             return
         read = [_authorization(Path(path)) for path in sorted(stamp)]
@@ -328,21 +322,20 @@ def _write_secret(path: Path, identity: Identity) -> None:
         file.write(_text({}, {"public-key": identity.public, "secret-key": identity.secret}))
 
 
-def _names(folder: str) -> list[str]:
-    """The files with authorizations; none if the folder can't be read."""
-    try:
-        return [name for name in os.listdir(folder) if name.endswith(".key")]
-    except OSError:
-        return []
+def _stamps(folder: str) -> dict[str, tuple[int, ...]]:
+    """For each file that authorises somebody, what changes when it does.
 
-
-def _stamp(path: str) -> tuple[int, ...] | None:
-    """What changes when the file does; None if it is gone."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:  # withdrawn in this very moment
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    Asked for each message: `pathlib` would take longer than the rest of its way.
+    """
+    stamps: dict[str, tuple[int, ...]] = {}
+    # one that is not there, or can't be read, authorises nobody
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if os.path.normcase(entry.name).endswith(".key"):
+                with contextlib.suppress(FileNotFoundError):  # withdrawn in this very moment
+                    found = os.stat(entry.path)
+                    stamps[entry.path] = found.st_mtime_ns, found.st_size, found.st_ino
+    return stamps
 
 
 def _authorization(file: Path) -> Certificate | None:

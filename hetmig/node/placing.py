@@ -95,15 +95,15 @@ class Placing:
         """Tasks that run here or are about to; neither objects nor actors, which mostly wait."""
         known = [
             hosted
-            for hosted in self._node.tasks.values()
-            if hosted.is_known and hosted.about.get("what", "task") == "task"
+            for hosted in self._node.tasks.known()
+            if hosted.about.get("what", "task") == "task"
         ]
         return len(known) + len(self._node.reservations)
 
     def facts(self, without: str = "") -> Facts:
         """What this node has, and how much of that is in use by others than the task `without`."""
         used: dict[str, float] = {}
-        here = {hosted.id: hosted for hosted in self._node.tasks.values() if hosted.is_known}
+        here = {hosted.id: hosted for hosted in self._node.tasks.known()}
         self._expected = {
             task: needs
             for task, needs in self._expected.items()

@@ -40,7 +40,7 @@ class Pulse:
         while True:
             await asyncio.sleep(INTERVAL)
             asked = time.monotonic()
-            there = [found for task in self._node.tasks.values() if (found := _of(task))]
+            there = [found for task in self._node.tasks.known() if (found := _of(task))]
             for runner in [known for known in self._doubted if known.exited.done()]:
                 del self._doubted[runner]
             for hosted, runner in there:

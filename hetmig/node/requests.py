@@ -110,7 +110,7 @@ async def list_tasks(node: Node, message: Message) -> Reply:
     ]
     guests = [
         summary(hosted, node.here)
-        for hosted in node.tasks.values()
+        for hosted in node.tasks.known()
         if hosted.is_here and hosted.id not in node.home.records
         if message.caller.may_see(hosted.about)
     ]
@@ -133,7 +133,7 @@ async def importable(node: Node, message: Message) -> Reply:
 
 async def status(node: Node, message: Message) -> Reply:
     node.directory.heard_of(message.user)
-    ids = {task for task, hosted in node.tasks.items() if hosted.is_known}
+    ids = {hosted.id for hosted in node.tasks.known()}
     ids |= node.directory.reported  # what became of it here is still on its way
     state = load(node)
     state["rss"] = state.pop("memory")  # that word stands for the journal's here

@@ -71,7 +71,7 @@ async def take_in(
 def _require_room(node: Node, about: dict[str, Any], caller: Caller) -> None:
     """Raise an error if the caller, or the node, has too much already, or the name is taken."""
     if about["what"] != "object":
-        living = [r.about for r in node.home.records.values() if r.outcome is None]
+        living = [record.about for record in node.home.records.living()]
         node.caps.require_task(caller.key, (a for a in living if a.get("what") != "object"))
     node.shelves.require(about["size"] if about["what"] == "object" else 0)
     node.forget_old_tasks()

@@ -14,7 +14,7 @@ from typing import Any
 from hetmig.errors import HetmigError
 from hetmig.interpreter import proof, reentry
 from hetmig.interpreter.capture import capture
-from hetmig.state import context_variables, image
+from hetmig.state import context_variables, image, module_globals
 from hetmig.state.ambient import Ambient
 from hetmig.state.manifest import check_python
 from hetmig.state.modules import OwnModules, remember_foreign
@@ -42,6 +42,7 @@ def warm_up() -> None:
     except HetmigError:
         return  # tasks can run here all the same; who wants to move one gets the reason
     remember_foreign()
+    module_globals.search()
     stays = sys.modules.get("__main__")
     module = sys.modules["__main__"] = ModuleType("__main__")
     try:

@@ -90,6 +90,8 @@ def remember_foreign() -> None:
     is done while a task stands still.
     """
     for name, module in list(sys.modules.items()):
+        if _remembered.get(name) is module:
+            continue  # each object that is touched in a forked process copies its page
         file = getattr(module, "__file__", None)
         if isinstance(module, ModuleType) and (not isinstance(file, str) or _is_foreign(file)):
             _remembered[name] = module

@@ -20,7 +20,8 @@ from hetmig.node.embedded import LocalNodes
 from hetmig.node.journal import Journal
 from hetmig.node.steps import STEPS
 from tests.node import actors
-from tests.node.crashes import NAMES, TIMEOUT, Stage, stage, work
+from tests.node.crashes import NAMES, TIMEOUT, Stage, stage
+from tests.node.ledgers import work
 
 SOURCE = [
     "freeze", "frozen", "encoded", "offer", "receive/offer-verified", "record/committed",

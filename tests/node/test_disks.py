@@ -17,7 +17,8 @@ from hetmig.node.embedded import LocalNodes
 from hetmig.node.handoff import Handoff, State
 from hetmig.node.journal import Journal, Row
 from hetmig.state.parcel import open_sealed, seal
-from tests.node.crashes import TIMEOUT, Ledger, until, work
+from tests.node.crashes import TIMEOUT, until
+from tests.node.ledgers import Ledger, work
 
 ABOUT = {"id": "t", "name": "job"}
 

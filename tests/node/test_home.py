@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -133,6 +134,30 @@ def test_ended_tasks_are_forgotten_by_size(monkeypatch: pytest.MonkeyPatch) -> N
     ended(node, "huge", 5000)
     node.add(about("newer"), HERE)
     assert list(node.records) == ["new", "huge", "newer"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_those_live_that_a_look_at_each_finds(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "_KEEP_ENDED", 5)
+    chance, node = random.Random(seed), Home(Journal())
+    for number in range(300):
+        task = str(number)
+        match chance.randrange(4):
+            case 0:
+                ended(node, task, chance.randrange(9))
+            case 1:
+                node.add(about(task), HERE)
+            case 2 if node.records:  # as one whose home is to be another, or this one again
+                moved = node.records.pop(chance.choice(list(node.records)))
+                if chance.random() < 0.5:
+                    node.records[moved.id] = moved
+            case 3 if living := node.records.living():
+                living[0].fail("lost", home.TaskLost("it is gone"))
+        found = node.records.living()
+        assert len(found) == len({record.id for record in found})
+        assert {r.id for r in found} == {r.id for r in node.records.values() if not r.outcome}
+    node.add(about("last"), HERE)
+    assert len(node.records) - len(node.records.living()) <= 5
 
 
 def test_hops_are_told_once_by_who_knows_better(record: Record) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from hetmig.client import Task, connect
 from hetmig.errors import HetmigError, NodeUnreachable
-from tests.node.crashes import TIMEOUT, Ledger, work
+from tests.node.crashes import TIMEOUT
+from tests.node.ledgers import Ledger, work
 from tests.node.networks import CanNot, Network, network
 
 CUT_SECONDS = 8.0
