@@ -196,11 +196,9 @@ class Runtime:
             self.servant.between_calls()
         self._require_movable()
         stack = capture(caller, root=self._root_of(caller), callee=callee)
-        self.hearing.portable = False
-        refusal = self._leave(self._freeze(stack, self.hearing.portable), started, {"to": to})
+        refusal = self._leave(self._freeze(stack, portable=False), started, {"to": to})
         if self._again == "portable":
-            self.hearing.portable = True
-            refusal = self._leave(self._freeze(stack, self.hearing.portable), started, {"to": to})
+            refusal = self._leave(self._freeze(stack, portable=True), started, {"to": to})
         if refusal is not None:
             raise refusal
 
