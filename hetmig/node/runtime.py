@@ -186,7 +186,7 @@ class Runtime:
         lines.connect(None)  # what it closes is still open in its parent
 
     def migrate(self, to: str, caller: FrameType, callee: FrameType) -> None:
-        """Move to the node `to`; returns there.  Raises NotMigratable if it cannot."""
+        """Move to the node `to`; returns there.  Raises NotMigratable or the node's own error."""
         if threading.current_thread() is not threading.main_thread():
             raise NotMigratable("hetmig.migrate was called from a thread, not from the task itself")
         started = time.monotonic()
@@ -293,10 +293,10 @@ class Runtime:
 
     def _leave(
         self, frozen: image.Image, started: float, header: dict[str, Any]
-    ) -> NotMigratable | None:
+    ) -> HetmigError | None:
         """Hand the frozen state to the node; never returns if the task has moved.
 
-        Else why the destination did not take it; None: there is no need to move.
+        Else why it goes on here; None: there is no need to move.
         Raises NotMigratable for what is too large to be sent.
         """
         self.telling.flush()
@@ -320,10 +320,8 @@ class Runtime:
         for reply in replies:
             self.desk.heard(reply)
         self._again = verdict.header.get("again", "")
-        if verdict.header.get("error") is None:
-            return None
-        error = protocol.rebuild_error(verdict.header.get("error"))
-        return error if isinstance(error, NotMigratable) else NotMigratable(error.message)
+        described = verdict.header.get("error")
+        return None if described is None else protocol.rebuild_error(described)
 
     def _root_of(self, frame: FrameType) -> FrameType:
         """The frame below which everything is the task's.  Raises NotMigratable inside hetmig."""

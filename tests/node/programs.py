@@ -46,6 +46,15 @@ def tour(stops: list[str]) -> list[str | None]:
     return seen
 
 
+def tries(stop: str) -> tuple[str, str, str | None]:
+    """What a task hears that cannot go there, and where it is then."""
+    try:
+        hetmig.migrate(stop)
+    except hetmig.HetmigError as error:
+        return type(error).__name__, str(error), hetmig.here()
+    return "moved", "", hetmig.here()
+
+
 def chatter(stops: list[str], lines: int) -> None:
     """Write to both streams, through C and through Python, all the way."""
     for stop in [*stops, ""]:

@@ -35,6 +35,17 @@ def test_a_task_moves_itself(nodes: Nodes) -> None:
     assert [hop.epoch for hop in journey] == sorted({hop.epoch for hop in journey})
 
 
+def test_a_task_hears_of_its_own_move_what_others_hear(nodes: Nodes, wait_for: WaitFor) -> None:
+    name, text, here = nodes.submit(programs.tries, "nowhere").result(TIMEOUT)
+    assert (name, here) == ("NodeUnreachable", "a")
+    task = nodes.submit(programs.wait_for_move)
+    wait_for(task, "looping")
+    with pytest.raises(NodeUnreachable) as caught:
+        task.migrate("nowhere")
+    assert str(caught.value) == text
+    task.cancel()
+
+
 def test_a_task_begins_where_it_is_told_to(nodes: Nodes, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("import hetmig\nprint(hetmig.here())")
