@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from hetmig.division import crew
-from hetmig.errors import HetmigError, NotInTask, NotMigratable, ProtocolError
+from hetmig.errors import FrameAddress, HetmigError, NotInTask, NotMigratable, ProtocolError
 from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
@@ -79,6 +79,8 @@ class Runtime:
         self.about: dict[str, Any] = {}
         self.root: FrameType | None = None
         """The frame which calls the task; None before it has begun."""
+        self.function: FrameAddress | None = None
+        """The function that the task is, where it begins; None of a script, say."""
         self.ended = False
         self.source = ("", "")
         """File and text of the script that the task is, if it is one."""
@@ -139,10 +141,17 @@ class Runtime:
         self.source = file, text
         linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
 
+    @property
+    def origin(self) -> FrameAddress | str:
+        """Which function the task is, or else its name."""
+        return self.function or str(self.about["name"])
+
     def arrive(self, extra: Mapping[str, Any]) -> None:
         """The task comes from another runner, with what it has changed there of the process."""
         if extra["source"][0]:
             self._keep_source(*extra["source"])
+        if function := extra.get("function"):  # a parcel of before has none
+            self.function = FrameAddress(*function)
         self.context = extra["context"]
         if "logging" in extra["ambient"]:
             forwarding.restore_levels()
@@ -268,6 +277,7 @@ class Runtime:
         extra = {
             **self.surroundings(),
             "source": self.source,
+            "function": self.function and tuple(self.function),
             "desk": self.desk.state(),
             "stdin": self._outlets.stdin.state(),
             "proxies": self._outlets.proxies,
