@@ -47,13 +47,25 @@ class MessageBox(Mailbox):
         self.received = 0
         """Messages that the task's program has received, ever: those that wait come after them."""
 
-    def accept(self, call: Call, base: int, now: float) -> None:
+    def accept(self, call: Call, base: int, now: float) -> bool:
         """As of a mailbox.  Raises MailboxFull, or ParcelTooLarge for what it never takes."""
         if call.nbytes > self.MOST_BYTES:
             raise ParcelTooLarge(
                 f"a message of {call.nbytes} bytes; a task's mailbox takes {self.MOST_BYTES}"
             )
-        super().accept(call, base, now)
+        return super().accept(call, base, now)
+
+    def accept_again(self, call: Call, base: int, now: float) -> None:
+        """After a crash, what had been accepted before it; in the same order."""
+        sender = self._sender(call.sender, base, now)
+        self._skip_to(sender, base)
+        if call.number >= sender.next and call.number not in sender.early:
+            self._take_in(sender, call)
+
+    def pass_over(self, name: str, number: int, now: float) -> None:
+        """All of a sender up to this number had been received before the crash."""
+        sender = self._sender(name, 1, now)
+        sender.next, sender.taken = max(sender.next, number + 1), max(sender.taken, number)
 
     def after(self, given: int, most: int, nbytes: int) -> list[Call]:
         """The messages after those that were given already: some, but one at least if there is."""
@@ -66,16 +78,17 @@ class MessageBox(Mailbox):
             chosen.append(call)
         return chosen
 
-    def taken(self, received: int) -> bool:
-        """The program has received so many, ever; whether that is news."""
-        before = self.received
+    def taken(self, received: int) -> list[Call]:
+        """The program has received so many, ever; those which that is news of."""
+        calls: list[Call] = []
         while self.received < received and self.waiting:
             call = self.waiting.popleft()
+            calls.append(call)
             self._bytes -= call.nbytes
             self.received += 1
             if (sender := self._senders.get(call.sender)) is not None:
                 sender.taken = call.number
-        return self.received > before
+        return calls
 
     def reply(self, sender: str, number: int, answer: Answer) -> None:
         """The program replies to a request."""

@@ -139,6 +139,16 @@ def dozes(path: str) -> list[Any]:
         found.append(value)
 
 
+def receives_one_and_dozes(path: str) -> list[Any]:
+    """One message; nothing until a file is there; then all."""
+    return [hetmig.receive(60), *dozes(path)]
+
+
+def asks_again(server: Any, count: int) -> list[Any]:
+    """So many requests, one after the other."""
+    return [hetmig.request(server, number, timeout=60)[0] for number in range(count)]
+
+
 def adding(offset: int) -> Any:
     """A function with a variable of its own."""
     return lambda number: number + offset
