@@ -95,10 +95,14 @@ class Mailbox:
             held = self._bytes + self._early_bytes
             if len(sender.early) >= self.MOST_EARLY or held >= self.MOST_BYTES:
                 raise MailboxFull("too many calls of this sender came before their turn")
-        elif len(self.waiting) >= self.MOST_CALLS or self._bytes >= self.MOST_BYTES:
-            raise MailboxFull(f"{len(self.waiting)} wait already, with {self._bytes} bytes")
+        else:
+            self._require_room()
         self._take_in(sender, call)
         return True
+
+    def _require_room(self) -> None:
+        if len(self.waiting) >= self.MOST_CALLS or self._bytes >= self.MOST_BYTES:
+            raise MailboxFull(f"{len(self.waiting)} wait already, with {self._bytes} bytes")
 
     def _take_in(self, sender: _Sender, call: Call) -> None:
         sender.early[call.number] = call

@@ -49,11 +49,19 @@ class MessageBox(Mailbox):
 
     def accept(self, call: Call, base: int, now: float) -> bool:
         """As of a mailbox.  Raises MailboxFull, or ParcelTooLarge for what it never takes."""
+        self._require_size(call)
+        return super().accept(call, base, now)
+
+    def require_room(self, call: Call) -> None:
+        """Raise what `accept` would raise now, if it is this one's turn."""
+        self._require_size(call)
+        self._require_room()
+
+    def _require_size(self, call: Call) -> None:
         if call.nbytes > self.MOST_BYTES:
             raise ParcelTooLarge(
                 f"a message of {call.nbytes} bytes; a task's mailbox takes {self.MOST_BYTES}"
             )
-        return super().accept(call, base, now)
 
     def accept_again(self, call: Call, base: int, now: float) -> None:
         """After a crash, what had been accepted before it; in the same order."""
@@ -66,6 +74,10 @@ class MessageBox(Mailbox):
         """All of a sender up to this number had been received before the crash."""
         sender = self._sender(name, 1, now)
         sender.next, sender.taken = max(sender.next, number + 1), max(sender.taken, number)
+        for early in [n for n in sender.early if n < sender.next]:
+            self._early_bytes -= sender.early.pop(early).nbytes
+        while sender.next in sender.early:
+            self._enqueue(sender)
 
     def after(self, given: int, most: int, nbytes: int) -> list[Call]:
         """The messages after those that were given already: some, but one at least if there is."""

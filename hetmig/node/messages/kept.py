@@ -51,6 +51,10 @@ class KeptMessages:
         text = "INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)"
         self._gather(text, task, *values)
 
+    def drop_file(self, file: str) -> None:
+        """Of a message that is not kept after all, the file that was written for it."""
+        self._unlink_later([(file,)])
+
     def drop_message(self, task: str, sender: str, number: int) -> None:
         """Keep one no longer, but only that its sender has come so far."""
         which = "task = ? AND sender = ? AND number = ?"

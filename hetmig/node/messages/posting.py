@@ -46,11 +46,17 @@ async def send(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parce
 
 async def _accept(node: Node, hosted: Hosted, call: Call, base: int) -> None:
     """Take a message in; it is on the disk, if the node has a journal, when this returns."""
-    journal, file = node.journal, None
+    journal, file, is_new = node.journal, None, False
     if journal.is_durable and not journal.is_small(call.frames):  # for which others need not wait
+        hosted.calls.mailbox.require_room(call)
         file = await asyncio.to_thread(journal.write_file, seal({}, call.frames, None))
-    _require_mailbox(hosted)
-    if hosted.calls.accept(call, base) and journal.is_durable:
+    try:
+        _require_mailbox(hosted)
+        is_new = hosted.calls.accept(call, base)
+    finally:
+        if file is not None and not is_new:
+            journal.drop_file(file)
+    if is_new and journal.is_durable:
         hosted.calls.log.add(call, base, file)
     hosted.calls.wake()
     await node.syncing.written()

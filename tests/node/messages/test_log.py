@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from hetmig.errors import InMotion, MailboxFull
+from hetmig.node.calls import Calls
 from hetmig.node.journal import Journal
 from hetmig.node.mailbox import Call
+from hetmig.node.messages import posting
 from hetmig.node.messages.box import MessageBox
 from hetmig.node.messages.log import MessageLog
+from hetmig.node.protocol import Buffer
+from hetmig.node.syncing import Syncing
 
 TASK = "t"
 
@@ -101,3 +110,55 @@ def test_it_holds_no_more_than_a_mailbox(tmp_path: Path, monkeypatch: pytest.Mon
     log.received(box.taken(4))
     journal.close()
     assert [number for _, number, _ in waiting(restarted(tmp_path)[1])] == [6, 7, 8]
+
+
+def test_what_is_not_accepted_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MessageBox, "MOST_CALLS", 2)
+    journal, large = Journal(tmp_path), bytes(1 << 20)
+    calls = Calls(MessageLog(journal, TASK))
+    hosted: Any = SimpleNamespace(calls=calls, takes_calls=True)
+    written: list[str | None] = []
+    write = journal.write_file
+
+    def write_file(wire: Sequence[Buffer]) -> str | None:
+        written.append(write(wire))
+        return written[-1]
+
+    monkeypatch.setattr(journal, "write_file", write_file)
+
+    async def main() -> None:
+        node: Any = SimpleNamespace(journal=journal, syncing=Syncing(journal))
+
+        async def sent(number: int) -> None:
+            await posting._accept(node, hosted, message(number, large), 1)
+
+        await sent(1)
+        await sent(1)
+        await sent(2)
+        with pytest.raises(MailboxFull):
+            await sent(3)
+        hosted.takes_calls = False
+        calls.mailbox.taken(1)
+        with pytest.raises(InMotion):
+            await sent(3)
+
+    asyncio.run(main())
+    assert len(written) == 4  # there was no room for the other
+    journal.sync()
+    assert len(list((tmp_path / "files").iterdir())) == 2
+    crash(journal)
+    assert [len(data) for _, _, data in waiting(restarted(tmp_path)[1])] == [1 << 20] * 2
+
+
+def test_a_sender_whose_messages_came_before_their_turn_and_are_not_kept() -> None:
+    """The image holds one before its turn; what came then was received, and dropped."""
+    box = MessageBox()
+    for number in (2, 4):
+        box.accept(message(number), 1, 0.0)
+    box.pass_over("x", 3, 0.0)
+    assert [call.number for call in box.waiting] == [4]
+    box.pass_over("x", 6, 0.0)
+    assert box.accept(message(7), 1, 0.0)
+    assert [call.number for call in box.waiting] == [4, 7]
