@@ -80,6 +80,14 @@ def sends(to: Any, values: list[Any]) -> int:
     return len(values)
 
 
+def sends_slowly(to: Any, name: str, count: int, seconds: float) -> int:
+    """The numbers, one after the other, until each is accepted; how many."""
+    for number in range(count):
+        hetmig.send(to, (name, number))
+        time.sleep(seconds)
+    return count
+
+
 def replies_to(stranger: Any) -> Any:
     """Send to the sender of a message."""
     message = hetmig.receive_message()

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,40 @@ def test_a_server_that_is_killed_again_and_again(tmp_path: Path) -> None:
             server.send(None)
             asked = server.result(TIMEOUT)
             assert sorted(asked) == ["asks_again"] * 100 + ["client"] * 4
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(2))
+def test_kills_and_moves_at_random(seed: int, tmp_path: Path) -> None:
+    """The node that has the receiver is killed, at any moment of its moves too."""
+    print("seed", seed)
+    dice, count = random.Random(seed), 60
+    with LocalNodes(4, state=tmp_path / "state") as four:
+        with connect(four[0], keys=four.keys, echo=False) as nodes:
+            task = nodes.submit(programs.dozes, str(tmp_path))
+            senders = [
+                nodes.submit(programs.sends_slowly, task, name, count, 0.05) for name in "xyz"
+            ]
+            rounds = 0
+            while not all(sender.done() for sender in senders):
+                with ThreadPoolExecutor() as pool:
+                    moving = pool.submit(task.migrate, dice.choice("bcd"), TIMEOUT)
+                    with contextlib.suppress(TimeoutError):
+                        moving.exception(dice.uniform(0.0, 0.1))
+                    for node in four.nodes[1:]:
+                        if node.name == task.where():
+                            kill_and_start(node, four)
+                    moving.exception(TIMEOUT)
+                task.send(("here", rounds), timeout=TIMEOUT)
+                rounds += 1
+            for sender in senders:
+                assert sender.result(TIMEOUT) == count
+            task.send(None)
+            found = defaultdict(list)
+            for name, number in task.result(TIMEOUT):
+                found[name].append(number)
+            expected = {name: list(range(count)) for name in "xyz"}
+            assert found == {**expected, "here": list(range(rounds))}
 
 
 @pytest.mark.parametrize(
