@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -44,6 +46,9 @@ def run(scale: float = 1.0) -> Report:
         figures[policy] = {**found, **lone}
         rows.append((policy, *found.values()))
         delays.append((policy, *lone.values()))
+    costs: list[tuple[object, ...]] = [
+        _journal(journal, max(20, int(500 * scale))) for journal in (False, True)
+    ]
     traffic = Table(
         "Messages: ten senders and a receiver that moves",
         ("location", "messages", "moves", "kills", "once, in order", "detours", "at most"),
@@ -61,7 +66,13 @@ def run(scale: float = 1.0) -> Report:
         delays,
         ["Medians. The aim is 1.2 from the second message on."],
     )
-    return Report([traffic, latency], {"policies": figures})
+    disk = Table(
+        "Messages: what a journal costs",
+        ("journal", "one sender, ms", "ten senders, messages/s"),
+        costs,
+        ["A message is on the disk before its sender hears that it was accepted."],
+    )
+    return Report([traffic, latency, disk], {"policies": figures, "journal": costs})
 
 
 def _busy(local: LocalNodes, count: int, moves: int) -> dict[str, Any]:
@@ -102,7 +113,7 @@ def _busy(local: LocalNodes, count: int, moves: int) -> dict[str, Any]:
 
 
 def _send(
-    nodes: Nodes, sender: int, count: int, gate: threading.Semaphore, starts: frozenset[int]
+    nodes: Nodes, sender: int, count: int, gate: threading.Semaphore, starts: Container[int]
 ) -> None:
     task: Any = nodes.find("collector")
     for number in range(count):
@@ -164,6 +175,44 @@ def _lone(local: LocalNodes, count: int, moves: int) -> dict[str, Any]:
         task.result(_SECONDS)
     medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
     return {**medians, "ratio": statistics.median(ratios)}
+
+
+def _journal(durable: bool, count: int) -> tuple[str, float, float]:
+    """One sender, and ten at once, to a task on a node with a journal, or without."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        LocalNodes(2, state=Path(directory) if durable else None) as local,
+        _connections(local)(0) as home,
+    ):
+        task = home.submit(listening_task)
+        task.migrate(local[1].name)
+        task.send(0)
+        alone = statistics.median(_timed(task) for _ in range(count))
+        task.send(None)
+        task.result(_SECONDS)
+        sides = [_connections(local)(0) for _ in range(_SENDERS)]
+        rate = _rate(home, sides, local[1].name, count)
+        for nodes in sides:
+            nodes.close()
+    return "yes" if durable else "no", 1e3 * alone, rate
+
+
+def _rate(home: Nodes, sides: list[Nodes], place: str, count: int) -> float:
+    """Messages per second that are accepted of senders at the same time."""
+    task = home.with_options(name="collector").submit(collecting_task, len(sides) * count)
+    task.migrate(place)
+    threads = [
+        threading.Thread(target=_send, args=(nodes, index, count, threading.Semaphore(), ()))
+        for index, nodes in enumerate(sides)
+    ]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - began
+    task.result(_SECONDS)
+    return len(sides) * count / seconds
 
 
 def _timed(handle: Any) -> float:

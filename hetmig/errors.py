@@ -347,9 +347,10 @@ class TargetUnavailable(HetmigError):
 
 
 class TaskFailed(HetmigError):
-    """The task raised an exception which could not travel, or could not be started at all.
+    """The result or exception of a task could not travel, or it could not be started at all.
 
-    The message holds the remote traceback: correct what it names and submit again.
+    The message names the value and the function, the cause is the remote traceback: correct what
+    they name and submit again.
     """
 
 

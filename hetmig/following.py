@@ -108,11 +108,13 @@ class Following:
             if time.monotonic() - self._heard > self._patience:
                 lost = TaskLost(f"the home node does not answer any more: {error}")
                 return End(ok=False, error=lost)
+            self._homes.missed(self._task, self._patience)
             await asyncio.sleep(_AGAIN_SECONDS)
         return None
 
     async def _take(self, news: Message) -> End | None:
         self._heard = time.monotonic()
+        self._homes.heard(self._task)
         self._homes.learn(news.header.get("peers", self._homes.peers))
         pieces = news.header["pieces"]
         for (number, stream), data in zip(pieces, news.payload, strict=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,12 @@ from hetmig.node.rehoming.seeking import seek
 
 __all__ = ["Homes"]
 
+_log = logging.getLogger("hetmig")
 _HELLO_SECONDS = 5.0
 _ANSWER_SECONDS = 2.0
 _SEEK_AGAIN_SECONDS = 2.0
+_SILENCE_SECONDS = 2.0
+"""After which somebody who waits is told why."""
 
 
 class Homes:
@@ -32,6 +36,9 @@ class Homes:
         self._links: dict[str, Link] = {first.endpoint: first}
         self._of: dict[str, Link] = {}
         self._sought: dict[str, float] = {}
+        self._silent_since: dict[str, float] = {}
+        self._lamented: set[str] = set()
+        """Endpoints of which it was said that they are silent."""
 
     def link(self, task: str | None) -> Link:
         """The connection to a task's home."""
@@ -72,6 +79,23 @@ class Homes:
         except HetmigError:
             return False
         return True
+
+    def missed(self, task: str, patience: float) -> None:
+        """The home does not answer; it is waited for, for so many seconds.  Says so, once."""
+        home, now = self.link(task), time.monotonic()
+        since = self._silent_since.setdefault(home.endpoint, now)
+        if now - since >= _SILENCE_SECONDS and home.endpoint not in self._lamented:
+            self._lamented.add(home.endpoint)
+            text = "%s (%s) does not answer; it is waited for, %.0f s at most"
+            _log.warning(text, home.name or "the node", home.endpoint, patience)
+
+    def heard(self, task: str) -> None:
+        """The home has answered."""
+        home = self.link(task)
+        self._silent_since.pop(home.endpoint, None)
+        if home.endpoint in self._lamented:
+            self._lamented.remove(home.endpoint)
+            _log.warning("%s (%s) answers again", home.name or "the node", home.endpoint)
 
     def learn(self, nodes: list[Any]) -> None:
         """The nodes that the first one knows."""

@@ -22,8 +22,9 @@ def migrate(to: str) -> Any:
     In a program that runs under asyncio write `await hetmig.migrate(to)`: the call gives a future,
     and the whole program moves, with all its tasks, as soon as the one that called awaits.
 
-    Raises NotMigratable or MigrationRefused, here, if that is not possible, NotInTask outside a
-    task.  Call it from the task's own code, not through C (`map(hetmig.migrate, ...)`).
+    Raises, here, if that is not possible: NotMigratable or MigrationRefused with the reason,
+    NodeUnreachable if no such node answers, NotInTask outside a task; all are HetmigErrors.  Call
+    it from the task's own code, not through C (`map(hetmig.migrate, ...)`).
     """
     runtime = _runtime()
     # Only a program that has imported asyncio has loaded that module.

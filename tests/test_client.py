@@ -54,8 +54,23 @@ def test_an_exception_comes_as_itself_with_the_remote_traceback(nodes: Nodes) ->
 
 
 def test_a_result_that_cannot_travel(nodes: Nodes) -> None:
-    with pytest.raises(TaskFailed, match="socket"):
+    with pytest.raises(TaskFailed, match=r"the result of socket .*: result \(socket.socket\)"):
         nodes.submit(socket.socket).result(TIMEOUT)
+    with pytest.raises(TaskFailed) as caught:
+        nodes.submit(programs.opens).result(TIMEOUT)
+    assert "the result of opens (" in str(caught.value)
+    assert caught.value.data["variable"] == "result['sockets'][0]"
+    remote = str(caught.value.__cause__)
+    assert remote.index("programs.py") < remote.index("in opens") < remote.index("def opens(")
+    assert "NotMigratable: result['sockets'][0] (socket.socket): a socket" in remote
+
+
+def test_an_exception_that_cannot_travel(nodes: Nodes) -> None:
+    with pytest.raises(TaskFailed, match=r"exception.connection \(socket.socket\)") as caught:
+        nodes.submit(programs.fails_with_a_socket).result(TIMEOUT)
+    assert "fails_with_a_socket" in str(caught.value)
+    assert "ConnectionError: lost it" in str(caught.value)
+    assert "ConnectionError: lost it" in str(caught.value.__cause__)
 
 
 def test_an_argument_that_cannot_travel_is_named(nodes: Nodes) -> None:

@@ -224,7 +224,7 @@ def find_task(nodes: Nodes, wanted: str) -> TaskInfo:
         listed = ", ".join(f"{task.id} ({task.name})" for task in matches)
         raise UsageError(f"task {wanted!r} could be {listed}")
     known = ", ".join(f"{task.id} ({task.name})" for task in running) or "none"
-    raise UsageError(f"no task {wanted!r} runs here; there is: {known}")
+    raise UsageError(f"no task {wanted!r} runs here; there is: {known}{_ask_others(nodes)}")
 
 
 def find_any(nodes: Nodes, wanted: str) -> TaskInfo:
@@ -236,7 +236,21 @@ def find_any(nodes: Nodes, wanted: str) -> TaskInfo:
     fitting = [task.id for task in tasks if task.name.startswith(wanted)]
     if len(fitting) == 1 and not any(id.startswith(wanted) for id in known):
         return known[fitting[0]]
-    return pick(wanted, known, "task")
+    try:
+        return pick(wanted, known, "task")
+    except UsageError as error:
+        if any(id.startswith(wanted) for id in known):
+            raise
+        raise UsageError(f"{error}{_ask_others(nodes)}") from None
+
+
+def _ask_others(nodes: Nodes) -> str:
+    """Where else somebody may look who does not find a task: it may have another home by now."""
+    here, *others = nodes.nodes()
+    if not others:
+        return ""
+    names = ", ".join(sorted(node.name for node in others)[:3])
+    return f"; that is what {here.name} is the home of: others are asked with --node ({names})"
 
 
 def node_name(nodes: Nodes, wanted: str, keys: str | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from hetmig.node import protocol
 from hetmig.node.mailbox import Answer, Call
 from hetmig.node.messages.box import MessageBox, News, Remains
+from hetmig.node.messages.log import MessageLog
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, want
 from hetmig.state.parcel import Parcel
@@ -30,8 +31,12 @@ _ENTRY = "mailbox"
 class Calls:
     """The part of a task on a node that others can call, or send messages to."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: MessageLog) -> None:
         self.mailbox = MessageBox()
+        self.log = log
+        """What the mailbox has accepted since the task's image."""
+        self.restores = False
+        """Whether the task is still to be restarted, and its mailbox with it."""
         self.left_at: float | None = None
         """When (monotonic) the task has left this node, if it has."""
         self.remains: Remains | None = None
@@ -47,15 +52,16 @@ class Calls:
 
     def begin(self, runner: Runner) -> None:
         """The actor runs, or goes on: what the runner had got and not begun, it gets again."""
-        self._runner = runner
+        self._runner, self.restores = runner, False
         self.mailbox.put_back()
         self._give()
         self.wake()
 
-    def accept(self, call: Call, base: int) -> None:
+    def accept(self, call: Call, base: int) -> bool:
         """A call arrived; see `Mailbox.accept`."""
-        self.mailbox.accept(call, base, time.monotonic())
+        is_new = self.mailbox.accept(call, base, time.monotonic())
         self._give()
+        return is_new
 
     def hear(self, message: Message, about: dict[str, Any]) -> None:
         """The runner says something, which may concern calls and messages."""
@@ -104,7 +110,8 @@ class Calls:
 
     def taken(self, received: int) -> None:
         """The task's program has received so many messages, ever."""
-        if self._runner is not None and self.mailbox.taken(received):
+        if self._runner is not None and (calls := self.mailbox.taken(received)):
+            self.log.received(calls)
             self.wake()
 
     def news(self, sender: str, base: int, low: int, got: list[int]) -> News:
@@ -124,9 +131,10 @@ class Calls:
 
     def left(self) -> None:
         """The actor is at another node now, and all its calls with it."""
-        self._runner = None
+        self._runner, self.restores = None, False
         self.left_at = time.monotonic()
         self.mailbox = MessageBox()
+        self.log.clear()
         self.wake()
 
     def end(self, about: dict[str, Any]) -> dict[str, Any]:
@@ -170,13 +178,16 @@ class Calls:
             message.header[_ENTRY] = about[_ENTRY]
 
     def disclose(self, about: dict[str, Any], frames: list[Any]) -> list[Any]:
-        """Take the mailbox out of what `enclose` put together.  Raises ProtocolError."""
-        described = about.pop(_ENTRY, None)
-        if described is None:
-            return frames
-        *frames, data = frames
-        want({_ENTRY: described}, _ENTRY, dict)
-        self.mailbox = MessageBox.unpacked(described, data, time.monotonic())
+        """Take the mailbox out of what `enclose` put together.  Raises HetmigError."""
+        described, now = about.pop(_ENTRY, None), time.monotonic()
+        if described is not None:
+            *frames, data = frames
+            want({_ENTRY: described}, _ENTRY, dict)
+            self.mailbox = MessageBox.unpacked(described, data, now)
+        elif self.restores:
+            self.mailbox = MessageBox()
+        if self.restores:
+            self.log.replay(self.mailbox, now)
         return frames
 
     def opened(self, parcel: Parcel) -> Parcel:

@@ -16,7 +16,9 @@ _OF_CHECKPOINT = ("number", "epoch", "time", "node", "bytes", "freeze_s", "total
 class Chronicle:
     """Checkpoints and restarts, each once, whatever the order in which they are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun_at: str = "") -> None:
+        """`begun_at`: the node it was submitted to, its first home; "" if nobody knows."""
+        self._begun_at = begun_at
         self._checkpoints: dict[tuple[int, int], dict[str, Any]] = {}
         self._forgotten = 0
         self._restarts: dict[int, dict[str, Any]] = {}
@@ -37,6 +39,7 @@ class Chronicle:
     def all(self) -> dict[str, Any]:
         """As JSON, each list in order."""
         return {
+            "begun_at": self._begun_at,
             "checkpoints": [self._checkpoints[key] for key in sorted(self._checkpoints)],
             "older": self._forgotten,
             "restarts": [self._restarts[epoch] for epoch in sorted(self._restarts)],
@@ -45,7 +48,7 @@ class Chronicle:
     @classmethod
     def unpacked(cls, state: dict[str, Any]) -> Chronicle:
         """What `all` described.  Raises ProtocolError."""
-        made = cls()
+        made = cls(want(state, "begun_at", str, ""))
         for checkpoint in want(state, "checkpoints", list):
             made.saved(checkpoint)
         made._forgotten += want(state, "older", int)

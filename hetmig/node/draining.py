@@ -217,15 +217,17 @@ class Drain:
 
     async def _keep_all(self) -> None:
         """First those that are quickly captured, then each as long as there is time."""
+        stayed = dict(self._reasons)
         for patience, at_once in ((_PATIENCE, _AT_ONCE), (float("inf"), 1000)):
             here = [hosted for hosted in self._left() if hosted.handoff.state is State.RUNNING]
 
             async def keep(hosted: Hosted, patience: float = patience) -> None:
-                await self._keep(hosted, patience)
+                await self._keep(hosted, patience, stayed.get(hosted.id, ""))
 
             await self._each(here, keep, at_once, lambda: self._until)
 
-    async def _keep(self, hosted: Hosted, patience: float) -> None:
+    async def _keep(self, hosted: Hosted, patience: float, stayed: str) -> None:
+        """`stayed`: why it has not moved."""
         seconds = min(patience, max(0.8 * (self._until - time.monotonic()), 0.1))
         durable = self._ends and self._node.journal.is_durable
         try:
@@ -239,13 +241,15 @@ class Drain:
         except HetmigError as error:
             if not self._has_gone(hosted):
                 self._note(hosted, error)
+                if stayed and stayed not in self._why(hosted):
+                    self._reasons[hosted.id] = f"{stayed}; and not kept, as {self._why(hosted)}"
             return
         where = None if saved is None else saved["where"]
         if durable:
             reason = "it goes on from where it stands when the node is started again"
             self._add(hosted, fate="kept", reason=reason, checkpoint=where)
         else:
-            reason = f"{self._why(hosted)}; `hetmig resume {where}` starts it again"
+            reason = f"{stayed or self._why(hosted)}; `hetmig resume {where}` starts it again"
             self._add(hosted, fate="checkpointed", reason=reason, checkpoint=where)
 
     # The node as a home -----------------------------------------------------------------------

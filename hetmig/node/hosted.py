@@ -20,6 +20,7 @@ from hetmig.node.freezing import Freeze
 from hetmig.node.handoff import Act, Effect, Handoff, State
 from hetmig.node.journal import Row
 from hetmig.node.leaving import Leaving
+from hetmig.node.messages.log import MessageLog
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, Message, describe_error
 from hetmig.node.saving import Saving
@@ -46,7 +47,7 @@ class Hosted:
         self._handoff = Handoff()
         self.forward: dict[str, Any] | None = None
         """The place it went to, after it has left."""
-        self.calls = Calls()
+        self.calls = Calls(MessageLog(node.journal, task))
         self.node = node
         self.runner: Runner | None = None
         """What it runs in, or lies on, here."""
@@ -102,6 +103,11 @@ class Hosted:
     def has_begun(self) -> bool:
         """Whether it has ever run here."""
         return self.begun.is_set()
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether its mailbox is here; that of a task which has not begun fills already."""
+        return self.calls.is_open or not (self.has_begun or self.calls.restores)
 
     # A new task -------------------------------------------------------------------------------
 
@@ -302,6 +308,7 @@ class Hosted:
     def recover(self, row: Row) -> None:
         """Take up what this node was to the task when it was killed."""
         self.about, self.peer, self.forward = row.about, row.peer, row.forward
+        self.calls.restores = True
         self.entry.image = row.image
         self.handoff, effects = Handoff.recovered(row.saved)
         place = self.peer.get("place")

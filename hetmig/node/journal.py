@@ -5,6 +5,7 @@
     records    the tasks whose home this node is, and what was reported of them
     outbox     what other home nodes have not acknowledged yet
     homes      what this node is to records that have moved, and those as they came here
+    messages   what mailboxes have accepted since the image of their task
 
 Changes gather until `sync`, which writes all of them in one transaction; when it returns they are
 on the disk (SQLite's WAL with synchronous=FULL, https://sqlite.org/wal.html).  If that fails, they
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 from hetmig.errors import JournalError, ParcelError
 from hetmig.node.events import happened
 from hetmig.node.handoff import Saved, State
+from hetmig.node.messages.kept import MESSAGE_TABLES, KeptMessages
 from hetmig.node.protocol import nbytes
 from hetmig.node.steps import step
 from hetmig.state import parcel
@@ -74,7 +76,7 @@ class Kept(NamedTuple):
     payload: list[memoryview]
 
 
-class Journal:
+class Journal(KeptMessages):
     """To be used in one thread, except `write_file`."""
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
@@ -95,9 +97,10 @@ class Journal:
                 self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_TABLES)
+            self._database.executescript(_TABLES + MESSAGE_TABLES)
         if self._meta("version", _VERSION) != _VERSION:
             raise JournalError(f"the journal {directory} is of another version of hetmig")
+        super().__init__()
         self.memory = self._meta("memory", secrets.token_hex(8))
         """Tells others whether this node still knows what it knew."""
         if self.directory is not None:
@@ -110,6 +113,11 @@ class Journal:
     def is_durable(self) -> bool:
         """Whether it outlives this process."""
         return self.directory is not None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether nothing waits for the next `sync`."""
+        return not self._gathered
 
     def close(self) -> None:
         """Write what is left, and close it."""
@@ -245,6 +253,7 @@ class Journal:
         if file is not None:
             self._image_files.setdefault(task, {})[epoch] = file
         self._gather("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", task, epoch, data, file)
+        self.drop_messages(task)
 
     def image(self, task: str, epoch: int) -> list[Buffer]:
         """The wire frames of an image.  Raises JournalError if there is none, or a damaged one."""
@@ -266,6 +275,8 @@ class Journal:
         files = self._image_files.pop(task, {})
         if but in files:
             self._image_files[task] = {but: files.pop(but)}
+        if but is None:
+            self.drop_messages(task)
         self._unlink_later([(file,) for file in files.values()])
 
     def _unlink_later(self, found: Sequence[tuple[str | None]]) -> None:
@@ -397,7 +408,7 @@ class Journal:
     def _drop_unknown_files(self) -> None:
         assert self.directory is not None
         known: set[str] = set()
-        for table in ("images", "reports", "outbox", "homes"):
+        for table in ("images", "reports", "outbox", "homes", "messages"):
             known.update(
                 name for (name,) in self._database.execute(f"SELECT file FROM {table}") if name
             )

@@ -81,8 +81,8 @@ class Mailbox:
         """Whether anybody has ever called."""
         return bool(self._senders)
 
-    def accept(self, call: Call, base: int, now: float) -> None:
-        """Take a call in, unless it is here already.
+    def accept(self, call: Call, base: int, now: float) -> bool:
+        """Take a call in, unless it is here already; whether it was not.
 
         `base`: everything below this number has been accepted, as the sender knows.
         Raises MailboxFull: then the sender comes again.
@@ -90,13 +90,21 @@ class Mailbox:
         sender = self._sender(call.sender, base, now)
         self._skip_to(sender, base)
         if call.number < sender.next or call.number in sender.early:
-            return
+            return False
         if call.number > sender.next:
             held = self._bytes + self._early_bytes
             if len(sender.early) >= self.MOST_EARLY or held >= self.MOST_BYTES:
                 raise MailboxFull("too many calls of this sender came before their turn")
-        elif len(self.waiting) >= self.MOST_CALLS or self._bytes >= self.MOST_BYTES:
+        else:
+            self._require_room()
+        self._take_in(sender, call)
+        return True
+
+    def _require_room(self) -> None:
+        if len(self.waiting) >= self.MOST_CALLS or self._bytes >= self.MOST_BYTES:
             raise MailboxFull(f"{len(self.waiting)} wait already, with {self._bytes} bytes")
+
+    def _take_in(self, sender: _Sender, call: Call) -> None:
         sender.early[call.number] = call
         self._early_bytes += call.nbytes
         while sender.next in sender.early:

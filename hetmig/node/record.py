@@ -55,7 +55,7 @@ class Record:
         self.state = "kept" if self.what == "object" else "running"
         self.progress: list[Any] | None = None
         self.hops = Itinerary()
-        self.chronicle = Chronicle()
+        self.chronicle = Chronicle(place["name"])
         self.ended: float | None = None
         """When, by the clock of the node where it was then."""
         self.outcome: Outcome | None = None

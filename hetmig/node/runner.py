@@ -21,7 +21,7 @@ from types import CoroutineType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from hetmig.division import running
-from hetmig.errors import HetmigError, NotMigratable, ProtocolError, TaskFailed
+from hetmig.errors import HetmigError, NotMigratable, ProtocolError
 from hetmig.interpreter import reentry, safepoint
 from hetmig.interpreter.activation import Activation
 from hetmig.node import (
@@ -36,7 +36,7 @@ from hetmig.node import (
     sleeping,
 )
 from hetmig.node.channel import Channel
-from hetmig.node.outcome import freeze_outcome, traceback_text
+from hetmig.node.outcome import Outcome, freeze_outcome, origin_of, too_large, traceback_text
 from hetmig.node.preparing import quick_turns
 from hetmig.node.protocol import Message
 from hetmig.node.runtime import Runtime
@@ -134,16 +134,13 @@ class Runner:
         work = self._stage(message)
         self._await_start()
         self.runtime.begin()
-        header, payload = self._outcome(work)
+        ended = self._outcome(work)
         with self.channel.lock:
-            header["n"] = self.runtime.telling.number()
-            header["received"] = self.runtime.desk.mail.received
+            number = self.runtime.telling.number()
             try:
-                self.channel.send(protocol.DONE, header, payload)
+                self._done(number, ended)
             except ProtocolError as error:  # nothing was sent
-                result = image.freeze_value(TaskFailed(f"the result is too large: {error}"))
-                header |= {"ok": False, "kind": result.kind, "portable": result.portable}
-                self.channel.send(protocol.DONE, header, result.frames)
+                self._done(number, too_large(error, self.runtime.origin))
             while self.channel.receive().kind != protocol.BYE:
                 pass
 
@@ -194,8 +191,14 @@ class Runner:
             while self.channel.receive().kind != protocol.START:
                 pass
 
-    def _outcome(self, work: Work) -> tuple[dict[str, Any], Sequence[protocol.Buffer]]:
-        """Run the task; its end as the header and the payload of DONE."""
+    def _done(self, number: int, ended: Outcome) -> None:
+        header = {"ok": ended.ok, "traceback": ended.traceback, "n": number}
+        header |= {"kind": ended.image.kind, "portable": ended.image.portable}
+        header["received"] = self.runtime.desk.mail.received
+        self.channel.send(protocol.DONE, header, ended.image.frames)
+
+    def _outcome(self, work: Work) -> Outcome:
+        """Run the task; how it ended."""
         try:
             value: object = work(self)
             ok, text = True, ""
@@ -211,10 +214,10 @@ class Runner:
         threading._shutdown()  # type: ignore[attr-defined]  # waits for those that are no daemons
         atexit._run_exitfuncs()
         _close_files()
-        ok, result = freeze_outcome(value, ok, text, self.runtime.about.get("python"))
+        python, origin = self.runtime.about.get("python"), self.runtime.origin
+        ended = freeze_outcome(value, ok, text, python, origin)
         self.runtime.telling.flush()
-        header = {"ok": ok, "traceback": text, "kind": result.kind, "portable": result.portable}
-        return header, result.frames
+        return ended
 
 
 def _close_files() -> None:
@@ -252,6 +255,7 @@ def _build(message: Message, runtime: Runtime) -> Work:
         function, args, kwargs = thawed
         if about.get("what") == "actor":
             return _served(lambda: function(*args, **kwargs), runtime)
+        runtime.function = origin_of(function)
         return _call(function, args, kwargs)
     stack, extra = thawed
     runtime.arrive(extra)

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from hetmig.division import crew
-from hetmig.errors import HetmigError, NotInTask, NotMigratable, ProtocolError
+from hetmig.errors import FrameAddress, HetmigError, NotInTask, NotMigratable, ProtocolError
 from hetmig.interpreter import reentry
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.capture import capture
@@ -79,6 +79,8 @@ class Runtime:
         self.about: dict[str, Any] = {}
         self.root: FrameType | None = None
         """The frame which calls the task; None before it has begun."""
+        self.function: FrameAddress | None = None
+        """The function that the task is, where it begins; None of a script, say."""
         self.ended = False
         self.source = ("", "")
         """File and text of the script that the task is, if it is one."""
@@ -139,10 +141,17 @@ class Runtime:
         self.source = file, text
         linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
 
+    @property
+    def origin(self) -> FrameAddress | str:
+        """Which function the task is, or else its name."""
+        return self.function or str(self.about["name"])
+
     def arrive(self, extra: Mapping[str, Any]) -> None:
         """The task comes from another runner, with what it has changed there of the process."""
         if extra["source"][0]:
             self._keep_source(*extra["source"])
+        if function := extra.get("function"):  # a parcel of before has none
+            self.function = FrameAddress(*function)
         self.context = extra["context"]
         if "logging" in extra["ambient"]:
             forwarding.restore_levels()
@@ -186,7 +195,7 @@ class Runtime:
         lines.connect(None)  # what it closes is still open in its parent
 
     def migrate(self, to: str, caller: FrameType, callee: FrameType) -> None:
-        """Move to the node `to`; returns there.  Raises NotMigratable if it cannot."""
+        """Move to the node `to`; returns there.  Raises NotMigratable or the node's own error."""
         if threading.current_thread() is not threading.main_thread():
             raise NotMigratable("hetmig.migrate was called from a thread, not from the task itself")
         started = time.monotonic()
@@ -196,11 +205,9 @@ class Runtime:
             self.servant.between_calls()
         self._require_movable()
         stack = capture(caller, root=self._root_of(caller), callee=callee)
-        self.hearing.portable = False
-        refusal = self._leave(self._freeze(stack, self.hearing.portable), started, {"to": to})
+        refusal = self._leave(self._freeze(stack, portable=False), started, {"to": to})
         if self._again == "portable":
-            self.hearing.portable = True
-            refusal = self._leave(self._freeze(stack, self.hearing.portable), started, {"to": to})
+            refusal = self._leave(self._freeze(stack, portable=True), started, {"to": to})
         if refusal is not None:
             raise refusal
 
@@ -270,6 +277,7 @@ class Runtime:
         extra = {
             **self.surroundings(),
             "source": self.source,
+            "function": self.function and tuple(self.function),
             "desk": self.desk.state(),
             "stdin": self._outlets.stdin.state(),
             "proxies": self._outlets.proxies,
@@ -295,10 +303,10 @@ class Runtime:
 
     def _leave(
         self, frozen: image.Image, started: float, header: dict[str, Any]
-    ) -> NotMigratable | None:
+    ) -> HetmigError | None:
         """Hand the frozen state to the node; never returns if the task has moved.
 
-        Else why the destination did not take it; None: there is no need to move.
+        Else why it goes on here; None: there is no need to move.
         Raises NotMigratable for what is too large to be sent.
         """
         self.telling.flush()
@@ -322,10 +330,8 @@ class Runtime:
         for reply in replies:
             self.desk.heard(reply)
         self._again = verdict.header.get("again", "")
-        if verdict.header.get("error") is None:
-            return None
-        error = protocol.rebuild_error(verdict.header.get("error"))
-        return error if isinstance(error, NotMigratable) else NotMigratable(error.message)
+        described = verdict.header.get("error")
+        return None if described is None else protocol.rebuild_error(described)
 
     def _root_of(self, frame: FrameType) -> FrameType:
         """The frame below which everything is the task's.  Raises NotMigratable inside hetmig."""

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from hetmig.errors import NotMigratable, ProtocolError, TaskFailed
+from hetmig.errors import NotMigratable, ProtocolError
 from hetmig.node import asynchronous, protocol, sleeping
 from hetmig.node.methods import NOTHING, STOP
-from hetmig.node.outcome import freeze_outcome, traceback_text
+from hetmig.node.outcome import Outcome, freeze_outcome, origin_of, too_large, traceback_text
 from hetmig.node.protocol import Message
 from hetmig.state import image
 from hetmig.state.manifest import check_python
@@ -104,16 +104,22 @@ class Servant:
                 value = self._result(name, call)
         except Exception as error:
             value, ok, text = error, False, traceback_text(error, _OURS)
-        ok, frozen = freeze_outcome(value, ok, text, call.header["manifest"]["python"])
-        header = {"ok": ok, "traceback": text, "manifest": frozen.manifest()}
+        origin = origin_of(getattr(type(self.object), name, None)) or self._named(name)
+        ended = freeze_outcome(value, ok, text, call.header["manifest"]["python"], origin)
         self._runtime.telling.flush()
         try:
-            self._runtime.post(protocol.ANSWER, header, frozen.frames)
+            self._answer(ended)
         except ProtocolError as error:  # nothing was sent
-            frozen = image.freeze_value(TaskFailed(f"the result is too large: {error}"))
-            header.update(ok=False, manifest=frozen.manifest())
-            self._runtime.post(protocol.ANSWER, header, frozen.frames)
+            self._answer(too_large(error, origin))
         return bool(name != STOP)
+
+    def _answer(self, ended: Outcome) -> None:
+        manifest = ended.image.manifest()
+        header = {"ok": ended.ok, "traceback": ended.traceback, "manifest": manifest}
+        self._runtime.post(protocol.ANSWER, header, ended.image.frames)
+
+    def _named(self, method: str) -> str:
+        return f"{type(self.object).__qualname__}.{method}"
 
     def _result(self, name: str, call: Message) -> object:
         manifest = call.header["manifest"]

@@ -31,6 +31,7 @@ __all__ = ["Settings", "embedded_main", "serve"]
 _log = logging.getLogger("hetmig")
 _JOIN_SECONDS = 3.0
 """After which a node that was not there is asked again."""
+_GREET_SECONDS = 15.0
 T = TypeVar("T")
 DEFAULT_LISTEN = "tcp://127.0.0.1:7717"
 
@@ -104,7 +105,7 @@ async def _serve(
     node = end.node = await _start(replace(settings, sturdy=True))
     try:
         on_ready(node)
-        joining = [spawn(_join(node, endpoint)) for endpoint in settings.join]
+        joining = [spawn(_stay_joined(node, endpoint)) for endpoint in settings.join]
         await end.reached.wait()
         for each in joining:
             each.cancel()
@@ -181,18 +182,29 @@ def default_name(listen: str) -> str:
     return f"{host}-{os.getpid() if port in ('0', '*') else port}"
 
 
-async def _join(node: Node, endpoint: str) -> None:
-    """Until it is there: of nodes that are started together, one has to be the first."""
+async def _stay_joined(node: Node, endpoint: str) -> None:
+    """Greet it again from time to time: if it was started anew, it knows nobody."""
+    while await _join(node, endpoint):
+        await asyncio.sleep(_GREET_SECONDS)
+
+
+async def _join(node: Node, endpoint: str) -> bool:
+    """Until it is there: of nodes that are started together, one has to be the first.
+
+    False if it wants nothing to do with us.
+    """
     said = ""
     while True:
         try:
-            return await node.directory.join(endpoint, node.about())
+            await node.directory.join(endpoint, node.about())
+            return True
         except NodeUnreachable as error:
             if str(error) != said:
                 said = str(error)
                 _log.error("could not join %s yet, it is tried again: %s", endpoint, said)
         except HetmigError as error:
-            return _log.error("could not join %s: %s", endpoint, error)
+            _log.error("could not join %s: %s", endpoint, error)
+            return False
         await asyncio.sleep(_JOIN_SECONDS)
 
 

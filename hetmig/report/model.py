@@ -142,7 +142,8 @@ def _stays(
     changes += [(restart.epoch, restart) for restart in restarts]
     changes.sort(key=lambda change: change[0])
     first = changes[0][1] if changes else None
-    node = first.source if isinstance(first, Hop) else summary["home" if first else "node"]
+    began = (summary.get("chronicle") or {}).get("begun_at") or summary["home"]
+    node = first.source if isinstance(first, Hop) else began if first else summary["node"]
     if first is not None:
         begin = min(begin, _when(first, begin))
     for _, change in changes:

@@ -263,4 +263,4 @@ def _explained(
     why = error.reason if isinstance(error, NotMigratable) else f"{type(error).__name__}: {error}"
     advice = remedy(culprit) or ("" if known else _USUAL_REMEDY)
     reason = f"{path} ({type_name(culprit)}) cannot travel: {why}{advice and '; '}{advice}"
-    return NotMigratable(reason, frame=frame, variable=path, type=type_name(culprit))
+    return NotMigratable(reason, frame=frame, variable=path, type=type_name(culprit), why=why)

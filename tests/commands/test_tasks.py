@@ -393,6 +393,7 @@ def test_what_does_not_answer_just_now_is_still_there(state: str) -> None:
 def test_a_task_is_cancelled_wherever_it_is(command: Run, waiting: Task) -> None:
     code, _, said = command("cancel", waiting.id, "nothing")
     assert (code, "no task 'nothing' runs here" in said) == (2, True)
+    assert "others are asked with --node (beta" in said
     assert waiting.state == "running"
     code, shown, _ = command("cancel", waiting.id[:10])
     assert (code, shown) == (0, f"until_moved ({waiting.id}) on alpha is cancelled\n")

@@ -46,6 +46,35 @@ def tour(stops: list[str]) -> list[str | None]:
     return seen
 
 
+def opens(to: str = "") -> dict[str, list[socket.socket]]:
+    """Returns what cannot travel."""
+    if to:
+        hetmig.migrate(to)
+    return {"sockets": [socket.socket()]}
+
+
+async def opens_soon(to: str) -> socket.socket:
+    """The same in a coroutine."""
+    await hetmig.migrate(to)
+    return socket.socket()
+
+
+def fails_with_a_socket() -> None:
+    """Raises what cannot travel."""
+    error = ConnectionError("lost it")
+    error.connection = socket.socket()  # type: ignore[attr-defined]
+    raise error
+
+
+def tries(stop: str) -> tuple[str, str, str | None]:
+    """What a task hears that cannot go there, and where it is then."""
+    try:
+        hetmig.migrate(stop)
+    except hetmig.HetmigError as error:
+        return type(error).__name__, str(error), hetmig.here()
+    return "moved", "", hetmig.here()
+
+
 def chatter(stops: list[str], lines: int) -> None:
     """Write to both streams, through C and through Python, all the way."""
     for stop in [*stops, ""]:

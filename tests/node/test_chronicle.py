@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hetmig.node.chronicle import Chronicle
+from hetmig.node.record import Record
+from hetmig.node.rehoming.packing import pack, unpack
 
 
 def checkpoint(number: int, epoch: int = 1) -> dict[str, object]:
@@ -28,3 +30,15 @@ def test_the_oldest_checkpoints_are_only_counted() -> None:
         told = made.all()
         assert [told["checkpoints"][0]["number"], told["checkpoints"][-1]["number"]] == [150, 249]
         assert told["older"] == 150
+
+
+def test_where_it_began_goes_along_to_another_home() -> None:
+    place = {"name": "a", "endpoint": "tcp://a:1", "key": "k"}
+    record = Record({"id": "t", "name": "job", "epoch": 1, "home": place}, place)
+    record.about["home"] = {**place, "name": "b"}
+    record.place = {**place, "name": "c"}
+    there = unpack(pack(record))
+    assert there.summary()["chronicle"]["begun_at"] == "a"
+    old = record.chronicle.all()
+    del old["begun_at"]
+    assert Chronicle.unpacked(old).all()["begun_at"] == ""

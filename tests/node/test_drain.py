@@ -87,6 +87,15 @@ def test_without_a_peer_what_is_elsewhere_is_homeless(wait_for: WaitFor, tmp_pat
             assert found == {task.id: ("homeless", None)}
 
 
+def test_what_stays_says_why_it_did_not_move_either() -> None:
+    with LocalNodes(1, path=[ROOT]) as nodes, connect(nodes[0], keys=nodes.keys) as only:
+        only.spawn(drained.Counter)
+        [entry] = only.drain(timeout=4.0)
+        assert entry["fate"] == "stays"
+        assert entry["reason"].startswith("no other node that takes tasks is known here; and not")
+        assert entry["reason"].count("is no task but an actor") == 1
+
+
 def test_a_task_that_moves_by_itself_meanwhile(old: Nodes) -> None:
     """Whoever is first, it ends up elsewhere, and is reported there."""
     tasks = [old.submit(drained.moves_to, "two") for _ in range(4)]

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from hetmig.errors import HetmigError, InMotion, NodeUnreachable, NoSuchTask, NotHere
 from hetmig.node.calls import Calls
+from hetmig.node.journal import Journal
 from hetmig.node.location import POLICIES, Known, Places, policy_named
 from hetmig.node.messages import finding
 from hetmig.node.messages.finding import Finding
+from hetmig.node.messages.log import MessageLog
 from hetmig.node.protocol import Message
 
 NODES = 5
@@ -54,6 +56,10 @@ class World:
         return drive(node.finding.told(node.hosted, "send", header, None))
 
 
+def fake_calls() -> Calls:
+    return Calls(MessageLog(Journal(), "t"))
+
+
 class FakeHandoff:
     newest = 0
 
@@ -61,7 +67,7 @@ class FakeHandoff:
 class FakeHosted:
     def __init__(self) -> None:
         self.forward: dict[str, Any] | None = None
-        self.handoff, self.calls, self.about = FakeHandoff(), Calls(), {"home": place(HOME)}
+        self.handoff, self.calls, self.about = FakeHandoff(), fake_calls(), {"home": place(HOME)}
 
 
 class FakeNode:

@@ -7,11 +7,12 @@ import itertools
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hetmig.client import Nodes, Task, connect
-from hetmig.errors import MigrationRefused, NodeUnreachable, NotMigratable
+from hetmig.errors import MigrationRefused, NodeUnreachable, NotMigratable, TaskFailed
 from hetmig.node.embedded import LocalNodes
 from tests.node import programs
 
@@ -33,6 +34,17 @@ def test_a_task_moves_itself(nodes: Nodes) -> None:
     assert {hop.function for hop in journey} == {"tour"}
     assert all(0 < hop.freeze_s < TIMEOUT and hop.bytes > 0 for hop in journey)
     assert [hop.epoch for hop in journey] == sorted({hop.epoch for hop in journey})
+
+
+def test_a_task_hears_of_its_own_move_what_others_hear(nodes: Nodes, wait_for: WaitFor) -> None:
+    name, text, here = nodes.submit(programs.tries, "nowhere").result(TIMEOUT)
+    assert (name, here) == ("NodeUnreachable", "a")
+    task = nodes.submit(programs.wait_for_move)
+    wait_for(task, "looping")
+    with pytest.raises(NodeUnreachable) as caught:
+        task.migrate("nowhere")
+    assert str(caught.value) == text
+    task.cancel()
 
 
 def test_a_task_begins_where_it_is_told_to(nodes: Nodes, tmp_path: Path) -> None:
@@ -100,6 +112,14 @@ def test_an_exception_after_a_move_is_itself(nodes: Nodes) -> None:
     lines = [line.strip() for line in remote.splitlines() if line.strip().startswith("File")]
     assert [line.rpartition(" ")[2] for line in lines] == ["fail_after_move", "inner"]
     assert 'raise LookupError("far from home")' in remote
+
+
+@pytest.mark.parametrize("function", [programs.opens, programs.opens_soon])
+def test_a_result_after_a_move_that_cannot_travel(nodes: Nodes, function: Any) -> None:
+    task = nodes.with_options(name="other").submit(function, "b")
+    with pytest.raises(TaskFailed, match=rf"the result of {function.__name__} \(.*programs.py:"):
+        task.result(TIMEOUT)
+    assert len(task.journey()) == 1
 
 
 def test_output_is_in_order_and_complete(nodes: Nodes) -> None:

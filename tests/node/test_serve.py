@@ -34,9 +34,23 @@ async def test_a_node_that_is_started_later_is_joined_then(
     monkeypatch.setattr(serve, "_JOIN_SECONDS", 0.0)
     silent = NodeUnreachable("no answer")
     others = Others(silent, silent, silent, None)
-    await serve._join(others.node, "tcp://127.0.0.1:1")
+    assert await serve._join(others.node, "tcp://127.0.0.1:1")
     assert others._errors == []
     assert caplog.text.count("could not join tcp://127.0.0.1:1 yet, it is tried again") == 1
+
+
+@in_a_loop
+async def test_a_node_that_is_started_anew_is_joined_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(serve, "_JOIN_SECONDS", 0.0)
+    monkeypatch.setattr(serve, "_GREET_SECONDS", 0.0)
+    silent = NodeUnreachable("no answer")
+    others = Others(None, None, silent, silent, None, HetmigError("another key"), None)
+    await serve._stay_joined(others.node, "tcp://127.0.0.1:1")
+    assert others._errors == [None]
+    assert caplog.text.count("it is tried again") == 1
+    assert caplog.text.count("another key") == 1
 
 
 @in_a_loop

@@ -38,6 +38,14 @@ def test_a_restart_is_no_move() -> None:
     assert stays(story)[1:] == [("b", 110.5, 120.0, "restarted"), ("c", 120.0, 130.0, "ended")]
 
 
+def test_it_began_at_its_first_home_wherever_it_is_at_home_now() -> None:
+    told = summary(restarts=[{"epoch": 2, "node": "a", "time": 120.0}], node="a")
+    told["home"] = "c"
+    told["chronicle"]["begun_at"] = "a"
+    story = Story.of(told, 1000.0)
+    assert [stay.node for stay in story.stays] == ["a", "a"]
+
+
 def test_clocks_that_disagree_do_not_turn_time_back() -> None:
     told = summary(
         hops=[hop(2, "a", "b", 90.0, 0.5), hop(3, "b", "c", 80.0, 0.5)],

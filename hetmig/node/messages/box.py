@@ -47,13 +47,37 @@ class MessageBox(Mailbox):
         self.received = 0
         """Messages that the task's program has received, ever: those that wait come after them."""
 
-    def accept(self, call: Call, base: int, now: float) -> None:
+    def accept(self, call: Call, base: int, now: float) -> bool:
         """As of a mailbox.  Raises MailboxFull, or ParcelTooLarge for what it never takes."""
+        self._require_size(call)
+        return super().accept(call, base, now)
+
+    def require_room(self, call: Call) -> None:
+        """Raise what `accept` would raise now, if it is this one's turn."""
+        self._require_size(call)
+        self._require_room()
+
+    def _require_size(self, call: Call) -> None:
         if call.nbytes > self.MOST_BYTES:
             raise ParcelTooLarge(
                 f"a message of {call.nbytes} bytes; a task's mailbox takes {self.MOST_BYTES}"
             )
-        super().accept(call, base, now)
+
+    def accept_again(self, call: Call, base: int, now: float) -> None:
+        """After a crash, what had been accepted before it; in the same order."""
+        sender = self._sender(call.sender, base, now)
+        self._skip_to(sender, base)
+        if call.number >= sender.next and call.number not in sender.early:
+            self._take_in(sender, call)
+
+    def pass_over(self, name: str, number: int, now: float) -> None:
+        """All of a sender up to this number had been received before the crash."""
+        sender = self._sender(name, 1, now)
+        sender.next, sender.taken = max(sender.next, number + 1), max(sender.taken, number)
+        for early in [n for n in sender.early if n < sender.next]:
+            self._early_bytes -= sender.early.pop(early).nbytes
+        while sender.next in sender.early:
+            self._enqueue(sender)
 
     def after(self, given: int, most: int, nbytes: int) -> list[Call]:
         """The messages after those that were given already: some, but one at least if there is."""
@@ -66,16 +90,17 @@ class MessageBox(Mailbox):
             chosen.append(call)
         return chosen
 
-    def taken(self, received: int) -> bool:
-        """The program has received so many, ever; whether that is news."""
-        before = self.received
+    def taken(self, received: int) -> list[Call]:
+        """The program has received so many, ever; those which that is news of."""
+        calls: list[Call] = []
         while self.received < received and self.waiting:
             call = self.waiting.popleft()
+            calls.append(call)
             self._bytes -= call.nbytes
             self.received += 1
             if (sender := self._senders.get(call.sender)) is not None:
                 sender.taken = call.number
-        return self.received > before
+        return calls
 
     def reply(self, sender: str, number: int, answer: Answer) -> None:
         """The program replies to a request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from hetmig.node.mailbox import Call
 from hetmig.node.messages.box import News, Remains
 from hetmig.node.messages.finding import at
 from hetmig.node.protocol import want
-from hetmig.state.parcel import Parcel
+from hetmig.state.parcel import Parcel, seal
 
 if TYPE_CHECKING:
     from hetmig.node.daemon import Node
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["after_its_end", "has_ended", "left_over", "replies", "send"]
 
 _LONGEST_POLL = 5.0
-_IN_MOTION = "the task is between two nodes just now"
 
 
 async def send(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None) -> Told:
@@ -30,8 +30,6 @@ async def send(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parce
     what = hosted.about.get("what", "task")
     if what != "task":
         raise HetmigError(f"{hosted.id} is an {what}: messages are for tasks; call its methods")
-    if not hosted.calls.is_open and hosted.has_begun:
-        raise InMotion(_IN_MOTION)
     if parcel is None:
         raise ProtocolError("a message without content")
     about = {
@@ -41,9 +39,32 @@ async def send(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parce
     }
     sender, number = want(header, "sender", str), want(header, "n", int)
     frames = [memoryview(bytes(frame)) for frame in parcel.frames]  # not the message around it
-    hosted.calls.accept(Call(sender, number, about, list(frames)), want(header, "base", int))
-    hosted.calls.wake()
+    call = Call(sender, number, about, list(frames))
+    await _accept(node, hosted, call, want(header, "base", int))
     return at(node, hosted, header), None
+
+
+async def _accept(node: Node, hosted: Hosted, call: Call, base: int) -> None:
+    """Take a message in; it is on the disk, if the node has a journal, when this returns."""
+    journal, file, is_new = node.journal, None, False
+    if journal.is_durable and not journal.is_small(call.frames):  # for which others need not wait
+        hosted.calls.mailbox.require_room(call)
+        file = await asyncio.to_thread(journal.write_file, seal({}, call.frames, None))
+    try:
+        _require_mailbox(hosted)
+        is_new = hosted.calls.accept(call, base)
+    finally:
+        if file is not None and not is_new:
+            journal.drop_file(file)
+    if is_new and journal.is_durable:
+        hosted.calls.log.add(call, base, file)
+    hosted.calls.wake()
+    await node.syncing.written()
+
+
+def _require_mailbox(hosted: Hosted) -> None:
+    if not hosted.takes_calls:
+        raise InMotion("the task is between two nodes just now")
 
 
 async def replies(
@@ -55,8 +76,7 @@ async def replies(
     while True:
         if has_ended(hosted):
             return left_over(hosted, header)
-        if not hosted.calls.is_open and hosted.has_begun:
-            raise InMotion(_IN_MOTION)
+        _require_mailbox(hosted)
         news = _news(hosted, header)
         remaining = until - time.monotonic()
         if _is_new(news, header) or remaining <= 0:

@@ -80,6 +80,14 @@ def sends(to: Any, values: list[Any]) -> int:
     return len(values)
 
 
+def sends_slowly(to: Any, name: str, count: int, seconds: float) -> int:
+    """The numbers, one after the other, until each is accepted; how many."""
+    for number in range(count):
+        hetmig.send(to, (name, number))
+        time.sleep(seconds)
+    return count
+
+
 def replies_to(stranger: Any) -> Any:
     """Send to the sender of a message."""
     message = hetmig.receive_message()
@@ -137,6 +145,16 @@ def dozes(path: str) -> list[Any]:
         if value is None:
             return found
         found.append(value)
+
+
+def receives_one_and_dozes(path: str) -> list[Any]:
+    """One message; nothing until a file is there; then all."""
+    return [hetmig.receive(60), *dozes(path)]
+
+
+def asks_again(server: Any, count: int) -> list[Any]:
+    """So many requests, one after the other."""
+    return [hetmig.request(server, number, timeout=60)[0] for number in range(count)]
 
 
 def adding(offset: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,7 @@ from hetmig.errors import MailboxFull, NoReply, NotReceived, ParcelTooLarge
 from hetmig.node.answers import told_answers
 from hetmig.node.mailbox import Answer, Call
 from hetmig.node.messages.box import MessageBox, fate
+from hetmig.node.messages.log import MessageLog
 from hetmig.node.messages.mail import Mail
 from hetmig.node.messages.outgoing import Outgoing
 
@@ -48,10 +50,34 @@ def received_all(box: MessageBox, mail: Mail) -> list[tuple[str, int]]:
         found.append((letter.header["sender"], letter.header["n"]))
 
 
+class Disk:
+    """The messages in a journal: what was gathered is written up to some point, in its order."""
+
+    def __init__(self) -> None:
+        self.gathered: list[tuple[Call, int]] = []
+        self.written = 0
+
+    def keep_message(self, task: str, call: Call, base: int, file: str | None) -> None:
+        self.gathered.append((call, base))
+
+    def sync(self) -> None:
+        self.written = len(self.gathered)
+
+    def crash(self) -> None:
+        del self.gathered[self.written :]
+
+    def messages(self, task: str) -> list[tuple[Call, int]]:
+        return self.gathered
+
+    def passed(self, task: str) -> list[tuple[str, int]]:
+        return []
+
+
 class Traffic(RuleBasedStateMachine):
     """Senders, a network that loses, doubles and reorders, and a task that moves and is restarted.
 
-    What the program of the task receives is, of each sender, 1, 2, 3 ... without a gap, once.
+    What the program of the task receives is, of each sender, 1, 2, 3 ... without a gap, once; after
+    a crash it begins again with what it had received when it came to its node.
     """
 
     @initialize()
@@ -62,7 +88,15 @@ class Traffic(RuleBasedStateMachine):
         self.received: dict[str, list[int]] = defaultdict(list)
         self.replied: set[tuple[str, int]] = set()
         self.heard: dict[tuple[str, int], object] = {}
-        self.copy: tuple[MessageBox, Mail, dict[str, list[int]]] | None = None
+        self.ever: set[tuple[str, int]] = set()
+        self.keep_image()
+
+    def keep_image(self) -> None:
+        """What a crash throws the task back to."""
+        self.image = moved(self.box), self.mail.state()
+        self.image_received = {name: list(numbers) for name, numbers in self.received.items()}
+        self.disk: Any = Disk()
+        self.log = MessageLog(self.disk, "t")
 
     @rule(name=st.sampled_from(SENDERS), request=st.booleans())
     def send(self, name: str, request: bool) -> None:
@@ -78,8 +112,10 @@ class Traffic(RuleBasedStateMachine):
         """In any order; the sender may not hear of it, and repeats it."""
         index = data.draw(st.integers(0, len(self.wire) - 1))
         call, base = self.wire[index]
-        self.box.accept(call, base, 0.0)
+        if self.box.accept(call, base, 0.0):
+            self.log.add(call, base, None)
         if told:
+            self.disk.sync()
             self.out[call.sender].accepted(call.number)
         if told and not again:
             del self.wire[index]
@@ -93,6 +129,7 @@ class Traffic(RuleBasedStateMachine):
         letter = self.mail.take()
         if letter is not None:
             self.received[letter.header["sender"]].append(letter.header["n"])
+            self.ever.add((letter.header["sender"], letter.header["n"]))
             assert letter.frames == [b"%d" % letter.header["n"]]
 
     @rule(data=st.data())
@@ -121,7 +158,7 @@ class Traffic(RuleBasedStateMachine):
                 assert (name, number) in self.replied
             else:
                 assert what.error is None
-                assert number in self.received[name]
+                assert (name, number) in self.ever
 
     @rule()
     def move(self) -> None:
@@ -130,6 +167,19 @@ class Traffic(RuleBasedStateMachine):
         there = Mail()
         there.arrive(self.mail.state())
         self.mail = there
+        self.keep_image()
+
+    @rule()
+    def crash(self) -> None:
+        """The node is killed and started again, perhaps not for the first time."""
+        self.disk.crash()
+        box, state = self.image
+        self.box, self.mail = moved(box), Mail()
+        self.mail.arrive(state)
+        self.received = defaultdict(list)
+        self.received.update({name: list(ns) for name, ns in self.image_received.items()})
+        self.log = MessageLog(self.disk, "t")
+        self.log.replay(self.box, 0.0)
 
     @invariant()
     def in_order_and_once(self) -> None:

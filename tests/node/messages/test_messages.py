@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from hetmig.errors import (
     NotReceived,
 )
 from hetmig.messages import TaskRef
-from hetmig.node.embedded import LocalNodes
+from hetmig.node.embedded import LocalNode, LocalNodes
 from hetmig.node.location import POLICIES
 from hetmig.node.methods import freeze_message
 from tests.node.messages import programs
@@ -242,27 +243,83 @@ def test_a_checkpoint_holds_the_mailbox(nodes: Nodes, wait_for: WaitFor, tmp_pat
     assert again.result(TIMEOUT) == [0, 1, 2, 3, 4, "new"]
 
 
-def test_a_killed_node_loses_what_it_had_accepted_and_says_so(tmp_path: Path) -> None:
-    """The task restarts from where it had arrived: a gap is told, and not waited for."""
+def kill_and_start(node: LocalNode, all_nodes: LocalNodes) -> None:
+    node.kill()
+    node.start()
+    node.wait_until_ready()
+    node.introduce([node.place for node in all_nodes.nodes])
+
+
+def test_a_killed_node_has_what_it_had_accepted(tmp_path: Path) -> None:
+    """Whether the task had received it, which begins again where it had arrived, or had not."""
     with LocalNodes(2, state=tmp_path / "state") as two:
         with connect(two[0], keys=two.keys, echo=False) as nodes:
             go = tmp_path / "go"
-            task = nodes.submit(programs.dozes, str(go))
+            task = nodes.submit(programs.receives_one_and_dozes, str(go))
             before = task.send("before")
-            task.migrate("b", timeout=TIMEOUT)
-            lost = task.send("lost")
-            two[1].kill()
-            two[1].start()
-            two[1].wait_until_ready()
-            two[1].introduce([node.place for node in two.nodes])
-            task.send("after", timeout=TIMEOUT)
-            go.touch()
-            task.send(None)
-            found = task.result(TIMEOUT)
-            assert found == ["before", "after"]
+            waits = task.send("waits")
             before.received(TIMEOUT)
-            with pytest.raises(NotReceived, match="restarted"):
-                lost.received(TIMEOUT)
+            task.migrate("b", timeout=TIMEOUT)
+            large = task.send(bytes(1 << 20))
+            kill_and_start(two[1], two)
+            after = task.send("after", timeout=TIMEOUT)
+            kill_and_start(two[1], two)
+            go.touch()
+            task.send(None, timeout=TIMEOUT)
+            assert task.result(TIMEOUT) == ["before", "waits", bytes(1 << 20), "after"]
+            for message in (before, waits, large, after):
+                message.received(TIMEOUT)
+
+
+def test_a_server_that_is_killed_again_and_again(tmp_path: Path) -> None:
+    """It replies anew, and nobody notices; senders go on while it is down."""
+    with LocalNodes(3, state=tmp_path / "state") as three:
+        with connect(three[0], keys=three.keys, echo=False) as nodes:
+            server = nodes.submit(programs.serves)
+            server.migrate("b", timeout=TIMEOUT)
+            assert server.request(0, timeout=TIMEOUT) == (0, "b")
+            asker = nodes.with_options(at="c").submit(programs.asks_again, server, 100)
+            for number in range(1, 4):
+                kill_and_start(three[1], three)
+                assert server.request(number, timeout=TIMEOUT) == (number, "b")
+            assert asker.result(TIMEOUT) == list(range(100))
+            server.send(None)
+            asked = server.result(TIMEOUT)
+            assert sorted(asked) == ["asks_again"] * 100 + ["client"] * 4
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(2))
+def test_kills_and_moves_at_random(seed: int, tmp_path: Path) -> None:
+    """The node that has the receiver is killed, at any moment of its moves too."""
+    print("seed", seed)
+    dice, count = random.Random(seed), 60
+    with LocalNodes(4, state=tmp_path / "state") as four:
+        with connect(four[0], keys=four.keys, echo=False) as nodes:
+            task = nodes.submit(programs.dozes, str(tmp_path))
+            senders = [
+                nodes.submit(programs.sends_slowly, task, name, count, 0.05) for name in "xyz"
+            ]
+            rounds = 0
+            while not all(sender.done() for sender in senders):
+                with ThreadPoolExecutor() as pool:
+                    moving = pool.submit(task.migrate, dice.choice("bcd"), TIMEOUT)
+                    with contextlib.suppress(TimeoutError):
+                        moving.exception(dice.uniform(0.0, 0.1))
+                    for node in four.nodes[1:]:
+                        if node.name == task.where():
+                            kill_and_start(node, four)
+                    moving.exception(TIMEOUT)
+                task.send(("here", rounds), timeout=TIMEOUT)
+                rounds += 1
+            for sender in senders:
+                assert sender.result(TIMEOUT) == count
+            task.send(None)
+            found = defaultdict(list)
+            for name, number in task.result(TIMEOUT):
+                found[name].append(number)
+            expected = {name: list(range(count)) for name in "xyz"}
+            assert found == {**expected, "here": list(range(rounds))}
 
 
 @pytest.mark.parametrize(
