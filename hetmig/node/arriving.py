@@ -86,10 +86,7 @@ class Arriving:
         hosted.about, hosted.peer = about, {"place": offer.source}
         hosted.ending.cancelled = False
         is_quick = self._is_quick(offer)
-        if is_quick:
-            hosted.transitions.take(lambda: hosted.handoff.verified(offer.epoch))
-            hosted.timeline.mark("answer")
-        keeping = asyncio.ensure_future(self._keep(offer.epoch, parcel))
+        keeping = asyncio.ensure_future(self._keep(offer.epoch, parcel, is_quick))
         try:
             take = functools.partial(hosted.node.reserved, hosted.id)
             runner = await self._build(parcel.manifest, frames, about, take)
@@ -114,11 +111,13 @@ class Arriving:
         prepared = hosted.node.is_prepared(hosted.id)
         return journal.is_durable and prepared and journal.is_small(offer.wire)
 
-    async def _keep(self, epoch: int, parcel: Parcel) -> None:
+    async def _keep(self, epoch: int, parcel: Parcel, is_quick: bool) -> None:
         """Put on the disk what is staged: while the runner is at work, nobody waits for it."""
         hosted = self._hosted
         await hosted.entry.keep(epoch, parcel.manifest, parcel.frames)
-        hosted.transitions.take(lambda: hosted.handoff.keep(epoch))
+        hosted.transitions.take(lambda: hosted.handoff.keep(epoch, tell=is_quick))
+        if is_quick:
+            hosted.timeline.mark("answer")
 
     def _disclosed(self, parcel: Parcel, about: dict[str, Any]) -> list[Any]:
         """The frames of the task alone.  `about` loses its mailbox, and the reports."""

@@ -28,15 +28,18 @@ class Entry:
         """The epoch of what the journal keeps to restart the task from."""
         self._hosted = hosted
 
-    def record(self, also: Callable[[], None] | None = None) -> None:
-        """Put on the disk what this node is to the task.  Raises JournalError."""
+    def record(self, also: Callable[[], None] | None = None, *, hurry: bool = False) -> None:
+        """Put on the disk what this node is to the task; `hurry`: see `Journal.record`.
+
+        Raises JournalError.
+        """
         hosted, state = self._hosted, self._hosted.handoff.state
         if not hosted.is_known or state is State.STAGING:
             self.image = None
         forward = hosted.peer["place"] if state is State.GONE else hosted.forward
         peer = {name: value for name, value in hosted.peer.items() if name != "frozen_at"}
         row = Row(hosted.handoff.saved, hosted.about, peer, forward, self.image)
-        hosted.node.journal.record(hosted.id, row, also)
+        hosted.node.journal.record(hosted.id, row, also, hurry=hurry)
 
     async def keep(self, epoch: int, manifest: dict[str, Any], payload: Sequence[Buffer]) -> None:
         """Keep what the task can be restarted from, with the next record.  Raises JournalError."""

@@ -3,8 +3,8 @@
     source                      destination
     RUNNING
     FROZEN   -- OFFER -->       STAGING: verify
-             <- VERIFIED        (if the rest is a matter of milliseconds)
                                 KEPT *: unpickle, build the re-entry
+             <- VERIFIED        (if that is a matter of milliseconds)
              <- STAGED --       STAGED     or  REFUSED(reason) -> the source goes on
     COMMITTED * (the one decision point)
              -- COMMIT ->       RUNNING (it owns the task now) *
@@ -76,7 +76,7 @@ class Note(enum.Enum):
     RECALL = "recall"
     """It is committed, and takes too long: give it back, if it has not begun."""
     VERIFIED = "offer-verified"
-    """The parcel is whole and is being put together: it can be committed already."""
+    """The parcel is whole, kept, and being put together: it can be committed already."""
     STAGED = "offer-staged"
     REFUSED = "refused"
     OWNED = "owned"
@@ -90,6 +90,7 @@ class Act(enum.Enum):
     """What the caller has to do, apart from sending notes."""
 
     RECORD = "write `saved`, and what belongs to it, to the disk"
+    WRITE = "the same, but only so that it outlives this process: a power failure may undo it"
     STAGE = "unpickle the offered parcel in a runner, then call staged() or refuse()"
     DISCARD = "drop the staged runner and the parcel"
     RUN = "let the staged runner start"
@@ -216,21 +217,22 @@ class Handoff:
 
     # The destination --------------------------------------------------------------------------
 
-    def verified(self, epoch: int) -> list[Effect]:
-        """The parcel is whole, and a moment from now there is a runner with it."""
-        return [Effect(Note.VERIFIED, epoch)] if self._awaits(State.STAGING, epoch) else []
+    def keep(self, epoch: int, *, tell: bool = False) -> list[Effect]:
+        """There is what can be kept of the parcel, before it is known whether it can run here.
 
-    def keep(self, epoch: int) -> list[Effect]:
-        """There is what can be kept of the parcel, before it is known whether it can run here."""
+        `tell`: it is a matter of a moment, and the source need not wait for it.
+        """
         if not self._awaits(State.STAGING, epoch):
             return []
         self.state = State.KEPT
+        if tell:
+            return [Effect(Act.WRITE, epoch), Effect(Note.VERIFIED, epoch)]
         return [Effect(Act.RECORD, epoch)]
 
     def staged(self, epoch: int, *, told: bool = False) -> list[Effect]:
         """The runner built the re-entry and waits.
 
-        `told`: the source has heard VERIFIED, and COMMIT is on its way.
+        `told`: the source was told when it was kept, and COMMIT is on its way.
         """
         if self._awaits(State.DUE, epoch):
             return self._begin(epoch)
@@ -238,8 +240,9 @@ class Handoff:
             return []
         # of what was kept nothing else need be known: should it be staged again, it says so again
         record = [Effect(Act.RECORD, epoch)] if self.state is State.STAGING else []
+        is_told = told and not record
         self.state = State.STAGED
-        return record if told else [*record, Effect(Note.STAGED, epoch)]
+        return [] if is_told else [*record, Effect(Note.STAGED, epoch)]
 
     def refuse(self, epoch: int, reason: str) -> list[Effect]:
         """The parcel cannot be run here, or the staged runner died."""
@@ -324,9 +327,8 @@ class Handoff:
         if self.epoch == epoch:
             if self.state is State.STAGED:
                 return self._begin(epoch)
-            if self.state is State.KEPT:
+            if self.state in _STAGED:
                 self.state = State.DUE
-            if self.state in _STAGED:  # while it is not kept, COMMIT has to come again
                 return []
         return self._answered_for(epoch, remembers)
 

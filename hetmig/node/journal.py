@@ -54,6 +54,8 @@ CREATE TABLE IF NOT EXISTS outbox (endpoint TEXT, key TEXT, home TEXT, header TE
 CREATE TABLE IF NOT EXISTS homes (task TEXT PRIMARY KEY, row TEXT, data BLOB, file TEXT);
 """
 _Statement = tuple[str, tuple[Any, ...]]
+_NOTHING: _Statement = ("UPDATE meta SET value = value WHERE name = 'version'", ())
+"""A write that changes nothing, for the disk to have what was written before it."""
 
 
 class Row(NamedTuple):
@@ -85,6 +87,8 @@ class Journal(KeptMessages):
         self._gathered: list[_Statement] = []
         self._rows: dict[str, str] = {}
         self._image_files: dict[str, dict[int, str]] = {}
+        self._is_behind = False
+        """Whether something is written which the disk may not have."""
         self._afterwards: list[Callable[[], None]] = []
         with self._explained("opened"):
             if self.directory is None:
@@ -117,7 +121,7 @@ class Journal(KeptMessages):
     @property
     def is_written(self) -> bool:
         """Whether nothing waits for the next `sync`."""
-        return not self._gathered
+        return not self._gathered and not self._is_behind
 
     def close(self) -> None:
         """Write what is left, and close it."""
@@ -129,12 +133,12 @@ class Journal(KeptMessages):
 
     def sync(self) -> None:
         """Put everything gathered on the disk.  Raises JournalError; then it stays gathered."""
-        statements = self._gathered
+        statements = self._gathered or [_NOTHING] * self._is_behind
         if statements:
             began = time.monotonic()
             self._commit(statements)
             happened("synced", seconds=time.monotonic() - began)
-            self._gathered = []
+            self._gathered, self._is_behind = [], False
         afterwards, self._afterwards = self._afterwards, []
         for action in afterwards:
             action()
@@ -142,6 +146,19 @@ class Journal(KeptMessages):
     def when_synced(self, action: Callable[[], None]) -> None:
         """Call this once everything gathered so far is on the disk."""
         self._afterwards.append(action)
+
+    def _hurry(self) -> None:
+        """Write everything gathered, without waiting for the disk: the next `sync` does that.
+
+        It outlives this process from now on, though not a power failure.  Raises JournalError.
+        """
+        with self._explained("written"):
+            self._database.execute("PRAGMA synchronous = NORMAL")  # no fsync of the WAL
+        try:
+            self._commit(self._gathered)
+        finally:
+            self._database.execute("PRAGMA synchronous = FULL")
+        self._gathered, self._is_behind = [], True
 
     def _commit(self, statements: Sequence[_Statement]) -> None:
         with self._explained("written"):
@@ -178,16 +195,24 @@ class Journal(KeptMessages):
 
     # Tasks ------------------------------------------------------------------------------------
 
-    def record(self, task: str, row: Row, also: Callable[[], None] | None = None) -> None:
+    def record(
+        self,
+        task: str,
+        row: Row,
+        also: Callable[[], None] | None = None,
+        *,
+        hurry: bool = False,
+    ) -> None:
         """Put a task's row on the disk, now.  Raises JournalError: then its old one still stands.
 
         Images of other epochs than the row's are dropped.  `also` gathers what must be written
-        in the same transaction or not at all.
+        in the same transaction or not at all.  With `hurry` it is written only: it outlives this
+        process, though not a power failure.
         """
         text = json.dumps([row.saved.state.value, *row.saved[1:], *row[1:]])
         if self._rows.get(task) == text:
             return  # the other side asked again
-        with self._all_or_nothing():
+        with self._all_or_nothing(self._hurry if hurry else self.sync):
             if also is not None:
                 also()
             self._gather("INSERT OR REPLACE INTO tasks VALUES (?, ?)", task, text)
@@ -197,12 +222,12 @@ class Journal(KeptMessages):
         self._rows[task] = text
 
     @contextlib.contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
+    def _all_or_nothing(self, write: Callable[[], None]) -> Iterator[None]:
         """Write what is gathered within, now; if that can't be, it has not been gathered."""
         gathered, afterwards = len(self._gathered), len(self._afterwards)
         yield
         try:
-            self.sync()
+            write()
         except JournalError:
             del self._gathered[gathered:], self._afterwards[afterwards:]
             raise

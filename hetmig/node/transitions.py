@@ -117,9 +117,9 @@ class Transitions:
         hosted = self._hosted
         before = hosted.handoff.saved
         for number, effect in enumerate(transition()):
-            if effect.do is Act.RECORD:
+            if effect.do in (Act.RECORD, Act.WRITE):
                 try:
-                    hosted.entry.record(also)
+                    hosted.entry.record(also, hurry=effect.do is Act.WRITE)
                 except JournalError as error:
                     _log.error("task %s: %s", hosted.id, error)
                     if number == 0:

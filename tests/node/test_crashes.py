@@ -29,8 +29,8 @@ SOURCE = [
     "gone",
 ]  # fmt: skip
 DESTINATION = [
-    "receive/offer", "verified", "confirmed", "staging", "image-written", "receive/commit", "run",
-    "record/running", "recorded/running", "owned",
+    "receive/offer", "verified", "staging", "image-written", "record/kept", "recorded/kept",
+    "confirmed", "receive/commit", "run", "record/running", "recorded/running", "owned",
 ]  # fmt: skip
 HEAVY_SOURCE = ["receive/offer-staged", "record/committed", "commit"]
 """What is heavy is committed only when it is staged."""
@@ -40,8 +40,8 @@ HEAVY_DESTINATION = [
 ]  # fmt: skip
 BOTH = [
     (("source", "commit"), ("destination", "receive/commit")),
-    (("destination", "staging"), ("source", "record/committed")),
-    (("source", "recorded/committed"), ("destination", "image-written")),
+    (("source", "record/committed"), ("destination", "receive/commit")),
+    (("source", "recorded/committed"), ("destination", "receive/commit")),
     (("destination", "owned"), ("source", "receive/owned")),
 ]
 """The second one dies after the first one is back."""

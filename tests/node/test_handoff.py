@@ -32,6 +32,7 @@ class World(RuleBasedStateMachine):
         super().__init__()
         self.nodes = [Handoff(State.RUNNING, 1)] + [Handoff() for _ in NODES[1:]]
         self.disks = [node.saved for node in self.nodes]
+        self.written = list(self.disks)
         self.work = [0 if node == 0 else -1 for node in NODES]
         self.checkpoint = list(self.work)
         self.crashed: set[int] = set()
@@ -47,7 +48,9 @@ class World(RuleBasedStateMachine):
             if isinstance(effect.do, Note):
                 self.letters.append(Letter(node, to, effect.do, effect.epoch, self.work[node]))
             elif effect.do is Act.RECORD:
-                self.disks[node] = self.nodes[node].saved
+                self.disks[node] = self.written[node] = self.nodes[node].saved
+            elif effect.do is Act.WRITE:
+                self.written[node] = self.nodes[node].saved
             elif effect.do is Act.RUN:
                 self.work[node] = self.checkpoint[node] = self.staged_work[node, effect.epoch]
                 assert self.work[node] == self.done, "an older copy came to life"
@@ -77,13 +80,9 @@ class World(RuleBasedStateMachine):
             self.peer[node] = (node + step) % 3
             self.perform(node, self.nodes[node].offer())
 
-    @rule(node=st.sampled_from(NODES))
-    def keep(self, node: int) -> None:
-        self.perform(node, self.nodes[node].keep(self.nodes[node].epoch))
-
-    @rule(node=st.sampled_from(NODES))
-    def verify(self, node: int) -> None:
-        self.perform(node, self.nodes[node].verified(self.nodes[node].epoch))
+    @rule(node=st.sampled_from(NODES), tell=st.booleans())
+    def keep(self, node: int, tell: bool) -> None:
+        self.perform(node, self.nodes[node].keep(self.nodes[node].epoch, tell=tell))
 
     @rule(node=st.sampled_from(NODES), ok=st.booleans(), told=st.booleans())
     def finish_staging(self, node: int, ok: bool, told: bool) -> None:
@@ -102,10 +101,12 @@ class World(RuleBasedStateMachine):
     def nudge(self, node: int) -> None:
         self.perform(node, self.nodes[node].nudge())
 
-    @rule(node=st.sampled_from(NODES))
-    def crash(self, node: int) -> None:
+    @rule(node=st.sampled_from(NODES), power_fails=st.booleans())
+    def crash(self, node: int, power_fails: bool) -> None:
         self.crashed.add(node)
-        self.nodes[node], effects = Handoff.recovered(self.disks[node])
+        if power_fails:
+            self.written[node] = self.disks[node]
+        self.nodes[node], effects = Handoff.recovered(self.written[node])
         self.perform(node, effects)
 
     @precondition(lambda self: self.letters)
@@ -176,8 +177,7 @@ def committed_early() -> tuple[Handoff, Handoff]:
     source, destination = Handoff(State.RUNNING, 4), Handoff()
     source.offer()
     destination.receive(Note.OFFER, 5)
-    assert kinds(destination.verified(5)) == [Note.VERIFIED]
-    assert kinds(destination.keep(5)) == [Act.RECORD]
+    assert kinds(destination.keep(5, tell=True)) == [Act.WRITE, Note.VERIFIED]
     assert kinds(source.receive(Note.VERIFIED, 5)) == [Act.RECORD, Note.COMMIT]
     assert destination.receive(Note.COMMIT, 5) == []
     assert (source.state, destination.state) == (State.COMMITTED, State.DUE)
@@ -192,8 +192,7 @@ def test_what_is_committed_while_it_is_built_runs_at_once() -> None:
 def test_what_is_built_before_it_is_committed_waits_in_silence() -> None:
     destination = Handoff()
     destination.receive(Note.OFFER, 5)
-    destination.verified(5)
-    destination.keep(5)
+    destination.keep(5, tell=True)
     assert destination.staged(5, told=True) == []
     assert kinds(destination.nudge()) == [Note.STAGED]  # should VERIFIED have been lost
     assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Act.RECORD, Note.OWNED]
@@ -212,8 +211,8 @@ def test_what_was_committed_and_can_not_be_built_goes_on_at_the_source() -> None
 def test_a_refusal_that_crosses_the_commit_is_told_again() -> None:
     destination = Handoff()
     destination.receive(Note.OFFER, 5)
-    destination.verified(5)
-    assert kinds(destination.refuse(5, "no room")) == [Act.DISCARD, Note.REFUSED]
+    destination.keep(5, tell=True)
+    assert kinds(destination.refuse(5, "no room")) == [Act.RECORD, Act.DISCARD, Note.REFUSED]
     (_, lost) = destination.receive(Note.COMMIT, 5)
     assert (lost.do, lost.reason) == (Note.LOST, "no room")
 

@@ -2,7 +2,8 @@
 
 The network keeps every note ever sent and may deliver any of them at any time, again and again: so
 loss, delay, repetition and reordering are all among the histories.  A node may crash between any
-two effects of a step; what it recorded is all it knows then.
+two effects of a step; what it recorded is all it knows then.  What it has only written it knows if
+it was killed, and not after a power failure.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class World(NamedTuple):
 
     sides: tuple[Saved, Saved]
     disks: tuple[Saved, Saved]
+    written: tuple[Saved, Saved]
+    """What is on the disk as long as the machine has power."""
     notes: frozenset[tuple[int, Note, int]]
     """(receiver, note, epoch)"""
     withdrawn: frozenset[int]
@@ -48,7 +51,7 @@ class World(NamedTuple):
 
 
 FIRST = Handoff(State.RUNNING, 1).saved, Handoff().saved
-START = World(FIRST, FIRST, frozenset(), frozenset(), (-1, -1), frozenset(), 0, 0, False)
+START = World(FIRST, FIRST, FIRST, frozenset(), frozenset(), (-1, -1), frozenset(), 0, 0, False)
 
 
 class Wrong(AssertionError):
@@ -69,7 +72,7 @@ def machine_of(world: World, node: int) -> Handoff:
 
 def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> World:
     """The world after a step of one node; checks what must never happen."""
-    sides, disks = list(world.sides), list(world.disks)
+    sides, disks, written = list(world.sides), list(world.disks), list(world.written)
     notes, withdrawn, begun = set(world.notes), set(world.withdrawn), set(world.begun)
     sides[node] = machine.saved
     interrupted = list(world.interrupted)
@@ -81,7 +84,9 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
                     require(effect.epoch not in begun, "it swears, and has run it", world)
                 notes.add((1 - node, effect.do, effect.epoch))
             case Act.RECORD:
-                disks[node] = machine.saved
+                disks[node] = written[node] = machine.saved
+            case Act.WRITE:
+                written[node] = machine.saved
             case Act.GO_ON:
                 withdrawn.add(effect.epoch)
             case Act.RUN:
@@ -96,6 +101,7 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
     following = world._replace(
         sides=(sides[0], sides[1]),
         disks=(disks[0], disks[1]),
+        written=(written[0], written[1]),
         notes=frozenset(notes),
         withdrawn=frozenset(withdrawn),
         interrupted=(interrupted[0], interrupted[1]),
@@ -106,11 +112,20 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
     return following
 
 
-def recovered(world: World, node: int) -> World:
-    """The node crashes and comes back."""
-    machine, effects = Handoff.recovered(world.disks[node])
+def recovered(world: World, node: int) -> Iterator[World]:
+    """The node is killed, or has a power failure, and comes back."""
+    world = world._replace(crashes=world.crashes + 1)
+    machine, effects = Handoff.recovered(world.written[node])
     # after() compares with what the node was before the crash
-    return after(world, node, machine, effects)._replace(crashes=world.crashes + 1)
+    yield after(world, node, machine, effects)
+    if world.disks[node] == world.written[node]:
+        return
+    written = list(world.written)
+    written[node] = world.disks[node]
+    # what has run for a moment is done again by whoever owns it then, as after any power failure
+    world = world._replace(written=(written[0], written[1]), begun=frozenset())
+    machine, effects = Handoff.recovered(world.disks[node])
+    yield after(world, node, machine, effects)
 
 
 def all_of(
@@ -122,7 +137,7 @@ def all_of(
     yield after(world, node, machine, effects)
     if world.crashes < bounds.crashes:
         for done in range(1, len(effects)):
-            yield recovered(after(world, node, machine, effects[:done]), node)
+            yield from recovered(after(world, node, machine, effects[:done]), node)
 
 
 def steps(world: World, bounds: Bounds) -> Iterator[World]:
@@ -138,8 +153,10 @@ def steps(world: World, bounds: Bounds) -> Iterator[World]:
             yield from all_of(world, bounds, node, lambda machine: machine.expire("late"))
             yield from all_of(world, bounds, node, lambda machine: machine.take_back("late"))
         if side.state is State.STAGING:
-            yield from all_of(world, bounds, node, lambda machine: machine.verified(machine.epoch))
             yield from all_of(world, bounds, node, lambda machine: machine.keep(machine.epoch))
+            yield from all_of(
+                world, bounds, node, lambda machine: machine.keep(machine.epoch, tell=True)
+            )
         if side.state in (State.STAGING, State.KEPT, State.DUE):
             yield from all_of(world, bounds, node, lambda machine: machine.staged(machine.epoch))
             yield from all_of(
@@ -153,7 +170,7 @@ def steps(world: World, bounds: Bounds) -> Iterator[World]:
                 )
         yield from all_of(world, bounds, node, Handoff.nudge)
         if world.crashes < bounds.crashes:
-            yield recovered(world, node)
+            yield from recovered(world, node)
     for receiver, note, epoch in world.notes:
         yield from all_of(
             world, bounds, receiver, lambda machine, n=note, e=epoch: machine.receive(n, e)
@@ -212,7 +229,7 @@ def explore(bounds: Bounds) -> int:
                 frontier.append(following)
     settled: dict[Any, World] = {}
     for world in seen:  # the network forgets, so what there is of notes does not matter
-        settled.setdefault((world.sides, world.disks, world.interrupted), world)
+        settled.setdefault((world.sides, world.disks, world.written, world.interrupted), world)
     for world in settled.values():
         states = [side.state for side in settle(world).sides]
         owners = sum(state in (State.RUNNING, State.ENDED) for state in states)
@@ -258,7 +275,7 @@ def late(step: Step) -> Step:
 def never(step: Step) -> Step:
     """The record is not written."""
     return lambda *args, **more: [
-        effect for effect in step(*args, **more) if effect.do is not Act.RECORD
+        effect for effect in step(*args, **more) if effect.do not in (Act.RECORD, Act.WRITE)
     ]
 
 
