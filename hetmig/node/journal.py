@@ -212,7 +212,7 @@ class Journal(KeptMessages):
         text = json.dumps([row.saved.state.value, *row.saved[1:], *row[1:]])
         if self._rows.get(task) == text:
             return  # the other side asked again
-        with self._all_or_nothing(self._hurry if hurry else self.sync):
+        with self._all_or_nothing(self._hurry if hurry else None):
             if also is not None:
                 also()
             self._gather("INSERT OR REPLACE INTO tasks VALUES (?, ?)", task, text)
@@ -222,12 +222,12 @@ class Journal(KeptMessages):
         self._rows[task] = text
 
     @contextlib.contextmanager
-    def _all_or_nothing(self, write: Callable[[], None]) -> Iterator[None]:
+    def _all_or_nothing(self, write: Callable[[], None] | None = None) -> Iterator[None]:
         """Write what is gathered within, now; if that can't be, it has not been gathered."""
         gathered, afterwards = len(self._gathered), len(self._afterwards)
         yield
         try:
-            write()
+            (write or self.sync)()
         except JournalError:
             del self._gathered[gathered:], self._afterwards[afterwards:]
             raise
