@@ -19,9 +19,9 @@ class Step(NamedTuple):
     step: str
     """The source's: "capture" (until its node had the state), "prepare" (asking the destination, if
     the task moves by itself; else that came before), "seal", "send", "record" (COMMITTED, on disk).
-    The destination's: "verify", "answer" (VERIFIED, for a small task whose code it has read; the
-    source's "record" goes on beside the rest then, and is left out), "runner" (waiting for one),
-    "record" (KEPT, on the disk, while a runner is at work), "rebuild" (as far as that takes
+    The destination's: "verify", "runner" (waiting for one), "record" (KEPT, in the journal, while
+    a runner is at work), "answer" (VERIFIED, for a small task whose code it has read; the source's
+    "record" goes on beside the rest then, and is left out), "rebuild" (as far as that takes
     longer), "keep" (a large image, likewise), "start", and "record" after it (RUNNING, on the disk;
     the task runs meanwhile).
     The link's: "offer", "commit"."""

@@ -17,8 +17,8 @@ __all__ = ["ALIVE", "Lane", "Report", "Restart", "Saved", "Stay", "Story", "step
 ALIVE = ("running", "kept", "unreachable", "unresponsive")
 _STEPS = (
     ("source", "capture"), ("source", "prepare"), ("source", "seal"), ("source", "send"),
-    ("link", "offer"), ("destination", "verify"), ("destination", "answer"),
-    ("destination", "runner"), ("destination", "record"), ("destination", "rebuild"),
+    ("link", "offer"), ("destination", "verify"), ("destination", "runner"),
+    ("destination", "record"), ("destination", "answer"), ("destination", "rebuild"),
     ("destination", "keep"),
     ("source", "record"), ("link", "commit"), ("destination", "start"), ("destination", "confirm"),
 )  # fmt: skip
