@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -167,6 +168,44 @@ def test_what_could_not_be_recorded_is_not_recorded_later_with_something_else(
     assert journal.records() == [{"about": ABOUT}]
     journal.close()
     assert Journal(tmp_path).rows()["t"].saved == recorded
+
+
+def test_what_is_written_in_a_hurry_outlives_the_process_and_is_synced_with_the_next(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    machine = Handoff(State.KEPT, 3)
+    told: list[str] = []
+    journal.keep_record("another", {"about": ABOUT})
+    journal.when_synced(lambda: told.append("synced"))
+    wire = seal({"kind": "call"}, [b"frames"], None)
+    journal.keep_image("t", 3, wire, None)
+    journal.record("t", row(machine, 3), hurry=True)
+    assert told == []  # who waits for the disk waits on
+    assert not journal.is_written
+    written = tmp_path / "written"
+    shutil.copytree(tmp_path / "journal", written)  # as a process that was killed leaves it
+    again = Journal(written)
+    assert again.rows()["t"].saved == machine.saved
+    assert [bytes(frame) for frame in again.image("t", 3)] == [bytes(frame) for frame in wire]
+    again.close()
+    journal.sync()
+    assert told == ["synced"]
+    assert journal.is_written
+    journal.close()
+
+
+def test_what_can_not_be_written_in_a_hurry_has_not_happened(tmp_path: Path) -> None:
+    journal = Broken(tmp_path)
+    machine = Handoff(State.KEPT, 3)
+    journal.fails = True
+    with pytest.raises(JournalError):
+        journal.record("t", row(machine), hurry=True)
+    journal.fails = False
+    assert journal.is_written
+    journal.record("t", row(machine))
+    assert journal.rows()["t"].saved == machine.saved
+    journal.close()
 
 
 def test_images_are_dropped_with_the_record_that_does_without(tmp_path: Path) -> None:
