@@ -30,13 +30,15 @@ from typing import Any, NamedTuple
 from hetmig.errors import JournalError, ParcelError
 from hetmig.node.events import happened
 from hetmig.node.handoff import Saved, State
+from hetmig.node.journal_part import Kept
+from hetmig.node.kept_reports import REPORT_TABLES, KeptReports
 from hetmig.node.messages.kept import MESSAGE_TABLES, KeptMessages
 from hetmig.node.protocol import nbytes
 from hetmig.node.steps import step
 from hetmig.state import parcel
 from hetmig.state.parcel import Buffer
 
-__all__ = ["Journal", "Kept", "Row"]
+__all__ = ["Journal", "Row"]
 
 _VERSION = "1"
 _SMALL = 256 << 10
@@ -46,11 +48,6 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, row TEXT);
 CREATE TABLE IF NOT EXISTS images (task TEXT, epoch INTEGER, data BLOB, file TEXT,
                                    PRIMARY KEY (task, epoch));
-CREATE TABLE IF NOT EXISTS records (id TEXT PRIMARY KEY, row TEXT);
-CREATE TABLE IF NOT EXISTS reports (task TEXT, key TEXT, header TEXT, data BLOB, file TEXT,
-                                    PRIMARY KEY (task, key));
-CREATE TABLE IF NOT EXISTS outbox (endpoint TEXT, key TEXT, home TEXT, header TEXT, data BLOB,
-                                   file TEXT, PRIMARY KEY (endpoint, key));
 CREATE TABLE IF NOT EXISTS homes (task TEXT PRIMARY KEY, row TEXT, data BLOB, file TEXT);
 """
 _Statement = tuple[str, tuple[Any, ...]]
@@ -70,15 +67,7 @@ class Row(NamedTuple):
     """The epoch of its image."""
 
 
-class Kept(NamedTuple):
-    """Something with a header and a payload, as it was kept."""
-
-    key: str
-    header: dict[str, Any]
-    payload: list[memoryview]
-
-
-class Journal(KeptMessages):
+class Journal(KeptMessages, KeptReports):
     """To be used in one thread, except `write_file`."""
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
@@ -101,7 +90,7 @@ class Journal(KeptMessages):
                 self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_TABLES + MESSAGE_TABLES)
+            self._database.executescript(_TABLES + REPORT_TABLES + MESSAGE_TABLES)
         if self._meta("version", _VERSION) != _VERSION:
             raise JournalError(f"the journal {directory} is of another version of hetmig")
         super().__init__()
@@ -308,66 +297,6 @@ class Journal(KeptMessages):
         files = [name for (name,) in found if name is not None]
         if files:
             self.when_synced(lambda: self._unlink(files))
-
-    # What is reported -------------------------------------------------------------------------
-
-    def keep_record(self, task: str, row: dict[str, Any]) -> None:
-        """Keep, with the next `sync`, that this node is the home of a task."""
-        text = "INSERT INTO records VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row"
-        self._gather(text, task, json.dumps(row))  # its place in the order stays
-
-    def keep_report(
-        self, task: str, key: str, header: dict[str, Any], payload: Sequence[Buffer]
-    ) -> None:
-        """Keep, with the next `sync`, what was reported of a task whose home this node is."""
-        values = json.dumps(header), *self._packed(payload)
-        self._gather("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?)", task, key, *values)
-
-    def drop_reports(self, task: str, keys: Sequence[str]) -> None:
-        """Drop some reports, with the next `sync`."""
-        for key in keys:
-            self._gather("DELETE FROM reports WHERE task = ? AND key = ?", task, key)
-
-    def forget_record(self, task: str) -> None:
-        """Drop all of a task whose home this node is, with the next `sync`."""
-        found = self._database.execute("SELECT file FROM reports WHERE task = ?", (task,))
-        self._gather("DELETE FROM records WHERE id = ?", task)
-        self._gather("DELETE FROM reports WHERE task = ?", task)
-        self._unlink_later(found.fetchall())
-
-    def records(self) -> list[dict[str, Any]]:
-        """The tasks whose home this node is, in the order in which they came."""
-        found = self._database.execute("SELECT row FROM records ORDER BY rowid").fetchall()
-        return [json.loads(text) for (text,) in found]
-
-    def reports(self, task: str) -> list[Kept]:
-        """What was reported of a task, in the order in which it came."""
-        found = self._database.execute(
-            "SELECT key, header, data, file FROM reports WHERE task = ? ORDER BY rowid", (task,)
-        )
-        return [self._kept(*values) for values in found.fetchall()]
-
-    def post(
-        self, home: dict[str, Any], key: str, header: dict[str, Any], payload: Sequence[Buffer]
-    ) -> None:
-        """Keep, with the next `sync`, a report for another home node."""
-        values = json.dumps(home), json.dumps(header), *self._packed(payload)
-        text = "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?)"
-        self._gather(text, home["endpoint"], key, *values)
-
-    def posted(self, endpoint: str, key: str) -> None:
-        """A report was acknowledged."""
-        which, values = "WHERE endpoint = ? AND key = ?", (endpoint, key)
-        found = self._database.execute(f"SELECT file FROM outbox {which}", values)
-        self._gather(f"DELETE FROM outbox {which}", *values)
-        self._unlink_later(found.fetchall())
-
-    def outbox(self) -> list[tuple[dict[str, Any], Kept]]:
-        """What other home nodes have not acknowledged, each with its home's place."""
-        found = self._database.execute(
-            "SELECT home, key, header, data, file FROM outbox ORDER BY rowid"
-        )
-        return [(json.loads(home), self._kept(*values)) for home, *values in found.fetchall()]
 
     # Records that move ------------------------------------------------------------------------
 

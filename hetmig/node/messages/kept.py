@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
+from hetmig.node.journal_part import JournalPart
 from hetmig.node.mailbox import Call
-from hetmig.node.protocol import Buffer
 
 __all__ = ["MESSAGE_TABLES", "KeptMessages"]
 
@@ -21,27 +19,13 @@ CREATE TABLE IF NOT EXISTS passed (task TEXT, sender TEXT, number INTEGER,
 """
 
 
-class KeptMessages:
+class KeptMessages(JournalPart):
     """The part of a journal that has the messages.  All is on the disk with its next `sync`."""
-
-    _database: sqlite3.Connection
 
     def __init__(self) -> None:
         found = self._database.execute("SELECT DISTINCT task FROM messages").fetchall()
         self._with_messages = {task for (task,) in found}
         """The tasks that may have any."""
-
-    def _gather(self, text: str, *values: Any) -> None:
-        raise NotImplementedError
-
-    def _unlink_later(self, found: Sequence[tuple[str | None]]) -> None:
-        raise NotImplementedError
-
-    def _packed(self, payload: Sequence[Buffer]) -> tuple[bytes | None, str | None]:
-        raise NotImplementedError
-
-    def _kept(self, key: str, header: str, data: bytes | None, file: str | None) -> Any:
-        raise NotImplementedError
 
     def keep_message(self, task: str, call: Call, base: int, file: str | None) -> None:
         """Keep a message; `file` is where its frames are already, sealed, if they are large."""

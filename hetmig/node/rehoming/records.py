@@ -22,7 +22,7 @@ from hetmig.node.background import spawn
 from hetmig.node.caller import RUN, owner_of
 from hetmig.node.directory import certificate_of
 from hetmig.node.handoff import Act, Effect, Note, State
-from hetmig.node.journal import Kept
+from hetmig.node.journal_part import Kept
 from hetmig.node.protocol import Buffer, Message, place_of, want
 from hetmig.node.record import Record
 from hetmig.node.rehoming import residents
