@@ -40,7 +40,7 @@ HEAVY_DESTINATION = [
 ]  # fmt: skip
 BOTH = [
     (("source", "commit"), ("destination", "receive/commit")),
-    (("source", "record/committed"), ("destination", "receive/commit")),
+    (("destination", "confirmed"), ("source", "record/committed")),
     (("source", "recorded/committed"), ("destination", "receive/commit")),
     (("destination", "owned"), ("source", "receive/owned")),
 ]
