@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hetmig.node.remembered import Remembered
 
 
 def made(tasks: Remembered, task: str, state: State) -> Hosted:
-    node: Any = None
+    node: Any = SimpleNamespace(journal=None)
     hosted = tasks[task] = Hosted(node, task)
     hosted.handoff = Handoff(state, 1)
     return hosted
