@@ -29,7 +29,7 @@ class Place(NamedTuple):
     name: str
 
 
-_Extent = tuple[tuple[int, ...], int, frozenset[str]]
+_Extent = tuple[tuple[str, ...], tuple[int, ...], int, frozenset[str]]
 _extent: _Extent | None = None
 """Which modules there were at the last search, and how much they held."""
 _searched: dict[str, tuple[weakref.ref[Any], int]] = {}
@@ -59,7 +59,8 @@ def places_of_type(cls: type) -> dict[int, Place]:
     modules = list(sys.modules.values())
     size = sum(len(getattr(module, "__dict__", ())) for module in modules)
     by_value = frozenset(cloudpickle.list_registry_pickle_by_value())
-    extent = tuple(map(id, modules)), size, by_value
+    # their names, too: a new module may lie where one lay that has gone
+    extent = tuple(sys.modules), tuple(map(id, modules)), size, by_value
     if extent != _extent:
         _search(extent)
     return _found.get(cls, {})
@@ -72,7 +73,7 @@ def _search(extent: _Extent) -> None:
     of each object that is touched, and is done while a task stands still.
     """
     global _extent
-    if _extent is None or _extent[2] != extent[2] or _has_lost():
+    if _extent is None or _extent[-1] != extent[-1] or _has_lost():
         _searched.clear()
         _found.clear()
     _extent = extent

@@ -40,6 +40,20 @@ def test_the_first_place_counts_as_long_as_it_is_there(monkeypatch: pytest.Monke
     assert place_of(value) == ("later", "value")
 
 
+def test_what_has_gone_is_not_looked_for() -> None:
+    """New objects lie where the old ones lay, most of the time."""
+    for number in range(50):
+        name, module = f"passing_{number}", ModuleType("passing")
+        value: ContextVar[int] = ContextVar("value")
+        module.value = value  # type: ignore[attr-defined]
+        sys.modules[name] = module
+        try:
+            assert place_of(value) == (name, "value")
+        finally:
+            del sys.modules[name]
+        del module, value
+
+
 def test_another_module_of_the_name_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     values: list[ContextVar[int]] = [ContextVar("value"), ContextVar("value")]
     for number, value in enumerate(values):
