@@ -8,7 +8,6 @@ journal, or that stays, writes a checkpoint and stops the task.
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -199,8 +198,7 @@ class Drain:
         late = [worker for worker in workers if worker in under_way and not worker.done()]
         for hosted in (under_way[worker] for worker in late):
             hosted.fail_freeze(NotMigratable(_LATE))
-            hosted.transitions.take(functools.partial(hosted.handoff.expire, _LATE))
-            hosted.transitions.take(functools.partial(hosted.handoff.take_back, _LATE))
+            hosted.transitions.withdraw(_LATE)
         limit = min(time.monotonic() + _LAST_MOMENT, max(self._until, time.monotonic() + 0.2))
         await self._wait(workers, lambda: limit)
         for worker in late:

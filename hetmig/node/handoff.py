@@ -23,9 +23,10 @@ Every attempt has an epoch of its own.  Only the owner makes attempts, one after
 greater epoch is a later one, and a message of another epoch than the present attempt's is old.
 
 The caller performs the returned effects in order.  Where a star stands, RECORD is one of them: what
-`saved` gives must be on the disk before the next effect.  If it can't be written, the effects after
-it are forgotten; if it was the first one, the step has not happened, and the caller puts back what
-`saved` gave before it.  After a crash `recovered` makes the machine from the newest record.
+`saved` gives must be on the disk before the next effect; WRITE is enough for KEPT before VERIFIED,
+where a power failure ends in LOST.  If it can't be written, the effects after it are forgotten; if
+it was the first one, the step has not happened, and the caller puts back what `saved` gave before
+it.  After a crash `recovered` makes the machine from the newest record.
 """
 
 from __future__ import annotations

@@ -154,9 +154,9 @@ class Leaving:
             if verdict.done():
                 return
             if time.monotonic() > expires:
-                reason = f"{destination} did not take the task within {timeout:g} s"
-                hosted.transitions.take(functools.partial(hosted.handoff.expire, reason))
-                hosted.transitions.take(functools.partial(hosted.handoff.take_back, reason))
+                hosted.transitions.withdraw(
+                    f"{destination} did not take the task within {timeout:g} s"
+                )
             if time.monotonic() > silent:
                 silent = float("inf")
                 hosted.report("lost", reason=f"{destination} took the task and fell silent")

@@ -180,8 +180,7 @@ async def _get(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parce
 async def _call(node: Node, hosted: Hosted, header: dict[str, Any], parcel: Parcel | None) -> Told:
     if hosted.about.get("what") != "actor":
         raise HetmigError(f"{hosted.id} is no actor: it has no methods that can be called")
-    if not hosted.takes_calls:
-        raise InMotion("the actor is between two nodes just now")
+    posting.require_mailbox(hosted, "actor")
     if parcel is None:
         raise ProtocolError("a call without arguments")
     about = {
@@ -200,11 +199,10 @@ async def _answers(
     sender, low = want(header, "sender", str), want(header, "low", int)
     got = [number for number in want(header, "got", list) if type(number) is int]
     seconds = max(0.0, min(want(header, "seconds", float), _LONGEST_POLL))
-    if not hosted.takes_calls:
-        raise InMotion("the actor is between two nodes just now")
+    posting.require_mailbox(hosted, "actor")
     found = await hosted.calls.collect(sender, low, got, seconds)
-    if not found and not hosted.takes_calls:
-        raise InMotion("the actor is between two nodes just now")
+    if not found:
+        posting.require_mailbox(hosted, "actor")
     return told_answers(found)
 
 

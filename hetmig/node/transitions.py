@@ -134,6 +134,11 @@ class Transitions:
                 self._act(effect, accept)
         return True
 
+    def withdraw(self, reason: str) -> None:
+        """It has taken too long: no offer any more, and what is committed is asked back."""
+        self.take(lambda: self._hosted.handoff.expire(reason))
+        self.take(lambda: self._hosted.handoff.take_back(reason))
+
     def _tell(self, note: Note, effect: Effect, answer: Answer) -> None:
         hosted = self._hosted
         header = {"task": hosted.id, "epoch": effect.epoch, "reason": effect.reason}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hetmig.node.hosted import Hosted
     from hetmig.node.record import Record
 
-__all__ = ["after_its_end", "has_ended", "left_over", "replies", "send"]
+__all__ = ["after_its_end", "has_ended", "left_over", "replies", "require_mailbox", "send"]
 
 _LONGEST_POLL = 5.0
 
@@ -51,7 +51,7 @@ async def _accept(node: Node, hosted: Hosted, call: Call, base: int) -> None:
         hosted.calls.mailbox.require_room(call)
         file = await asyncio.to_thread(journal.write_file, seal({}, call.frames, None))
     try:
-        _require_mailbox(hosted)
+        require_mailbox(hosted, "task")
         is_new = hosted.calls.accept(call, base)
     finally:
         if file is not None and not is_new:
@@ -62,9 +62,10 @@ async def _accept(node: Node, hosted: Hosted, call: Call, base: int) -> None:
     await node.syncing.written()
 
 
-def _require_mailbox(hosted: Hosted) -> None:
+def require_mailbox(hosted: Hosted, what: str) -> None:
+    """Raise InMotion unless messages and calls for it are taken here."""
     if not hosted.takes_calls:
-        raise InMotion("the task is between two nodes just now")
+        raise InMotion(f"the {what} is between two nodes just now")
 
 
 async def replies(
@@ -76,7 +77,7 @@ async def replies(
     while True:
         if has_ended(hosted):
             return left_over(hosted, header)
-        _require_mailbox(hosted)
+        require_mailbox(hosted, "task")
         news = _news(hosted, header)
         remaining = until - time.monotonic()
         if _is_new(news, header) or remaining <= 0:
