@@ -51,7 +51,8 @@ class Program:
         program._staging = Staging(runner)
         runner.about = program.about
         runner.on_message = program._hear
-        await program._staging.done(program.about, state.manifest, state.frames)
+        program._staging.begin(program.about, state.manifest, state.frames)
+        await program._staging.done()
         runner.exited.add_done_callback(lambda how: program._runner_ended(how.result()))
         return program
 

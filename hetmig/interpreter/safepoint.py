@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import functools
 import signal
 import sys
 import threading
@@ -133,6 +134,8 @@ class Preemptor:
     LONGEST_PAUSE = 0.1
     FURTHEST = 64
     """Places passed by after a pause, at most."""
+    SOON = 0.01
+    """Seconds in which the handler itself mostly finds a place, without the thread's help."""
     PATIENCE = 1000
     """Places passed by in a row before the program is left alone for a pause."""
 
@@ -143,15 +146,18 @@ class Preemptor:
         self._on_expired = on_expired
         self.poll: Callable[[], object] | None = None
         """Called in the main thread at each signal while nothing is asked for; may `begin`."""
+        self.searching: Callable[[], object] | None = None
+        """Called, in any thread, when it turns out that the search takes longer than a moment."""
         self._asked = threading.Event()
         self._settled = threading.Event()
         self._settled.set()
         self._turn = threading.Lock()  # held by whoever looks, or decides that it is too late
         self._late = False
         self._closed = False
+        self._alone_until: float | None = None  # while nobody but the handler is at it
         self._deadline = 0.0
         self._passed = self._refused = self._skip = 0
-        self._reason: NotMigratable | None = None
+        self._reason: Callable[[], NotMigratable] | None = None
         self._unsafe: dict[tuple[int, int], str] = {}  # what was said of a place, for this request
         self._keeper: threading.Thread | None = None
 
@@ -159,16 +165,31 @@ class Preemptor:
         """Install the signal handler; call it in the main thread."""
         signal.signal(SIGNAL, self._handle)
 
-    def begin(self, deadline: float) -> None:
-        """Start looking for a safe point, for at most `deadline` seconds.  Any thread may call."""
+    def begin(self, deadline: float, *, looking: bool = False) -> None:
+        """Start looking for a safe point, for at most `deadline` seconds.  Any thread may call.
+
+        `looking`: `poll` calls, in the handler, which looks as soon as it has returned.  It mostly
+        finds a place before the thread that keeps the time would be awake, and want its turn.
+        """
         self._reason = None
         self._unsafe = {}
         self._passed = self._refused = self._skip = 0
         self._late = False
         self._deadline = time.monotonic() + deadline
         self._settled.clear()
+        self._alone_until = time.monotonic() + self.SOON
+        if not looking:
+            self.keep_time()
+
+    def keep_time(self) -> None:
+        """The handler is not to be alone with the search any more."""
+        if self._alone_until is None or not self.pending:
+            return
+        self._alone_until = None
         self.get_ready()
         self._asked.set()
+        if self.searching is not None:
+            self.searching()
 
     def get_ready(self) -> None:
         """Start the thread that keeps the time, now and not when it is wanted.
@@ -217,6 +238,8 @@ class Preemptor:
             if not self.pending and self.poll is not None:
                 self.poll()
             if self.pending and not self._late:
+                if self._alone_until is not None and time.monotonic() > self._alone_until:
+                    self.keep_time()
                 again = self._look(frame)
         finally:
             self._turn.release()
@@ -230,7 +253,8 @@ class Preemptor:
         if reason is None:
             return self._come_to(frame)
         self._unsafe[place] = reason
-        self._reason = NotMigratable(reason, frame=address_of(frame))
+        # the words for it are wanted once in a while, and this is done at each place passed by
+        self._reason = functools.partial(NotMigratable, reason, frame=address_of(frame))
         if _is_decided(frame) and _NextInstruction(frame, self._arrive).arrange():
             return False
         return self._pass_by()
@@ -238,7 +262,10 @@ class Preemptor:
     def _pass_by(self) -> bool:
         self._passed += 1
         # for long at one place: inside a C function that looks for signals in a loop of its own
-        return self._passed % self.PATIENCE != 0
+        again = self._passed % self.PATIENCE != 0
+        if not again:
+            self.keep_time()
+        return again
 
     def _come_to(self, frame: FrameType) -> bool:
         """A safe point, or one of those that are passed by."""
@@ -252,18 +279,20 @@ class Preemptor:
             done = self._visit(frame)
         except NotMigratable as error:
             # its traceback would keep alive what the program lets go of
-            self._reason = error.with_traceback(None)
-            self._reason.__context__ = self._reason.__cause__ = None
+            reason = error.with_traceback(None)
+            reason.__context__ = reason.__cause__ = None
+            self._reason = lambda: reason
             if isinstance(error, PassingPlace):
                 return self._pass_by()
             self._refused += 1
+            self.keep_time()
             return False
         except Exception as error:
             # we run inside somebody's loop: whatever went wrong here must not come out there
-            self._reason = NotMigratable(
-                f"to look at it failed, by a mistake of hetmig's ({type(error).__name__}: {error})",
-                frame=address_of(frame),
-            )
+            what = f"{type(error).__name__}: {error}"
+            text = f"to look at it failed, by a mistake of hetmig's ({what})"
+            self._reason = functools.partial(NotMigratable, text, frame=address_of(frame))
+            self.keep_time()
             return False
         if done:
             self._settled.set()
@@ -304,7 +333,7 @@ class Preemptor:
             if self._settled.is_set():
                 return
             self._settled.set()
-        self._on_expired(self._reason or _not_reached())
+        self._on_expired((self._reason or _not_reached)())
 
 
 def _not_reached() -> NotMigratable:

@@ -16,6 +16,7 @@ from hetmig.node.handoff import State
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, describe_error, want
 from hetmig.node.services import Answer
+from hetmig.node.staging import Staging
 from hetmig.node.steps import step
 from hetmig.state.manifest import check_python
 from hetmig.state.parcel import Parcel, open_sealed
@@ -40,6 +41,8 @@ class Offer(NamedTuple):
     session: bytes
     source: dict[str, Any]
     """The place it came from."""
+    is_committed: bool
+    """Whether COMMIT is on its way as well."""
 
 
 class Arriving:
@@ -56,12 +59,12 @@ class Arriving:
         hosted, epoch = self._hosted, offer.epoch
         hosted.partner = ways[-1]
         try:
-            is_quick = await self._staged(offer)
+            is_told = await self._staged(offer)
         except HetmigError as error:
             reason = error.reason if isinstance(error, NotMigratable) else str(error)
             self._refuse(epoch, reason, error)
             return
-        if not hosted.transitions.take(lambda: hosted.handoff.staged(epoch, told=is_quick)):
+        if not hosted.transitions.take(lambda: hosted.handoff.staged(epoch, told=is_told)):
             self._refuse(epoch, _UNWRITTEN, NotMigratable(_UNWRITTEN))
         elif hosted.handoff.state is State.STAGED:
             await self.insist(ways)
@@ -69,7 +72,7 @@ class Arriving:
     async def _staged(self, offer: Offer) -> bool:
         """Verify the parcel, and unpickle it in a runner while it is written to the disk.
 
-        Whether it was quick, so that the source was told before.
+        Whether the source was told before, as it was quick.
         """
         hosted = self._hosted
         parcel = open_sealed(offer.wire, offer.session)
@@ -86,19 +89,22 @@ class Arriving:
         hosted.about, hosted.peer = about, {"place": offer.source}
         hosted.ending.cancelled = False
         is_quick = self._is_quick(offer)
-        keeping = asyncio.ensure_future(self._keep(offer.epoch, parcel, is_quick))
+        is_told = is_quick and not offer.is_committed
+        take = functools.partial(hosted.node.reserved, hosted.id)
+        staging = await self._begin(parcel.manifest, frames, about, take)
         try:
-            take = functools.partial(hosted.node.reserved, hosted.id)
-            runner = await self._build(parcel.manifest, frames, about, take)
-            hosted.timeline.mark("rebuild")
-        finally:
-            await keeping
-        hosted.timeline.mark("keep")
+            await self._keep(offer.epoch, parcel, is_quick, is_told)
+        except BaseException:
+            staging.give_up()
+            raise
+        await hosted.staged(staging)
+        hosted.timeline.mark("rebuild")
+        runner = staging.runner
         if hosted.handoff.state is State.DUE:
             hosted.timeline.mark("commit")  # which has come already
         if runner.exited.done():  # since then, when nobody could have refused for that reason
             raise TaskLost(f"the runner {runner.exited.result()} before the task began")
-        return is_quick
+        return is_told
 
     def _is_quick(self, offer: Offer) -> bool:
         """Whether the task can be committed before it is staged, as that is a matter of moments.
@@ -111,12 +117,12 @@ class Arriving:
         prepared = hosted.node.is_prepared(hosted.id)
         return journal.is_durable and prepared and journal.is_small(offer.wire)
 
-    async def _keep(self, epoch: int, parcel: Parcel, is_quick: bool) -> None:
+    async def _keep(self, epoch: int, parcel: Parcel, is_quick: bool, tell: bool) -> None:
         """Put on the disk what is staged: while the runner is at work, nobody waits for it."""
         hosted = self._hosted
         await hosted.entry.keep(epoch, parcel.manifest, parcel.frames)
-        hosted.transitions.take(lambda: hosted.handoff.keep(epoch, tell=is_quick))
-        if is_quick:
+        hosted.transitions.take(lambda: hosted.handoff.keep(epoch, quick=is_quick, tell=tell))
+        if tell:
             hosted.timeline.mark("answer")
 
     def _disclosed(self, parcel: Parcel, about: dict[str, Any]) -> list[Any]:
@@ -144,14 +150,14 @@ class Arriving:
             pause = min(2 * pause, _LONGEST_PAUSE)
             hosted.transitions.take(hosted.handoff.nudge, way)
 
-    async def _build(
+    async def _begin(
         self,
         manifest: dict[str, Any],
         frames: list[Any],
         about: dict[str, Any],
         take: Callable[[], Awaitable[Runner]],
-    ) -> Runner:
-        """A runner with the task in it, or a shelf with the object."""
+    ) -> Staging:
+        """A runner puts the task together from here on, or a shelf gets the object."""
         hosted = self._hosted
         if about.get("what") == "object":
             nbytes = sum(frame.nbytes for frame in frames)
@@ -161,13 +167,14 @@ class Arriving:
             hosted.timeline.mark("runner")
         hosted.runner = runner
         step("staging")
-        await hosted.stage(runner, about, manifest, frames)
-        return runner
+        return hosted.begin_staging(runner, about, manifest, frames)
 
     async def _rebuilt(self, kept: Parcel, about: dict[str, Any]) -> Runner:
         """The same, from what the journal keeps."""
         frames = self._disclosed(kept, about)
-        return await self._build(kept.manifest, frames, about, self._hosted.node.pool.take)
+        staging = await self._begin(kept.manifest, frames, about, self._hosted.node.pool.take)
+        await self._hosted.staged(staging)
+        return staging.runner
 
     # After a crash ----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class Caps:
             if not 0 <= value <= most:
                 raise HetmigError(f"{SETTINGS[name]} {value}: at most {most} can be set")
 
-    @property
+    @functools.cached_property
     def message(self) -> Limits:
         """Those of one message."""
         return Limits(self.frames, self.header, self.frame, self.total, self.depth)

@@ -14,8 +14,6 @@ from hetmig.node.protocol import Buffer, Message
 
 __all__ = ["Channel", "OwnedLock"]
 
-_NO_COPY = 64 * 1024
-
 
 class OwnedLock:
     """A lock that says who holds it."""
@@ -66,15 +64,16 @@ class Channel:
 
     def send(self, kind: str, header: dict[str, Any], payload: Sequence[Buffer] = ()) -> None:
         """Send a message."""
-        copy = all(len(frame) < _NO_COPY for frame in payload)
-        self._socket.send_multipart(protocol.encode(kind, header, payload), copy=copy)
+        sockets.send(self._socket, protocol.encode(kind, header, payload))
 
     def receive(self) -> Message:
         """Wait for a message."""
-        frames: Any = self._socket.recv_multipart(copy=False)
+        frames = sockets.receive(self._socket)
         self.received += 1
         return protocol.decode(frames)
 
     def arrives_within(self, seconds: float) -> bool:
         """Whether a message is there, or comes within this time."""
-        return bool(self._socket.poll(int(seconds * 1000)))
+        if sockets.has_come(self._socket):  # which is quicker to ask
+            return True
+        return seconds > 0 and bool(self._socket.poll(int(seconds * 1000)))

@@ -231,9 +231,12 @@ class Node:
 
     async def precopy(
         self, hosted: Hosted, link: Link, welcome: dict[str, Any], timeout: float
-    ) -> None:
-        """Send the code of a task ahead, which runs on meanwhile."""
-        await self.precopying.send(hosted, link, welcome, timeout)
+    ) -> bool:
+        """Send the code of a task ahead, which runs on meanwhile.
+
+        Whether the destination promised to put a small task together in a moment.
+        """
+        return await self.precopying.send(hosted, link, welcome, timeout)
 
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""

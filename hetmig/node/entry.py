@@ -34,7 +34,7 @@ class Entry:
         Raises JournalError.
         """
         hosted, state = self._hosted, self._hosted.handoff.state
-        if not hosted.is_known or state is State.STAGING:
+        if not hosted.is_known or state in (State.STAGING, State.CLAIMED):
             self.image = None
         forward = hosted.peer["place"] if state is State.GONE else hosted.forward
         peer = {name: value for name, value in hosted.peer.items() if name != "frozen_at"}

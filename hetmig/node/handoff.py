@@ -6,17 +6,18 @@
                                 KEPT *: unpickle, build the re-entry
              <- VERIFIED        (if that is a matter of milliseconds)
              <- STAGED --       STAGED     or  REFUSED(reason) -> the source goes on
-    COMMITTED * (the one decision point)
+    COMMITTED * (the one decision point; at once, if VERIFIED can be presumed)
              -- COMMIT ->       RUNNING (it owns the task now) *
-                                or first DUE, until it has been put together
+                                or first CLAIMED, DUE, until it has been put together
              <- OWNED ---
     GONE *
 
 Before COMMITTED the source may always go on; after it only if the destination swears, by LOST, that
 it has not run the task and never will: it repeats COMMIT until it hears OWNED or LOST, and may ask
-for the task by RECALL.  The source commits at the first of VERIFIED and STAGED: after VERIFIED its
-record is written, and its word on the way, while the destination is still at work; should that
-fail, or a crash end it, the answer to COMMIT is LOST.  A destination never starts by itself: it
+for the task by RECALL.  The source commits at the first of VERIFIED and STAGED, or as soon as it
+has made the offer, if the destination has just promised to be quick (`presume`): so its record is
+written, and its word on the way, while the destination is still at work; should that fail, or a
+crash end it, the answer to COMMIT is LOST.  A destination never starts by itself: it
 repeats STAGED until COMMIT or ABORT comes.
 
 Every attempt has an epoch of its own.  Only the owner makes attempts, one after the other, so a
@@ -58,13 +59,15 @@ class State(enum.Enum):
     KEPT = "kept"
     """The same, and it comes back after a crash; before that, the source may have heard STAGED."""
     STAGED = "staged"
+    CLAIMED = "claimed"
+    """STAGING, and committed."""
     DUE = "due"
     """KEPT, committed, and still being put together: it runs as soon as that is done."""
     ENDED = "ended"
     """The task came to its end here."""
 
 
-_STAGED = (State.STAGING, State.KEPT, State.STAGED, State.DUE)
+_STAGED = (State.STAGING, State.CLAIMED, State.KEPT, State.STAGED, State.DUE)
 _GONE = "the staged copy is gone"
 
 
@@ -165,7 +168,7 @@ class Handoff:
             case State.KEPT | State.STAGED | State.DUE:
                 machine.interrupted = machine.epoch
                 return machine, [Effect(Act.STAGE, machine.epoch), *machine.nudge()]
-            case State.STAGING:  # nobody was told of it
+            case State.STAGING | State.CLAIMED:  # nobody was told of it
                 machine.state = State.ABSENT
         return machine, machine.nudge()
 
@@ -179,6 +182,10 @@ class Handoff:
         # so that one who leaps always lands beyond
         record = [Effect(Act.RECORD, self.epoch)] if self.newest % (LEAP // 2) == 0 else []
         return [*record, Effect(Note.OFFER, self.epoch)]
+
+    def presume(self) -> list[Effect]:
+        """The destination, which has promised to be quick, would say VERIFIED in a moment."""
+        return self._commit(self.epoch) if self.state is State.FROZEN else []
 
     def expire(self, reason: str) -> list[Effect]:
         """The attempt's deadline passed, or its link broke.  Without meaning once committed."""
@@ -218,17 +225,19 @@ class Handoff:
 
     # The destination --------------------------------------------------------------------------
 
-    def keep(self, epoch: int, *, tell: bool = False) -> list[Effect]:
+    def keep(self, epoch: int, *, quick: bool = False, tell: bool = False) -> list[Effect]:
         """There is what can be kept of the parcel, before it is known whether it can run here.
 
-        `tell`: it is a matter of a moment, and the source need not wait for it.
+        `quick`: it is a matter of a moment; `tell`: and the source does not know it yet.
         """
-        if not self._awaits(State.STAGING, epoch):
+        if self.state not in (State.STAGING, State.CLAIMED) or self.epoch != epoch:
             return []
+        record = [Effect(Act.WRITE if quick else Act.RECORD, epoch)]
+        if self.state is State.CLAIMED:
+            self.state = State.DUE
+            return record
         self.state = State.KEPT
-        if tell:
-            return [Effect(Act.WRITE, epoch), Effect(Note.VERIFIED, epoch)]
-        return [Effect(Act.RECORD, epoch)]
+        return [*record, Effect(Note.VERIFIED, epoch)] if tell else record
 
     def staged(self, epoch: int, *, told: bool = False) -> list[Effect]:
         """The runner built the re-entry and waits.
@@ -237,6 +246,8 @@ class Handoff:
         """
         if self._awaits(State.DUE, epoch):
             return self._begin(epoch)
+        if self._awaits(State.CLAIMED, epoch):  # nothing runs of which a crash leaves no trace
+            return [Effect(Act.RECORD, epoch), *self._begin(epoch)]
         if epoch != self.epoch or self.state not in (State.STAGING, State.KEPT):
             return []
         # of what was kept nothing else need be known: should it be staged again, it says so again
@@ -249,7 +260,8 @@ class Handoff:
         """The parcel cannot be run here, or the staged runner died."""
         if self.state not in _STAGED or epoch != self.epoch:
             return []
-        note = Note.LOST if self.state is State.DUE else Note.REFUSED
+        is_committed = self.state in (State.CLAIMED, State.DUE)
+        note = Note.LOST if is_committed else Note.REFUSED
         return [*self._let_go(epoch, reason), Effect(note, epoch, reason)]
 
     def _begin(self, epoch: int) -> list[Effect]:
@@ -329,7 +341,8 @@ class Handoff:
             if self.state is State.STAGED:
                 return self._begin(epoch)
             if self.state in _STAGED:
-                self.state = State.DUE
+                is_kept = self.state in (State.KEPT, State.DUE)
+                self.state = State.DUE if is_kept else State.CLAIMED
                 return []
         return self._answered_for(epoch, remembers)
 

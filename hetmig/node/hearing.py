@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ class Hearing:
         """What the node does with the frozen task: "" moves it, "copy" and "stop" keep it."""
         self._runtime = runtime
         self._requests = asynchronous.Requests()
+        self._notices = 0
+        """The newest request which the node knows that we have seen."""
         self._missed = False
         """Whether somebody wanted to hear what the node says, and found the channel taken."""
 
@@ -40,7 +43,21 @@ class Hearing:
 
         Or in another thread, if the main thread is in C code that looks at no signals.
         """
-        self.hear(0 if self._runtime.preparing.note() else _ARRIVAL_SECONDS)
+        patience = 0 if self._runtime.preparing.note() else _ARRIVAL_SECONDS
+        self.hear(patience, looking=threading.current_thread() is threading.main_thread())
+
+    def search_takes_long(self) -> None:
+        """The node is to knock no more: we have seen the request, and are at it.
+
+        Else it learns that from the frozen task, which is most of the time there before this would
+        be, and would have to wait for it.
+        """
+        lock = self._runtime.channel.lock
+        if self._notices != self.request and lock.acquire(blocking=False):
+            try:
+                self._notice()
+            finally:
+                lock.release()
 
     def hear_all(self, count: int) -> None:
         """The node has sent so many messages: take in what others have not.  For another thread."""
@@ -48,6 +65,7 @@ class Hearing:
         while self._runtime.channel.received < count and time.monotonic() < until:
             if not self.hear(_TURN_SECONDS):
                 sleeping.rest_aside(_TURN_SECONDS)
+        self._runtime.preemptor.keep_time()  # nothing can be found while the main thread is busy
         sleeping.wake()
         asynchronous.wake()
 
@@ -58,10 +76,10 @@ class Hearing:
             if not self.hear(0) or not self._missed:
                 return
 
-    def hear(self, patience: float) -> bool:
+    def hear(self, patience: float, *, looking: bool = False) -> bool:
         """Take in what the node says, after waiting so long for it to begin.
 
-        False if somebody else has the channel just now.
+        False if somebody else has the channel just now.  `looking`: see `Preemptor.begin`.
         """
         runtime, channel = self._runtime, self._runtime.channel
         if not channel.lock.acquire(blocking=False):
@@ -75,7 +93,7 @@ class Hearing:
                 message = channel.receive()
                 heard += 1
                 if message.kind == protocol.FREEZE:
-                    deadline = self._asked_to_freeze(message)
+                    deadline = self._asked_to_freeze(message, quietly=looking)
                 elif message.kind == protocol.CALL and runtime.servant is not None:
                     runtime.servant.hear(message)
                 else:
@@ -85,7 +103,7 @@ class Hearing:
         for message in replies:  # now that the channel is free
             runtime.desk.heard(message)
         if deadline is not None:
-            runtime.preemptor.begin(deadline)
+            runtime.preemptor.begin(deadline, looking=looking)
         if heard:  # else who waits would wake himself, again and again
             sleeping.wake()
             asynchronous.wake()
@@ -115,7 +133,7 @@ class Hearing:
 
     # A request to freeze ----------------------------------------------------------------------
 
-    def _asked_to_freeze(self, message: Message) -> float | None:
+    def _asked_to_freeze(self, message: Message, quietly: bool) -> float | None:
         """The time for finding a safe point; None if there is none any more."""
         self.request = message.header["request"]
         self.portable = message.header["portable"]
@@ -124,9 +142,14 @@ class Hearing:
         if self._runtime.ended:
             self._decline(self.request, NotMigratable("the task has just ended", ended=1))
             return None
-        self._runtime.channel.send(protocol.FREEZING, {"request": self.request})
+        if not quietly:
+            self._notice()
         deadline: float = message.header["deadline"]
         return deadline
+
+    def _notice(self) -> None:
+        self._notices = self.request
+        self._runtime.channel.send(protocol.FREEZING, {"request": self.request})
 
     def note(self, frame: FrameType, refusal: NotMigratable) -> None:
         """The task could not be taken at this place."""

@@ -219,9 +219,26 @@ class Hosted:
         payload: Sequence[Buffer],
     ) -> None:
         """Let a runner build the task, without starting it.  Raises the runner's refusal."""
-        self._staging, runner.about = Staging(runner), about
+        await self.staged(self.begin_staging(runner, about, manifest, payload))
+
+    def begin_staging(
+        self,
+        runner: Runner,
+        about: dict[str, Any],
+        manifest: dict[str, Any],
+        payload: Sequence[Buffer],
+    ) -> Staging:
+        """Let a runner begin with that."""
+        staging = self._staging = Staging(runner)
+        runner.about = about
         runner.on_message = lambda message: self._from_runner(runner, message)
-        await self._staging.done(about, manifest, payload)
+        staging.begin(about, manifest, payload)
+        return staging
+
+    async def staged(self, staging: Staging) -> None:
+        """Wait until it is done.  Raises the runner's refusal."""
+        await staging.done()
+        runner = staging.runner
         runner.exited.add_done_callback(lambda how: self.ending.runner_ended(runner, how.result()))
 
     # Steps ------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,11 +39,13 @@ from hetmig.node.steps import step
 from hetmig.state import parcel
 from hetmig.state.parcel import Buffer
 
-__all__ = ["Journal", "Row"]
+__all__ = ["SMALL", "Journal", "Row"]
 
 _VERSION = "1"
-_SMALL = 256 << 10
+SMALL = 256 << 10
 """Bytes up to which a database holds them faster than a file, https://sqlite.org/fasterthanfs.html"""
+_ROOM = 16 << 20
+"""Bytes that must be free on its disk for a promise that something will be written soon."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS tasks (id TEXT PRIMARY KEY, row TEXT);
@@ -106,6 +109,15 @@ class Journal(KeptMessages, KeptReports):
     def is_durable(self) -> bool:
         """Whether it outlives this process."""
         return self.directory is not None
+
+    def has_room(self) -> bool:
+        """Whether it outlives this process, and there is room for what comes in the next moment."""
+        if self.directory is None:
+            return False
+        try:
+            return shutil.disk_usage(self.directory).free >= _ROOM
+        except OSError:
+            return False
 
     @property
     def is_written(self) -> bool:
@@ -249,7 +261,7 @@ class Journal(KeptMessages, KeptReports):
     @staticmethod
     def is_small(wire: Sequence[Buffer]) -> bool:
         """Whether a parcel goes into the database itself."""
-        return sum(map(nbytes, wire)) <= _SMALL
+        return sum(map(nbytes, wire)) <= SMALL
 
     def write_file(self, wire: Sequence[Buffer]) -> str | None:
         """Write a parcel to a file, if it is large.  For any thread.  Raises JournalError."""

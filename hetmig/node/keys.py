@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import ipaddress
 import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,8 @@ _PAIR = re.compile(r'^\s*([a-z-]+)\s*=\s*"([^"\r\n]*)"\s*$', re.MULTILINE)
 _ENDPOINT = re.compile(r"tcp://(?:\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):(\d{1,5}|\*)")
 _NEXT, _PREVIOUS = "self.next", "self.previous"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_EDITED_SECONDS = 0.05
+"""A file of a key that is edited in place counts within this time."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,8 @@ class Keyring:
         self.identity = identity
         self._authorized = str(directory / "authorized")
         self._stamp: object = None
+        self._folder: object = None
+        self._look_again = 0.0
         self._entries: list[Certificate] = []
         self._rights: dict[bytes, frozenset[str]] = {}
 
@@ -177,8 +183,16 @@ class Keyring:
         return self._entries
 
     def _refresh(self) -> None:
-        """Read the directory, if it has changed: what is withdrawn counts for no message more."""
+        """Read the directory, if it has changed: what is withdrawn counts for no message more.
+
+        A file that is added, replaced or removed changes its directory, at which each message
+        looks; at all files, which somebody may have edited in place, one looks once in a while.
+        """
+        now, folder = time.monotonic(), _folder_stamp(self._authorized)
+        if self._stamp is not None and folder == self._folder and now < self._look_again:
+            return
         stamp = _stamps(self._authorized)
+        self._folder, self._look_again = folder, now + _EDITED_SECONDS
         if stamp == self._stamp:
             return
         read = [_authorization(Path(path)) for path in sorted(stamp)]
@@ -322,11 +336,20 @@ def _write_secret(path: Path, identity: Identity) -> None:
         file.write(_text({}, {"public-key": identity.public, "secret-key": identity.secret}))
 
 
-def _stamps(folder: str) -> dict[str, tuple[int, ...]]:
-    """For each file that authorises somebody, what changes when it does.
+def _folder_stamp(folder: str) -> tuple[int, int] | None:
+    """What changes when a file comes into the directory or leaves it.
 
-    Asked for each message: `pathlib` would take longer than the rest of its way.
+    Asked for each message: `pathlib`, or a look at each file, would take longer than the rest.
     """
+    try:
+        found = os.stat(folder)
+    except OSError:  # it is not there, or can't be read
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def _stamps(folder: str) -> dict[str, tuple[int, ...]]:
+    """For each file that authorises somebody, what changes when it does."""
     stamps: dict[str, tuple[int, ...]] = {}
     # one that is not there, or can't be read, authorises nobody
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -358,12 +381,18 @@ def _check_name(name: str) -> None:
 def z85_key(text: bytes | str) -> bytes:
     """Check that this is a CURVE key in Z85 and return it as bytes."""
     data = text.encode() if isinstance(text, str) else text
+    if not _is_key(data):
+        raise HetmigError(f"{text!r} is no CURVE key: those are 40 characters of Z85")
+    return data
+
+
+@functools.lru_cache(4096)
+def _is_key(data: bytes) -> bool:
+    """Remembered, as pyzmq's decoding is a Python loop, and a node has few peers."""
     try:
-        if len(data) == 40 and len(z85.decode(data)) == 32:
-            return data
+        return len(data) == 40 and len(z85.decode(data)) == 32
     except (KeyError, ValueError, OverflowError):
-        pass
-    raise HetmigError(f"{text!r} is no CURVE key: those are 40 characters of Z85")
+        return False
 
 
 def _key(pairs: dict[str, str], name: str) -> bytes:

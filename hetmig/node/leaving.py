@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hetmig.errors import HetmigError, InMotion, MigrationRefused
 from hetmig.node import protocol, unreported
 from hetmig.node.freezing import describe_hop, sealed
 from hetmig.node.handoff import Note, State
+from hetmig.node.journal import SMALL
 from hetmig.node.link import Link
 from hetmig.node.placement.needs import settled
 from hetmig.node.protocol import Message, describe_error, place_of, rebuild_error, want
@@ -29,6 +31,22 @@ _SELF_MOVE_SECONDS = 30.0
 _SILENCE_SECONDS = 30.0
 """A destination that says nothing for so long after the task was committed to it has lost it, for
 all that the task's submitter is concerned; it is asked on and on all the same."""
+_FRESH_SECONDS = 0.25
+"""For so long a destination is believed to be there, and quick, as it has said."""
+
+
+class _Destination(NamedTuple):
+    """Who has a runner ready for the task."""
+
+    link: Link
+    welcome: dict[str, Any]
+    promised: float = -math.inf
+    """When (monotonic) it has said that it would put together a small task in a moment."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a small task can be committed to it with the offer."""
+        return time.monotonic() - self.promised < _FRESH_SECONDS
 
 
 class Leaving:
@@ -48,11 +66,12 @@ class Leaving:
             link, welcome = await hosted.node.prepare(target, hosted.id, timeout)
             hosted.require(State.RUNNING)
             portable = not same_minor(welcome["python"], this_python())
-            await hosted.node.precopy(hosted, link, welcome, timeout)
+            quick = await hosted.node.precopy(hosted, link, welcome, timeout)
+            to = _Destination(link, welcome, time.monotonic() if quick else -math.inf)
             hosted.require(State.RUNNING)
             frozen = await hosted.frozen(timeout if patience is None else patience, portable)
             try:
-                return await self._hand_over(link, welcome, frozen, timeout, requested_by)
+                return await self._hand_over(to, frozen, timeout, requested_by)
             except MigrationRefused as refusal:
                 if not portable:
                     raise
@@ -71,30 +90,26 @@ class Leaving:
         async with hosted.moving:
             try:
                 prepared = await hosted.node.prepare(target, hosted.id, _SELF_MOVE_SECONDS)
+                to = _Destination(*prepared)
                 hosted.require(State.RUNNING)
             except HetmigError as error:
                 hosted.runner.send(protocol.GO_ON, {"error": describe_error(error)})
                 return
             portable = want(frozen.header, "portable", bool, False)
-            if not portable and not same_minor(prepared[1]["python"], this_python()):
+            if not portable and not same_minor(to.welcome["python"], this_python()):
                 hosted.runner.send(protocol.GO_ON, {"error": None, "again": "portable"})
                 return
             with contextlib.suppress(HetmigError):  # the task itself was told
-                await self._hand_over(*prepared, frozen, _SELF_MOVE_SECONDS, "task")
+                await self._hand_over(to, frozen, _SELF_MOVE_SECONDS, "task")
 
     async def _hand_over(
-        self,
-        link: Link,
-        welcome: dict[str, Any],
-        frozen: Message,
-        timeout: float,
-        requested_by: str,
+        self, to: _Destination, frozen: Message, timeout: float, requested_by: str
     ) -> dict[str, Any]:
         """A handoff, to its end."""
-        hosted = self._hosted
+        hosted, welcome = self._hosted, to.welcome
         hosted.require(State.RUNNING)  # it may have been cancelled since it froze
         verdict = hosted.verdict = asyncio.get_running_loop().create_future()
-        hosted.partner = link.post
+        hosted.partner = to.link.post
         self._begin_timeline(frozen)
         hop = describe_hop(frozen, hosted.node.here["name"], welcome, requested_by)
         hop.update(task=hosted.id, place=place_of(welcome))
@@ -104,7 +119,7 @@ class Leaving:
             "hop": hop,
             "frozen_at": frozen.header["started"],
         }
-        offer = functools.partial(self._offer, link, welcome, frozen)
+        offer = functools.partial(self._offer, to, frozen)
         with hosted.node.tracing.moving(hosted.about, hop):
             if not hosted.transitions.take(hosted.handoff.offer, offer=offer):
                 hosted.go_on("the node's journal can't be written")
@@ -119,8 +134,11 @@ class Leaving:
         timeline.mark("capture", header["received"])
         timeline.mark("prepare")
 
-    def _offer(self, link: Link, welcome: dict[str, Any], frozen: Message) -> None:
-        """Send the parcel; if that can't be done the task goes on."""
+    def _offer(self, to: _Destination, frozen: Message) -> None:
+        """Send the parcel, and commit the task if it can be presumed what the answer will be.
+
+        If the parcel can't be sent, the task goes on.
+        """
         hosted = self._hosted
         epoch = hosted.handoff.epoch
         try:
@@ -128,19 +146,23 @@ class Leaving:
             about = settled(about, hosted.peer["hop"]["requested_by"])
             reports = hosted.node.unreported(about)
             inclosed = unreported.enclose(*hosted.calls.enclose(frozen, about), reports)
-            wire = sealed(*inclosed, epoch, bytes.fromhex(welcome["session"]))
+            wire = sealed(*inclosed, epoch, bytes.fromhex(to.welcome["session"]))
             step("encoded")
             hosted.timeline.mark("seal")
             hosted.node.keep(f"{hosted.about['name']}-{hosted.id}-{epoch}", wire)
             nbytes = sum(memoryview(frame).nbytes for frame in wire)
             hosted.peer["hop"].update(epoch=epoch, bytes=nbytes)
             header = {"task": hosted.id, "epoch": epoch, "source": hosted.node.here}
+            header["committed"] = commits = to.is_quick and nbytes <= SMALL
             step("offer")
-            link.post(Note.OFFER.value, header, wire)
+            to.link.post(Note.OFFER.value, header, wire)
             hosted.timeline.mark("send")
         except Exception as error:  # nothing was sent: too large, or not as agreed
             reason = f"the task cannot be offered: {error}"
             hosted.transitions.take(lambda: hosted.handoff.expire(reason))
+            return
+        if commits:
+            hosted.transitions.take(hosted.handoff.presume)
 
     async def _decided(
         self, verdict: asyncio.Future[None], destination: str, timeout: float

@@ -43,21 +43,27 @@ class Precopying:
 
     async def send(
         self, hosted: Hosted, link: Link, welcome: dict[str, Any], timeout: float
-    ) -> None:
-        """Have the destination get ready for a task that runs here; whether or not that works."""
+    ) -> bool:
+        """Have the destination get ready for a task that runs here; whether or not that works.
+
+        Whether it promised to be quick.
+        """
         runner = hosted.runner
         if not isinstance(runner, Runner) or not same_minor(welcome["python"], this_python()):
-            return
+            return False
         prepared = await self._prepared(runner, min(_TOLD_SECONDS, timeout / 4))
         if prepared is None or not (prepared.header["modules"] or prepared.payload
                                     or prepared.header["places"]):  # fmt: skip
-            return
+            return False
         header = {name: prepared.header[name] for name in ("modules", "places")}
         header["about"] = {name: hosted.about.get(name) for name in _OF_TASK}
         header.update(task=hosted.id, python=this_python())
         seconds = min(_READY_SECONDS, timeout / 4)
         with contextlib.suppress(HetmigError):
-            await link.request(protocol.PRECOPY, header, prepared.payload, timeout=seconds)
+            request = link.request(protocol.PRECOPY, header, prepared.payload, timeout=seconds)
+            answer = await request
+            return bool(want(answer.header, "quick", bool, False))
+        return False
 
     async def _prepared(self, runner: Runner, seconds: float) -> Message | None:
         """What the runner says; None if it takes too long."""
@@ -103,4 +109,5 @@ async def precopy(node: Node, message: Message) -> tuple[dict[str, Any], list[An
     runner.send(protocol.PRECOPY, header, message.payload)
     await asyncio.wait([ready, runner.exited], timeout=_LONGEST_SECONDS,
                        return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
-    return {}, []
+    # a disk that is full is better known before the task is committed to it than after
+    return {"quick": node.journal.has_room() and node.is_prepared(task)}, []

@@ -175,6 +175,8 @@ class Limits:
 LIMITS = Limits()
 _CAPS = tuple(item.name for item in fields(Limits))
 _PLAIN = (str, int, type(None))
+_LONGEST_KIND = 32
+_NOBODY = Caller()
 _TEXT = 1 << 16
 """Characters of an error's message that are handed on; it may quote what a program made."""
 
@@ -188,7 +190,7 @@ class Message:
     payload: list[Buffer] = field(default_factory=list)
     user: bytes = b""
     route: bytes = b""
-    caller: Caller = field(default_factory=Caller)
+    caller: Caller = _NOBODY
     """Who asks, and with which rights; a node finds it out before anything else."""
 
 
@@ -203,9 +205,9 @@ def encode(
     kind: str, header: dict[str, Any], payload: Sequence[Buffer] = (), limits: Limits = LIMITS
 ) -> list[Buffer]:
     """The frames of a message.  Raises ProtocolError for one that no receiver would take."""
-    frames: list[Buffer] = [kind.encode("ascii"), json.dumps(header).encode(), *payload]
-    sizes = [len(frame) for frame in frames[:2]] + [nbytes(frame) for frame in payload]
-    check_limits(sizes, limits)
+    head = json.dumps(header).encode() if header else b"{}"
+    frames: list[Buffer] = [kind.encode("ascii"), head, *payload]
+    check_limits([len(kind), len(head), *map(nbytes, payload)], limits)
     return frames
 
 
@@ -222,13 +224,21 @@ def check_limits(sizes: Sequence[int], limits: Limits = LIMITS) -> None:
     if len(sizes) < 2:
         raise ProtocolError(f"a message of {len(sizes)} frames: it has a kind and a header")
     kind, header, *payload = sizes
-    if kind > 32:
+    total = sum(sizes)
+    if (
+        kind <= _LONGEST_KIND
+        and header <= limits.header
+        and total <= min(limits.frame, limits.total)
+        and len(sizes) <= limits.frames
+    ):
+        return  # as nearly all are
+    if kind > _LONGEST_KIND:
         raise ProtocolError(f"the head of the message is too large ({kind} bytes of kind)")
     for what, value, name in (
         ("frames", len(sizes), "frames"),
         ("bytes in the head", header, "header"),
         ("bytes in one frame", max(payload, default=0), "frame"),
-        ("bytes", sum(sizes), "total"),
+        ("bytes", total, "total"),
     ):
         cap = getattr(limits, name)
         if value > cap:
@@ -243,7 +253,7 @@ def check_limits(sizes: Sequence[int], limits: Limits = LIMITS) -> None:
 
 def decode(frames: Sequence[zmq.Frame], limits: Limits = LIMITS) -> Message:
     """A message from the frames of a socket, payload uncopied.  Raises ProtocolError."""
-    check_limits([len(frame.buffer) for frame in frames], limits)
+    check_limits([len(frame) for frame in frames], limits)
     try:
         kind = frames[0].bytes.decode("ascii")
         header = read_json(frames[1].bytes, limits.depth, MessageTooLarge, "--max-depth")

@@ -143,4 +143,6 @@ class Reception:
 
     def session(self, user: bytes) -> bytes:
         """The key with which parcels from this user are sealed, told inside the CURVE channel."""
-        return self._sessions.setdefault(user, secrets.token_bytes(32))
+        if user not in self._sessions:
+            self._sessions[user] = secrets.token_bytes(32)
+        return self._sessions[user]

@@ -247,8 +247,7 @@ def _build(message: Message, runtime: Runtime) -> Work:
     if manifest["kind"] == "script":
         runtime.enter(about["file"], bytes(message.payload[0]).decode(), about["directory"])
         return _script(*runtime.source, module)
-    kind, description = manifest["kind"], manifest["frames"]
-    frozen = image.Image(kind, message.payload, description, is_portable(manifest))
+    frozen = image.Image(manifest["kind"], message.payload, portable=is_portable(manifest))
     with moving.since_checkpoint("checkpoint" in manifest, manifest.get("standby", False)):
         thawed: Any = image.thaw(frozen, main=module)
     if manifest["kind"] == "call":

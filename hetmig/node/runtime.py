@@ -87,6 +87,7 @@ class Runtime:
         self.hearing = Hearing(self)
         self.preemptor = Preemptor(self._visit, self.hearing.expired)
         self.preemptor.poll = self.hearing.hear_request
+        self.preemptor.searching = self.hearing.search_takes_long
         self.context = context_variables.current()
         """The context in which the task runs."""
         self._ambient = Ambient()

@@ -37,8 +37,11 @@ class Services(Protocol):
 
     async def precopy(
         self, hosted: Any, link: Link, welcome: dict[str, Any], timeout: float
-    ) -> None:
-        """Send the code of a task ahead, which runs on meanwhile."""
+    ) -> bool:
+        """Send the code of a task ahead, which runs on meanwhile.
+
+        Whether the destination promised to put a small task together in a moment.
+        """
 
     async def reserved(self, task: str) -> Runner:
         """A ready runner, the one set aside for this task if there is one."""

@@ -23,10 +23,23 @@ from hetmig.errors import HetmigError
 from hetmig.node.keys import Identity
 from hetmig.node.protocol import LIMITS, Buffer
 
-__all__ = ["Gatekeeper", "Transport", "make_door", "make_link", "new_event_loop"]
+__all__ = [
+    "Gatekeeper",
+    "Transport",
+    "has_come",
+    "make_door",
+    "make_link",
+    "new_event_loop",
+    "receive",
+    "send",
+]
 
 _log = logging.getLogger("hetmig")
 _NO_COPY = 64 * 1024
+# As plain numbers: pyzmq's own are enumerations, whose operators are Python functions, and those
+# which a message passes by on its way are run once in a while, with caches cold.
+_DONTWAIT, _MORE = int(zmq.DONTWAIT), int(zmq.SNDMORE)
+_POLLIN, _POLLOUT, _EVENTS = int(zmq.POLLIN), int(zmq.POLLOUT), int(zmq.EVENTS)
 _ENVELOPE = 64
 """Bytes that CURVE adds to a frame."""
 HANDSHAKE = 20_000
@@ -226,9 +239,10 @@ class Transport:
 
     def _look(self) -> None:
         """Come back if there is something to do already: the descriptor will not tell."""
-        wanted = zmq.POLLIN | (zmq.POLLOUT if self._unsent else 0)
-        if self._next is None and int(self._socket.get(zmq.EVENTS)) & wanted:
-            self._next = self._loop.call_soon(self._again)
+        if self._next is None:
+            wanted = _POLLIN | _POLLOUT if self._unsent else _POLLIN
+            if has_come(self._socket, wanted):
+                self._next = self._loop.call_soon(self._again)
 
     def _again(self) -> None:
         self._next = None
@@ -239,17 +253,19 @@ class Transport:
         self._is_reading = True
         try:
             for _ in range(self._AT_ONCE):
-                try:
-                    frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
-                except zmq.Again:
+                # To ask first is quicker than the exception that there is nothing.
+                if not has_come(self._socket):
                     break
-                self._hand_on(frames)
+                self._hand_on(receive(self._socket, _DONTWAIT))
                 if self._is_closed:
                     return
+            else:
+                self._next = self._next or self._loop.call_soon(self._again)
         finally:
             self._is_reading = False
-        self._write()
-        self._look()
+        if self._unsent:
+            self._write()
+            self._look()
 
     def _hand_on(self, frames: list[zmq.Frame]) -> None:
         try:
@@ -259,15 +275,35 @@ class Transport:
 
     def _write(self) -> None:
         while self._unsent and not self._is_closed:
-            frames = self._unsent[0]
             try:
-                self._socket.send_multipart(frames, zmq.DONTWAIT, copy=not _is_large(frames))
-            except zmq.Again:
+                send(self._socket, self._unsent[0], _DONTWAIT)
+            except zmq.Again:  # for the first frame only
                 return  # the descriptor will tell
             except zmq.ZMQError as error:
                 _log.debug("a message could not be sent: %s", error)
             self._unsent.popleft()
 
 
+def has_come(socket: zmq.Socket[Any], events: int = _POLLIN) -> bool:
+    """Whether there is a message, or what else is asked for, at this moment."""
+    return bool(int(socket.get(_EVENTS)) & events)
+
+
+def send(socket: zmq.Socket[Any], frames: Sequence[Buffer], flags: int = 0) -> None:
+    """Send the frames as one message, uncopied if they are large."""
+    copy = not _is_large(frames)
+    for frame in frames[:-1]:
+        socket.send(frame, flags | _MORE, copy)
+    socket.send(frames[-1], flags, copy)
+
+
+def receive(socket: zmq.Socket[Any], flags: int = 0) -> list[zmq.Frame]:
+    """The frames of the next message."""
+    frames: list[zmq.Frame] = [socket.recv(flags, copy=False)]
+    while frames[-1].more:
+        frames.append(socket.recv(flags, copy=False))
+    return frames
+
+
 def _is_large(frames: Sequence[Buffer]) -> bool:
-    return any(len(frame) > _NO_COPY for frame in frames)
+    return max(map(len, frames)) > _NO_COPY

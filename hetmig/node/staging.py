@@ -14,6 +14,8 @@ from hetmig.node.protocol import Buffer, Message
 __all__ = ["Reservations", "Staging"]
 
 RESERVATION_SECONDS = 30.0
+_FOR_RUNNER = ("format", "kind", "python", "portable", "checkpoint", "standby")
+"""Of a manifest.  The rest is for people, and the task would stand still while it is read."""
 
 
 class Staging:
@@ -23,21 +25,35 @@ class Staging:
         self.runner = runner
         self._result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def done(
+    def begin(
         self, about: dict[str, Any], manifest: dict[str, Any], payload: Sequence[Buffer]
     ) -> None:
-        """Wait until it is staged.  Raises the runner's refusal; the runner is killed then."""
-        result, exited = self._result, self.runner.exited
+        """Let the runner put it together.  Raises ProtocolError for what is too large."""
+        header = {
+            "about": {name: value for name, value in about.items() if name != "hop"},
+            "manifest": {name: manifest[name] for name in _FOR_RUNNER if name in manifest},
+        }
+        self.runner.exited.add_done_callback(self._exited)
         try:
-            header = {"about": about, "manifest": manifest}
             self.runner.send(protocol.STAGE, header, payload)
-            await asyncio.wait([result, exited], return_when=asyncio.FIRST_COMPLETED)
-            if not result.done():
-                raise TaskLost(f"the runner {exited.result()} while it unpickled the state")
-            result.result()
         except BaseException:
-            self.runner.kill()
+            self.give_up()
             raise
+
+    async def done(self) -> None:
+        """Wait until it is staged.  Raises the runner's refusal; the runner is killed then."""
+        try:
+            await self._result
+        except BaseException:
+            self.give_up()
+            raise
+        self.runner.exited.remove_done_callback(self._exited)
+
+    def give_up(self) -> None:
+        """End the runner: nobody waits for it any more."""
+        self.runner.exited.remove_done_callback(self._exited)
+        self._result.cancel()
+        self.runner.kill()
 
     def hear(self, message: Message) -> None:
         """The runner said STAGED or REFUSED."""
@@ -47,6 +63,11 @@ class Staging:
             self._result.set_result(None)
         else:
             self._result.set_exception(protocol.rebuild_error(message.header.get("error")))
+
+    def _exited(self, how: asyncio.Future[Any]) -> None:
+        if not self._result.done():
+            reason = f"the runner {how.result()} while it unpickled the state"
+            self._result.set_exception(TaskLost(reason))
 
 
 class Reservations:

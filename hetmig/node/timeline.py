@@ -71,12 +71,14 @@ def merged(source: Sequence[tuple[str, float]], there: Sequence[tuple[str, float
 
     The source waits twice, "offer" and "commit"; the destination's wait for "commit" is what the
     source does meanwhile.  After an early "answer" both are at work, and what the source does then
-    is left out.
+    is left out.  So it is from the beginning if the source does not wait for an answer.
     """
     names = [name for name, _ in there]
-    is_early = "answer" in names
+    is_presumed = all(name != "offer" for name, _ in source)
+    is_early = is_presumed or "answer" in names
     last = "answer" if is_early else "commit"
     cut = names.index(last) + 1 if last in names else len(there)
+    cut = 0 if is_presumed else cut
     before, after = ([step for step in part if step[0] != "commit"]
                      for part in (there[:cut], there[cut:]))  # fmt: skip
     found: list[Any] = []

@@ -71,7 +71,8 @@ class Transitions:
         if note is Note.OFFER:
             source = want(message.header, "source", dict)
             another = hosted.node.answer_to(source, message.user) or answer
-            offer = Offer(epoch, message.payload, session, source)
+            is_committed = want(message.header, "committed", bool, False)
+            offer = Offer(epoch, message.payload, session, source, is_committed)
             accept = functools.partial(hosted.arriving.accept, offer, (another, answer))
         self.take(
             lambda: hosted.handoff.receive(note, epoch, reason, remembers=remembers),

@@ -28,6 +28,11 @@ KINDS = ("frames", "call", "value", "script")
 
 def this_python() -> dict[str, Any]:
     """This interpreter and machine, as a manifest names them."""
+    return dict(_this_python())
+
+
+@functools.cache
+def _this_python() -> dict[str, Any]:
     return {
         "implementation": sys.implementation.name,
         "version": platform.python_version(),

@@ -80,14 +80,19 @@ class World(RuleBasedStateMachine):
             self.peer[node] = (node + step) % 3
             self.perform(node, self.nodes[node].offer())
 
-    @rule(node=st.sampled_from(NODES), tell=st.booleans())
-    def keep(self, node: int, tell: bool) -> None:
-        self.perform(node, self.nodes[node].keep(self.nodes[node].epoch, tell=tell))
+    @rule(node=st.sampled_from(NODES))
+    def presume(self, node: int) -> None:
+        self.perform(node, self.nodes[node].presume())
+
+    @rule(node=st.sampled_from(NODES), quick=st.booleans(), tell=st.booleans())
+    def keep(self, node: int, quick: bool, tell: bool) -> None:
+        machine = self.nodes[node]
+        self.perform(node, machine.keep(machine.epoch, quick=quick, tell=quick and tell))
 
     @rule(node=st.sampled_from(NODES), ok=st.booleans(), told=st.booleans())
     def finish_staging(self, node: int, ok: bool, told: bool) -> None:
         machine = self.nodes[node]
-        if machine.state in (State.STAGING, State.KEPT, State.DUE):
+        if machine.state in (State.STAGING, State.CLAIMED, State.KEPT, State.DUE):
             epoch = machine.epoch
             effects = machine.staged(epoch, told=told) if ok else machine.refuse(epoch, "no")
             self.perform(node, effects)
@@ -177,7 +182,7 @@ def committed_early() -> tuple[Handoff, Handoff]:
     source, destination = Handoff(State.RUNNING, 4), Handoff()
     source.offer()
     destination.receive(Note.OFFER, 5)
-    assert kinds(destination.keep(5, tell=True)) == [Act.WRITE, Note.VERIFIED]
+    assert kinds(destination.keep(5, quick=True, tell=True)) == [Act.WRITE, Note.VERIFIED]
     assert kinds(source.receive(Note.VERIFIED, 5)) == [Act.RECORD, Note.COMMIT]
     assert destination.receive(Note.COMMIT, 5) == []
     assert (source.state, destination.state) == (State.COMMITTED, State.DUE)
@@ -189,10 +194,52 @@ def test_what_is_committed_while_it_is_built_runs_at_once() -> None:
     assert kinds(destination.staged(5, told=True)) == [Act.RUN, Act.RECORD, Note.OWNED]
 
 
+def committed_at_once() -> tuple[Handoff, Handoff]:
+    """A source that has not waited for a word, and the destination, which has only just begun."""
+    source, destination = Handoff(State.RUNNING, 4), Handoff()
+    source.offer()
+    assert kinds(source.presume()) == [Act.RECORD, Note.COMMIT]
+    destination.receive(Note.OFFER, 5)
+    assert destination.receive(Note.COMMIT, 5) == []
+    assert (source.state, destination.state) == (State.COMMITTED, State.CLAIMED)
+    return source, destination
+
+
+def test_what_is_committed_before_it_is_kept_is_kept_before_it_runs() -> None:
+    source, destination = committed_at_once()
+    assert kinds(destination.keep(5, quick=True)) == [Act.WRITE]
+    assert kinds(destination.staged(5)) == [Act.RUN, Act.RECORD, Note.OWNED]
+    assert kinds(source.receive(Note.OWNED, 5)) == [Act.RECORD, Act.DEPART]
+    _, destination = committed_at_once()
+    assert kinds(destination.staged(5))[:2] == [Act.RECORD, Act.RUN]
+
+
+def test_what_was_committed_at_once_can_be_refused() -> None:
+    source, destination = committed_at_once()
+    assert kinds(destination.refuse(5, "no")) == [Act.RECORD, Act.DISCARD, Note.LOST]
+    assert kinds(source.receive(Note.LOST, 5, "no")) == [Act.RECORD, Act.GO_ON]
+
+
+def test_a_commit_that_overtakes_its_offer_gives_the_task_back() -> None:
+    source, destination = Handoff(State.RUNNING, 4), Handoff()
+    source.offer()
+    source.presume()
+    assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RECORD, Note.LOST]
+    assert destination.receive(Note.OFFER, 5) == []
+    assert kinds(source.receive(Note.LOST, 5)) == [Act.RECORD, Act.GO_ON]
+
+
+def test_a_crash_before_it_was_kept_gives_it_back() -> None:
+    _, destination = committed_at_once()
+    again, effects = Handoff.recovered(destination.saved)  # somebody recorded it meanwhile
+    assert effects == []
+    assert kinds(again.receive(Note.COMMIT, 5)) == [Act.RECORD, Note.LOST]
+
+
 def test_what_is_built_before_it_is_committed_waits_in_silence() -> None:
     destination = Handoff()
     destination.receive(Note.OFFER, 5)
-    destination.keep(5, tell=True)
+    destination.keep(5, quick=True, tell=True)
     assert destination.staged(5, told=True) == []
     assert kinds(destination.nudge()) == [Note.STAGED]  # should VERIFIED have been lost
     assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RUN, Act.RECORD, Note.OWNED]
@@ -211,7 +258,7 @@ def test_what_was_committed_and_can_not_be_built_goes_on_at_the_source() -> None
 def test_a_refusal_that_crosses_the_commit_is_told_again() -> None:
     destination = Handoff()
     destination.receive(Note.OFFER, 5)
-    destination.keep(5, tell=True)
+    destination.keep(5, quick=True, tell=True)
     assert kinds(destination.refuse(5, "no room")) == [Act.RECORD, Act.DISCARD, Note.REFUSED]
     (_, lost) = destination.receive(Note.COMMIT, 5)
     assert (lost.do, lost.reason) == (Note.LOST, "no room")

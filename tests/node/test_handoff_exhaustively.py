@@ -8,6 +8,7 @@ it was killed, and not after a power failure.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from hetmig.node import handoff
 from hetmig.node.handoff import Act, Effect, Handoff, Note, Saved, State
 
 OWNING = {State.RUNNING, State.FROZEN, State.ENDED}
+BUILDING = (State.STAGING, State.CLAIMED, State.KEPT, State.DUE)
 SETTLING = 12
 
 
@@ -140,6 +142,10 @@ def all_of(
             yield from recovered(after(world, node, machine, effects[:done]), node)
 
 
+def _keep(machine: Handoff, quick: bool, tell: bool) -> list[Effect]:
+    return machine.keep(machine.epoch, quick=quick, tell=tell)
+
+
 def steps(world: World, bounds: Bounds) -> Iterator[World]:
     """Everything that can happen next."""
     for node, side in enumerate(world.sides):
@@ -149,20 +155,21 @@ def steps(world: World, bounds: Bounds) -> Iterator[World]:
                 yield from all_of(more, bounds, node, Handoff.offer)
             for ended in all_of(world, bounds, node, Handoff.end):
                 yield ended._replace(ended=True)
+        if side.state is State.FROZEN:
+            yield from all_of(world, bounds, node, Handoff.presume)
         if side.state in (State.FROZEN, State.COMMITTED):  # the deadline passes in both
             yield from all_of(world, bounds, node, lambda machine: machine.expire("late"))
             yield from all_of(world, bounds, node, lambda machine: machine.take_back("late"))
-        if side.state is State.STAGING:
-            yield from all_of(world, bounds, node, lambda machine: machine.keep(machine.epoch))
-            yield from all_of(
-                world, bounds, node, lambda machine: machine.keep(machine.epoch, tell=True)
-            )
-        if side.state in (State.STAGING, State.KEPT, State.DUE):
+        if side.state in (State.STAGING, State.CLAIMED):
+            for quick, tell in ((False, False), (True, False), (True, True)):
+                keep = functools.partial(_keep, quick=quick, tell=tell)
+                yield from all_of(world, bounds, node, keep)
+        if side.state in BUILDING:
             yield from all_of(world, bounds, node, lambda machine: machine.staged(machine.epoch))
             yield from all_of(
                 world, bounds, node, lambda machine: machine.staged(machine.epoch, told=True)
             )
-        staged = side.state in (State.STAGING, State.KEPT, State.STAGED, State.DUE)
+        staged = side.state in (*BUILDING, State.STAGED)
         if staged and side.epoch not in world.begun:  # what has run can be put together again
             if side.state is not State.STAGED or bounds.crashes:  # a runner may die as well
                 yield from all_of(
@@ -184,7 +191,7 @@ def settle(world: World) -> World:
         for node in (0, 1):
             machine = machine_of(world, node)
             effects = machine.nudge()
-            if machine.state in (State.STAGING, State.KEPT, State.DUE):
+            if machine.state in BUILDING:
                 effects = machine.staged(machine.epoch)
             elif machine.state is State.FROZEN:
                 effects = machine.expire("late")

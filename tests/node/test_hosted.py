@@ -80,7 +80,8 @@ class FakeNode:
     def is_prepared(self, task: str) -> bool:
         return False
 
-    async def precopy(self, hosted: Hosted, link: Any, welcome: Any, timeout: float) -> None: ...
+    async def precopy(self, hosted: Hosted, link: Any, welcome: Any, timeout: float) -> bool:
+        return False
 
     async def prepare(self, target: str, task: str, timeout: float) -> Any:
         await self.prepared.wait()

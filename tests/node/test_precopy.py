@@ -39,7 +39,7 @@ class FakeRunner(Runner):
         self.is_fresh = True
         self.on_message: Callable[[Message], None] | None = None
         self.sent: list[tuple[str, dict[str, Any], Sequence[Any]]] = []
-        self.killed = False
+        self.killed = self.is_prepared = False
 
     def send(self, kind: str, header: dict[str, Any], payload: Sequence[Any] = ()) -> None:
         self.sent.append((kind, header, payload))
@@ -57,10 +57,11 @@ class FakeLink:
         self.asked: list[tuple[str, dict[str, Any], Sequence[Any]]] = []
         self.fails = fails
 
-    async def request(self, kind: str, header: Any, payload: Any, *, timeout: float) -> None:
+    async def request(self, kind: str, header: Any, payload: Any, *, timeout: float) -> Message:
         self.asked.append((kind, header, payload))
         if self.fails:
             raise NodeUnreachable("it does not understand 'precopy'")
+        return Message(protocol.REPLY, {"quick": True})
 
 
 class FakeHosted:
@@ -89,7 +90,7 @@ def test_what_the_runner_tells_goes_to_the_destination(fails: bool) -> None:
         sending = asyncio.create_task(precopying.send(hosted, link, _welcome(), TIMEOUT))  # type: ignore[arg-type]
         await turns()
         precopying.heard(_told(hosted.runner, "json"))
-        await sending
+        assert await sending is not fails
         ((kind, header, payload),) = link.asked
         assert kind == protocol.PRECOPY
         assert payload == [b"code"]
@@ -128,6 +129,13 @@ class FakeDestination:
     def __init__(self) -> None:
         self.given_back: list[Runner] = []
         self.reservations = Reservations(self.given_back.append)
+        self.journal = self
+
+    def has_room(self) -> bool:
+        return True
+
+    def is_prepared(self, task: str) -> bool:
+        return self.reservations.is_prepared(task)
 
 
 def _ahead(user: bytes, **changed: Any) -> Message:
@@ -152,7 +160,7 @@ def test_only_the_runner_that_waits_for_the_task_gets_it() -> None:
             assert runner.sent[-1][0] == protocol.PRECOPY
             assert runner.on_message is not None
             runner.on_message(Message(protocol.PRECOPIED, {}, []))
-            await answered
+            assert await answered == ({"quick": True}, [])
         assert not runner.is_fresh
         assert node.reservations.take("t") is runner
         await precopy(node, _ahead(ME))  # type: ignore[arg-type]  # the task itself has come

@@ -41,6 +41,20 @@ def test_what_is_done_beside_the_rebuilding_does_not_count() -> None:
     assert the_sum(found) == sum(seconds for _, seconds in source)
 
 
+def test_a_source_that_does_not_wait_is_at_work_beside_all_of_it() -> None:
+    source = [*AT_SOURCE, ("record", 0.5), ("commit", 4.0)]
+    there = [
+        ("verify", 0.25), ("answer", 0.25),
+        ("rebuild", 2.0), ("commit", 0.125), ("start", 0.25), ("record", 1.0),
+    ]  # fmt: skip
+    found = merged(source, there)
+    assert [(side, step) for side, step, _ in found[3:]] == [
+        ("link", "commit"), ("destination", "verify"), ("destination", "answer"),
+        ("destination", "rebuild"), ("destination", "start"), ("destination", "record"),
+    ]  # fmt: skip
+    assert the_sum(found) == sum(seconds for _, seconds in source)
+
+
 def test_clocks_that_do_not_agree_make_no_negative_times() -> None:
     found = merged([("offer", 1.0), ("commit", 1.0)], [("verify", 5.0), ("commit", 0.0)])
     assert found == [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["hear", "heard", "require_home"]
 
-_UNRECORDED = (State.ABSENT, State.STAGING)
+_UNRECORDED = (State.ABSENT, State.STAGING, State.CLAIMED)
 
 
 async def heard(node: Node, message: Message) -> dict[str, Any]:
