@@ -121,6 +121,7 @@ class Arriving:
         """Put on the disk what is staged: while the runner is at work, nobody waits for it."""
         hosted = self._hosted
         await hosted.entry.keep(epoch, parcel.manifest, parcel.frames)
+        hosted.timeline.mark("keep")
         hosted.transitions.take(lambda: hosted.handoff.keep(epoch, quick=is_quick, tell=tell))
         if tell:
             hosted.timeline.mark("answer")

@@ -40,9 +40,11 @@ class Freeze:
     def __init__(self) -> None:
         type(self)._last += 1
         self.request = self._last
-        loop = asyncio.get_running_loop()
-        self.noticed: asyncio.Future[Any] = loop.create_future()
-        self.result: asyncio.Future[Any] = loop.create_future()
+        self.is_noticed = False
+        """Whether the runner has said anything."""
+        self._loop = asyncio.get_running_loop()
+        self._result: asyncio.Future[Message] = self._loop.create_future()
+        self._word: asyncio.Future[None] = self._loop.create_future()
         self._began = time.monotonic()
 
     @property
@@ -60,39 +62,50 @@ class Freeze:
         asked = {"request": self.request, "deadline": timeout, "portable": portable, "keep": keep}
         runner.send(protocol.FREEZE, asked)
         await self._heard_within(_ARRIVAL_SECONDS)
-        while not (self.noticed.done() or self.result.done() or self.age > timeout):
+        while not (self.is_noticed or self._result.done() or self.age > timeout):
             runner.interrupt(SIGNAL)
             if self.age > min(_ASK_SECONDS, timeout / 2):
                 runner.ask()
             await self._heard_within(_KNOCK_SECONDS)
-        remaining = max(timeout - self.age, 0) + 1  # the runner's own deadline comes first
-        await asyncio.wait([self.result], timeout=remaining)
-        if self.result.done():
-            frozen: Message = self.result.result()
-            return frozen
+        # the runner's own deadline comes first
+        while not self._result.done() and (remaining := timeout + 1 - self.age) > 0:
+            await self._heard_within(remaining)
+        if self._result.done():
+            return self._result.result()
         raise NotMigratable(
             "the main thread is inside C code that does not return and lets no other thread run"
         )
 
     async def _heard_within(self, seconds: float) -> None:
         """Wait for a word of the runner's, at most for so long."""
-        await asyncio.wait([self.noticed, self.result], timeout=seconds,
-                           return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+        # `asyncio.wait` takes two more turns of the loop, while the task may stand still
+        word = self._word = self._loop.create_future()
+        timer = self._loop.call_later(seconds, _settle, word)
+        try:
+            await word
+        finally:
+            timer.cancel()
 
     def hear(self, message: Message) -> None:
         """The runner has noticed, has frozen the task, or cannot."""
-        if not self.noticed.done():
-            self.noticed.set_result(None)
-        if message.kind in (protocol.FROZEN, protocol.SNAPSHOT) and not self.result.done():
+        self.is_noticed = True
+        if message.kind in (protocol.FROZEN, protocol.SNAPSHOT) and not self._result.done():
             message.header["requested"] = self._began
-            self.result.set_result(message)
+            self._result.set_result(message)
         elif message.kind == protocol.DECLINED:
             self.fail(protocol.rebuild_error(message.header.get("error")))
+        _settle(self._word)
 
     def fail(self, error: HetmigError) -> None:
         """There is nothing to wait for any more."""
-        if not self.result.done():
-            self.result.set_exception(error)
+        if not self._result.done():
+            self._result.set_exception(error)
+        _settle(self._word)
+
+
+def _settle(word: asyncio.Future[None]) -> None:
+    if not word.done():
+        word.set_result(None)
 
 
 def checked_record(manifest: dict[str, Any], task: str, epoch: int) -> dict[str, Any]:

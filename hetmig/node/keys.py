@@ -47,7 +47,7 @@ _PAIR = re.compile(r'^\s*([a-z-]+)\s*=\s*"([^"\r\n]*)"\s*$', re.MULTILINE)
 _ENDPOINT = re.compile(r"tcp://(?:\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):(\d{1,5}|\*)")
 _NEXT, _PREVIOUS = "self.next", "self.previous"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_EDITED_SECONDS = 0.05
+_EDITED_SECONDS = 0.25
 """A file of a key that is edited in place counts within this time."""
 
 

@@ -16,6 +16,9 @@ from tests.node.ledgers import Ledger, work
 
 TIMEOUT = 120
 NAMES = ("home", "source", "destination")
+BALLAST = 1 << 20
+DEAF = 1.0
+"""Seconds in which a task of kind "slow" can't be stopped, so that no promise lasts as long."""
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -34,15 +37,18 @@ class Stage:
         self.connection = connection
         self.ledger = Ledger(directory / "ledger")
         self._go = directory / "go"
+        self._deaf = 0.0
         self.task: Task
 
     def node(self, name: str) -> LocalNode:
         return self.nodes[NAMES.index(name)]
 
-    def begin(self, ballast: int = 0) -> None:
-        """Submit the task, with so many bytes of ballast, and bring it to the source."""
-        heavy = os.urandom(ballast)
-        self.task = self.connection.submit(work, str(self.ledger.path), str(self._go), 20, heavy)
+    def begin(self, kind: str = "quick") -> None:
+        """Submit a task of this kind, and bring it to the source."""
+        heavy = os.urandom(BALLAST if kind == "heavy" else 0)
+        least, self._deaf = (4, DEAF) if kind == "slow" else (20, 0.0)
+        about = str(self.ledger.path), str(self._go), least, heavy, self._deaf
+        self.task = self.connection.submit(work, *about)
         self.task.migrate("source")
 
     def arm(self, name: str, death: str) -> None:
@@ -67,6 +73,9 @@ class Stage:
             moving.result(TIMEOUT)
 
     def _try_to_move(self) -> None:
+        before = len(self.ledger.lines())
+        if self._deaf:  # from here on it can't be stopped for a while
+            until(lambda: len(self.ledger.lines()) > before)
         try:
             self.task.migrate("destination", timeout=5)
         except HetmigError:

@@ -21,11 +21,12 @@ def process() -> int:
     return int(fields[19]) * 10_000_000 + os.getpid()
 
 
-def work(ledger: str, go: str, least: int, ballast: bytes = b"") -> list[int]:
+def work(ledger: str, go: str, least: int, ballast: bytes = b"", deaf: float = 0.0) -> list[int]:
     """Write a line per round, at least so many rounds and until the file `go` is there.
 
-    The ballast is there to travel along.
+    The ballast is there to travel along.  After each line nothing can stop it for `deaf` seconds.
     """
+    import threading
     import time
 
     done = []
@@ -33,6 +34,8 @@ def work(ledger: str, go: str, least: int, ballast: bytes = b"") -> list[int]:
         done.append(len(done))
         with open(ledger, "a", encoding="utf-8") as file:
             file.write(f"{process()} {len(done)}\n")
+        if deaf:
+            threading.Event().wait(deaf)
         time.sleep(0.01)
     return done
 
