@@ -6,7 +6,7 @@ import gc
 import io
 import pickle
 from collections.abc import Callable, Collection, Sequence
-from types import CellType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from hetmig.errors import FrameAddress, NotMigratable
@@ -255,7 +255,7 @@ class Writer:
         return [self._file.getvalue(), *self._buffers]
 
 
-_USUAL = (type(None), bool, int, float, str, list, tuple, dict, set)
+_USUAL = (type(None), bool, int, float, str, list, tuple, dict, set, FunctionType, ModuleType)
 _NAMES: dict[type, str] = {cls: cls.__name__ for cls in _USUAL}
 
 
