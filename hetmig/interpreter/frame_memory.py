@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from hetmig.interpreter import cpython
 from hetmig.interpreter.layout import WORD, parts
@@ -37,6 +38,11 @@ _SHARED_FLAGS = 2  # bits
 
 
 _word_at = ctypes.c_void_p.from_address
+_MOST = 1 << 24
+_objects_at: Callable[[int], Any] = (ctypes.py_object * _MOST).from_address
+_words_at: Callable[[int], Any] = (ctypes.c_size_t * _MOST).from_address
+"""Places in memory, of which none is read before it is asked for.  A type of each number of places
+that a frame has would take as long to make, at its first capture, as all else of that."""
 _BEHIND_F_BACK = object.__basicsize__ + WORD
 """PyFrameObject: object head, f_back, f_frame."""
 
@@ -92,22 +98,29 @@ class FrameMemory:
 
         A tagged integer (no object at all) is never to be followed.
         """
-        array = (ctypes.c_size_t * (stop - start)).from_address(self._slots + start * WORD)
-        words = array[:]
+        words: list[Any] = _words_at(self._slots)[start:stop]
         if not cpython.TAGGED_REFERENCES:
-            return list(words)
+            return words
         return [None if w & _TAG_BITS == _TAGGED_INTEGER else w & ~_TAG_BITS for w in words]
 
     def plain(self, start: int, stop: int) -> list[object] | None:
         """The objects in `localsplus[start:stop]`; None if one of them is NULL or a number."""
-        return reader(stop - start)(self._slots + start * WORD)
+        if cpython.TAGGED_REFERENCES:
+            words = self.references(start, stop)
+            return _objects(words) if all(words) else None
+        try:
+            found: list[object] = _objects_at(self._slots)[start:stop]
+        except ValueError:  # one is NULL
+            return None
+        return found
 
     def objects(self, start: int, stop: int, null: object) -> list[object]:
         """The objects in `localsplus[start:stop]`, `null` for NULL.  No number may be there."""
         found = self.plain(start, stop)
         if found is not None:
             return found
-        return [object_at(word) if word else null for word in self.references(start, stop)]
+        nothing = id(null)
+        return _objects([word or nothing for word in self.references(start, stop)])
 
     def store(self, index: int, value: tuple[object] | None) -> None:
         """Write an object, or NULL, into `localsplus[index]`.
@@ -132,6 +145,13 @@ class FrameMemory:
         """The number in `localsplus[index]`, where `references` says None."""
         slot = ctypes.c_ssize_t.from_address(self._slots + index * WORD)
         return slot.value >> _TAG_SHIFT
+
+
+def _objects(addresses: Sequence[int | None]) -> list[object]:
+    """The objects at these addresses."""
+    words = array("Q" if WORD == 8 else "I", cast("Sequence[int]", addresses))
+    found: list[object] = _objects_at(words.buffer_info()[0])[: len(words)]
+    return found
 
 
 @functools.lru_cache(maxsize=256)

@@ -73,29 +73,24 @@ def calling(where: Position) -> Position:
     return where._replace(point=where.map.at(where.point.end))
 
 
-def _read_slots(where: Position, memory: FrameMemory) -> list[object]:
-    """Locals and cells, in the order of `slot_names`."""
-    return memory.objects(0, where.map.slots, UNBOUND)
-
-
 def read_frame(
     where: Position, memory: FrameMemory, depth: int
 ) -> tuple[list[object], list[object], list[BaseException | None]]:
     """Locals and cells, the stack's lowest `depth` places, and what its handlers' slots hold."""
     base, kinds = where.map.slots, where.point.before or ()
+    if not depth:
+        return memory.objects(0, base, UNBOUND), [], []
     if kinds[:depth].count(Slot.VALUE) == depth:
         found = memory.plain(0, base + depth)
         if found is not None:
             return found[:base], found[base:], []
-    return _read_slots(where, memory), *_read_stack(where, memory, depth)
+    return memory.objects(0, base, UNBOUND), *_read_stack(where, memory, depth)
 
 
 def _read_stack(
     where: Position, memory: FrameMemory, depth: int
 ) -> tuple[list[object], list[BaseException | None]]:
     """The value stack's lowest `depth` places, and what its handlers' slots hold."""
-    if not depth:
-        return [], []
     kinds, base = where.point.before, where.map.slots
     assert kinds is not None
     values: list[object] = []

@@ -7,7 +7,6 @@ A text, a tuple or a dictionary arrives as a copy otherwise, and `action.default
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 __all__ = ["introduce"]
 
@@ -21,23 +20,34 @@ _COMPARED = {
 Memo = dict[int, tuple[int, object]]
 
 
+def _named(module: str, name: str) -> bytes:
+    """What a pickler writes for it."""
+    # SHORT_BINUNICODE twice, STACK_GLOBAL, MEMOIZE, POP
+    names = b"".join(b"\x8c%c%b" % (len(text), text.encode()) for text in (module, name))
+    return names + b"\x93\x940"
+
+
+_WRITTEN = [
+    (module, [(name, _named(module, name)) for name in names])
+    for module, names in _COMPARED.items()
+]
+
+
 def introduce(first: int) -> tuple[Memo, bytes]:
     """What a pickler has to know of them, its memo free from `first` on, and what it writes then.
 
     Only those of modules that are loaded: nothing else of the program can hold one.
     """
     memo: Memo = {}
-    written = []
-    for index, (module, name) in enumerate(_loaded(), first):
-        value = getattr(sys.modules[module], name)
-        memo[id(value)] = index, value
-        # SHORT_BINUNICODE twice, STACK_GLOBAL, MEMOIZE, POP
-        names = b"".join(b"\x8c%c%b" % (len(text), text.encode()) for text in (module, name))
-        written.append(names + b"\x93\x940")
-    return memo, b"".join(written)
-
-
-def _loaded() -> Iterator[tuple[str, str]]:
-    for module, names in _COMPARED.items():
-        held = getattr(sys.modules.get(module), "__dict__", {})
-        yield from ((module, name) for name in names if name in held)
+    introduced = b""
+    for module, names in _WRITTEN:
+        if module not in sys.modules:
+            continue
+        held = getattr(sys.modules[module], "__dict__", {})
+        for name, written in names:
+            if name in held:
+                value = held[name]
+                memo[id(value)] = first, value
+                introduced += written
+                first += 1
+    return memo, introduced

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import functools
 import io
 import traceback
+import types
 import typing
 from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -27,9 +29,8 @@ Reduced = tuple[Any, ...]
 _SHELL = "IPython.core.interactiveshell"
 """It gives the cells of notebooks an `open` of its own, which spares the standard streams."""
 
-
-_SHELL = "IPython.core.interactiveshell"
-"""It gives the cells of notebooks an `open` of its own, which spares the standard streams."""
+_OF_TYPES = frozenset(id(value) for value in vars(types).values() if isinstance(value, type))
+"""Those which cloudpickle knows by their names in `types`."""
 
 
 def _reduce_code(pickler: Pickler, code: CodeType) -> Reduced:
@@ -93,10 +94,15 @@ def _annotations(function: FunctionType) -> dict[str, Any]:
 
 
 def _reduce_class(pickler: Pickler, cls: type) -> Any:
-    if (cls.__module__, cls.__qualname__) == ("decimal", "ContextManager"):
+    module, name = cls.__module__, cls.__qualname__
+    if module == "builtins" and vars(builtins).get(name) is cls:
+        return NotImplemented  # as pickle does it, without asking anybody
+    if (module, name) == ("decimal", "ContextManager"):
         return context_variables.local_context_type, ()  # its module does not name it
     if (named := c_types.reduce_type(cls) or reduce_by_public_name(cls)) is not None:
         return named
+    if id(cls) not in _OF_TYPES and is_importable(cls):
+        return NotImplemented  # as cloudpickle says, after many steps
     reduced = pickler.reduce_class(cls)
     if reduced is NotImplemented or len(reduced) < 6:
         return reduced
@@ -115,7 +121,13 @@ def _reduce_class(pickler: Pickler, cls: type) -> Any:
     return (*made, (setter, state), None, None, rebuild.fill_class)
 
 
+def _reduce_as_pickle_does(pickler: Pickler, obj: Any) -> Any:
+    return NotImplemented
+
+
 REDUCERS: dict[type, Any] = {
+    type: _reduce_class,  # one of its family, and in nearly every image
+    types.GenericAlias: _reduce_as_pickle_does,  # of annotations
     FunctionType: _reduce_function,
     CodeType: _reduce_code,
     CellType: _reduce_cell,

@@ -70,6 +70,10 @@ def _reduce_module(pickler: Pickler, module: ModuleType) -> Reduced:
     return *made, rest, None, None, rebuild.fill_module
 
 
-REDUCERS: dict[type, Any] = {NamespaceOf: _reduce_namespace, Unsent: _reduce_unsent}
+REDUCERS: dict[type, Any] = {
+    NamespaceOf: _reduce_namespace,
+    Unsent: _reduce_unsent,
+    ModuleType: _reduce_module,  # one of its family, and in nearly every image
+}
 
 FAMILIES: dict[type, Any] = {ModuleType: _reduce_module}

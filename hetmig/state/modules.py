@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import importlib
 import itertools
+import operator
 import os
 import sys
 import sysconfig
@@ -29,13 +30,13 @@ from types import (
     MemberDescriptorType,
     ModuleType,
 )
-from typing import Any
+from typing import Any, NamedTuple
 
 from hetmig.errors import NotMigratable
 from hetmig.state.image import require_portable
 from hetmig.state.namespaces import by_reference
 
-__all__ = ["OwnModules", "put_back_modules", "remember_foreign"]
+__all__ = ["OwnModules", "look_at_modules", "put_back_modules", "remember_foreign"]
 
 _CODE = (
     FunctionType,
@@ -79,8 +80,45 @@ def _is_own(name: str, module: object) -> bool:
     return not _is_foreign(file) and isinstance(module, ModuleType) and by_reference(name)
 
 
+class _Look(NamedTuple):
+    """What somebody saw who looked at all modules that were loaded."""
+
+    modules: list[Any]
+    perhaps_own: list[tuple[str, ModuleType]]
+    """Those of them that were not known as others'."""
+
+
 _remembered: dict[str, ModuleType] = {}
 """Modules that are not the program's own, as far as that was found out before there was one."""
+_last_look = _Look([], [])
+
+
+def look_at_modules() -> list[tuple[str, ModuleType]]:
+    """The loaded modules that may be the program's own: all that are not known as others'."""
+    global _last_look
+    if not _is_as_seen(_last_look):
+        loaded = list(sys.modules.items())
+        unknown = [(name, module) for name, module in loaded if _remembered.get(name) is not module]
+        _last_look = _Look(
+            [module for _, module in loaded],
+            [(name, module) for name, module in unknown if isinstance(module, ModuleType)],
+        )
+    return _last_look.perhaps_own
+
+
+def _is_as_seen(seen: _Look) -> bool:
+    """Whether the very same modules are loaded.
+
+    To go through hundreds of them takes long while a task stands still.  So they are compared all
+    at once, without asking any of them anything.
+    """
+    loaded = list(sys.modules.values())
+    return (
+        len(loaded) == len(seen.modules)
+        and all(map(operator.is_, loaded, seen.modules))
+        # under the same names
+        and all(sys.modules.get(name) is module for name, module in seen.perhaps_own)
+    )
 
 
 def remember_foreign() -> None:
@@ -167,8 +205,8 @@ class OwnModules:
         return found
 
     def _modules(self) -> Iterator[tuple[str, ModuleType]]:
-        for name, module in list(sys.modules.items()):
-            if _remembered.get(name) is not module and _is_own(name, module):
+        for name, module in look_at_modules():
+            if _is_own(name, module):
                 yield name, module
 
     def _data(self, name: str, module: ModuleType) -> Iterator[tuple[str, Any]]:

@@ -150,12 +150,16 @@ class Pickler(pickle.Pickler):
         return self._for_classes.reducer_override(cls)
 
     def namespace(self, namespace: dict[str, Any], *, empty: bool = False) -> object:
-        """What to pickle so that it becomes this namespace; the same dict each time."""
+        """What to pickle so that it becomes this namespace; the same dict each time.
+
+        `empty`: before anything else of a program, and its items are left to whoever dumps it.
+        """
         key = id(namespace)
         if key in self._known:
             return namespace
         if key not in self._standins:
-            if key in self.memo.copy():  # it is being pickled as the plain dict it also is
+            known = MEMO if empty else self.memo.copy()
+            if key in known:  # it is being pickled as the plain dict it also is
                 self._known[key] = namespace
                 return namespace
             self._standins[key] = NamespaceOf(namespace, empty=empty)

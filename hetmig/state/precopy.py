@@ -23,6 +23,7 @@ from hetmig.interpreter.prologue import original_position
 from hetmig.interpreter.stackmap import stack_map
 from hetmig.state import rebuild, references
 from hetmig.state.code import freeze_code
+from hetmig.state.modules import look_at_modules
 from hetmig.state.namespaces import by_reference, imported_as
 
 __all__ = ["Ahead", "Standing", "described", "get_ready"]
@@ -87,6 +88,7 @@ def get_ready(ahead: Ahead) -> None:
     for data in ahead.codes:
         with contextlib.suppress(Exception):
             assemble_ahead(rebuild.code(data))  # which keeps it
+    look_at_modules()  # so that it takes no time when the task is there
 
 
 def _originals(stack: Sequence[Standing]) -> list[Standing]:

@@ -28,12 +28,26 @@ class Reader:
             io.BytesIO(b"".join((PRELUDE, stream))), buffers=known_to_all(buffers)
         )
 
-    def load(self, name: str, frame: FrameAddress | None = None) -> Any:
+    def load(self, name: str) -> Any:
         """Read the next value, which the program calls `name`."""
         try:
             return self._unpickler.load()
         except Exception as error:
-            raise refused(error, name, frame) from error
+            raise refused(error, name, None) from error
+
+    def load_each(self, names: Sequence[str], where: Callable[[], FrameAddress]) -> list[Any]:
+        """Read as many values as there are names, which the program calls them by.
+
+        `where` says which frame holds them, if anybody asks: to find its line takes a while.
+        """
+        found: list[Any] = []
+        load = self._unpickler.load
+        try:
+            for _ in names:
+                found.append(load())
+        except Exception as error:
+            raise refused(error, names[len(found)], where()) from error
+        return found
 
     def imported(self) -> None:
         """Import what was named at the end, and compare the classes that were described there."""
@@ -53,13 +67,20 @@ class Reader:
             namespace = self.load("namespace")
             filling.append((namespace, self.load("namespace")))
         for namespace, names in filling:
-            for name in names:
-                namespace[name] = self.load(str(name))
+            self._fill(namespace, names)
         stack = [self._activation() for _ in range(self.load("frames"))]
         extra = self.load("extra")
         while (finalizer := self.load("finalizer")) is not None:
             restore_finalizer(*finalizer)
         return stack, extra
+
+    def _fill(self, namespace: dict[str, Any], names: Sequence[str]) -> None:
+        load, name = self._unpickler.load, ""
+        try:
+            for name in names:  # one by one: what is read next may look at those before
+                namespace[name] = load()
+        except Exception as error:
+            raise refused(error, str(name), None) from error
 
     def _activation(self) -> Activation:
         if self._portable:
@@ -70,7 +91,8 @@ class Reader:
         names = made.slot_names
         if len(names) != slots:
             names = (*names, *["a temporary value"] * slots)[:slots]
-        made.slots, made.stack, made.handled = self._held(names, depth, handles, made.address)
+        held = self._held(names, depth, handles, lambda: made.address)
+        made.slots, made.stack, made.handled = held
         made.namespace, made.generator = local, generator
         return made
 
@@ -79,17 +101,19 @@ class Reader:
         local = self.load("namespace") if named else None
         outline = Outline(*place)
         where = FrameAddress(code.co_qualname, code.co_filename, code.co_firstlineno)
-        held = self._held(outline.names, outline.depth, bool(outline.handled), where)
+        held = self._held(outline.names, outline.depth, bool(outline.handled), lambda: where)
         try:
             return activation_of(code, namespace, outline, held, local=local, generator=generator)
         except NotMigratable as error:
             raise refused(error, "the frame", where) from error
 
-    def _held(self, names: Sequence[str], depth: int, handles: bool, where: FrameAddress) -> Held:
+    def _held(
+        self, names: Sequence[str], depth: int, handles: bool, where: Callable[[], FrameAddress]
+    ) -> Held:
         """What a frame holds."""
-        variables = [self.load(name, where) for name in names]
-        stack = [self.load("a temporary value", where) for _ in range(depth)]
-        handled = self.load("exception being handled", where) if handles else []
+        variables = self.load_each(names, where)
+        stack = self.load_each(["a temporary value"] * depth, where) if depth else []
+        handled = self.load_each(["exception being handled"], where)[0] if handles else []
         return Held(variables, stack, handled)
 
     def call(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:

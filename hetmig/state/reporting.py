@@ -7,7 +7,8 @@ named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import operator
 from typing import Any
 
 from hetmig.state.image import require_portable
@@ -18,33 +19,37 @@ _SETTINGS = ("level", "propagate", "disabled", "handlers", "filters")
 _WARNINGS = ("defaultaction", "onceregistry", "showwarning", "_showwarnmsg_impl")
 
 
+_of_logger = operator.attrgetter(*_SETTINGS)
+
+
 def _settings(logger: Any) -> tuple[Any, ...]:
-    values = (getattr(logger, name) for name in _SETTINGS)
-    return tuple(list(value) if isinstance(value, list) else value for value in values)
+    values: tuple[Any, ...] = _of_logger(logger)
+    return tuple([list(value) if isinstance(value, list) else value for value in values])
 
 
-def _loggers(logging: Any) -> Iterator[tuple[str | None, Any]]:
-    """All loggers by name; the root has none."""
-    yield None, logging.root
-    for name, logger in sorted(logging.root.manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger):
-            yield name, logger
+@functools.cache  # it takes a dozen steps, and is asked while a task stands still
+def _usual(logging: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The settings of the root, and of all other loggers, as `import logging` makes them."""
+    return _settings(logging.RootLogger(logging.WARNING)), _settings(logging.Logger("x"))
 
 
 def logging_state(logging: Any) -> dict[str, Any]:
     """What differs from what `import logging` makes."""
-    usual = {
-        True: _settings(logging.RootLogger(logging.WARNING)),
-        False: _settings(logging.Logger("x")),
+    usual_root, usual = _usual(logging)
+    manager = logging.root.manager
+    loggers: dict[str | None, tuple[Any, ...]] = {}
+    if _of_logger(logging.root) != usual_root:
+        loggers[None] = _settings(logging.root)
+    changed = {
+        name: logger
+        for name, logger in list(manager.loggerDict.items())
+        if isinstance(logger, logging.Logger) and _of_logger(logger) != usual
     }
-    loggers = {
-        name: settings
-        for name, logger in _loggers(logging)
-        if (settings := _settings(logger)) != usual[name is None]
-    }
+    for name in sorted(changed):
+        loggers[name] = _settings(changed[name])
     return {
         "loggers": loggers,
-        "disable": logging.root.manager.disable,
+        "disable": manager.disable,
         "levels": dict(logging._levelToName),
     }
 
@@ -77,7 +82,7 @@ def set_logging_state(logging: Any, state: dict[str, Any]) -> None:
 
 def warnings_state(warnings: Any) -> tuple[Any, ...]:
     """The filters, and who shows or records what passes them."""
-    return (list(warnings.filters), *(getattr(warnings, name, None) for name in _WARNINGS))
+    return (list(warnings.filters), *map(vars(warnings).get, _WARNINGS))
 
 
 def set_warnings_state(warnings: Any, state: tuple[Any, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import functools
 import io
 import mmap
 import operator
@@ -156,8 +157,13 @@ def refusals() -> dict[type, Reason]:
             found[cls] = reason
     for module, make, reason in _NAMELESS:
         if module in sys.modules:
-            found[type(make(sys.modules[module]))] = reason
+            found[_type_made(sys.modules[module], make)] = reason
     return found
+
+
+@functools.cache  # a compressor takes a quarter of a megabyte
+def _type_made(module: Any, make: Callable[[Any], object]) -> type:
+    return type(make(module))
 
 
 def remedy(culprit: object) -> str:

@@ -6,7 +6,7 @@ import gc
 import io
 import pickle
 from collections.abc import Callable, Collection, Sequence
-from types import CellType
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 from hetmig.errors import FrameAddress, NotMigratable
@@ -79,24 +79,35 @@ class Writer:
 
     def dump(self, value: object, name: str, frame: FrameAddress | None = None) -> int:
         """Write `value`, which the program calls `name`; the bytes it took."""
+        return self.dump_each((value,), (name,), frame)[0]
+
+    def dump_each(
+        self, values: Sequence[object], names: Sequence[str], frame: FrameAddress | None = None
+    ) -> list[int]:
+        """Write several values, one after the other; the bytes each took."""
         file, buffers, pickler = self._file, self._buffers, self._pickler
+        sizes = []
         start, beside = file.tell(), len(buffers)
-        pickler.last = value
-        try:
-            pickler.dump(value)
-        except Exception as error:
-            explained = _explained(error, value, pickler.last, name, frame)
-            pickler.clear_memo()  # whoever keeps the error is not to keep all that it reached
+        for value, name in zip(values, names, strict=True):
+            pickler.last = value
             try:
-                raise explained from error.with_traceback(None)
-            finally:
-                del explained  # or the error's traceback, this frame and the error are a cycle
-        if pickler.weak is not None:
-            pickler.weak.name((value, name, frame))
-        size = file.tell() - start
-        if len(buffers) > beside:
-            size += sum(memoryview(buffer).nbytes for buffer in buffers[beside:])
-        return size
+                pickler.dump(value)
+            except Exception as error:
+                explained = _explained(error, value, pickler.last, name, frame)
+                pickler.clear_memo()  # whoever keeps the error is not to keep all that it reached
+                try:
+                    raise explained from error.with_traceback(None)
+                finally:
+                    del explained  # or the error's traceback, this frame and the error are a cycle
+            if pickler.weak is not None:
+                pickler.weak.name((value, name, frame))
+            end = file.tell()
+            size, start = end - start, end
+            if buffers and len(buffers) > beside:
+                size += sum(memoryview(buffer).nbytes for buffer in buffers[beside:])
+                beside = len(buffers)
+            sizes.append(size)
+        return sizes
 
     def settled(self) -> bool:
         """Whether no weak reference was left without what it leads to, and no array with a copy of
@@ -173,14 +184,20 @@ class Writer:
             contents[key] = portable_items(namespace, names)
             self.dump(names, "namespace", where[key])
         return {
-            key: [self.variable(str(name), value, where[key]) for name, value in items.items()]
+            key: self.variables([str(name) for name in items], list(items.values()), where[key])
             for key, items in contents.items()
         }
 
-    def variable(self, name: str, value: object, frame: FrameAddress) -> dict[str, Any]:
-        """Write a variable; its description."""
-        size = self.dump(value, name, frame)
-        return {"name": name, "type": _content_type(value), "bytes": size}
+    def variables(
+        self, names: Sequence[str], values: Sequence[object], frame: FrameAddress
+    ) -> list[dict[str, Any]]:
+        """Write variables; the descriptions of those that have a value."""
+        sizes = self.dump_each(values, names, frame)
+        return [
+            {"name": name, "type": _content_type(value), "bytes": size}
+            for name, value, size in zip(names, values, sizes, strict=True)
+            if value is not UNBOUND
+        ]
 
     def activation(
         self, activation: Activation, names: dict[int, list[dict[str, Any]]]
@@ -192,17 +209,13 @@ class Writer:
         self.dump(head, "code", where)
         if namespace is not None:
             self.dump(namespace, "namespace", where)
-        bound = []
-        for variable, value in zip(own_names, held.variables, strict=True):
-            size = self.dump(value, variable, where)
-            if value is not UNBOUND:
-                bound.append({"name": variable, "type": _content_type(value), "bytes": size})
+        bound = self.variables(own_names, held.variables, where)
+        temporary = ["a temporary value"] * len(held.stack)
         stack = [
-            {
-                "type": _content_type(value),
-                "bytes": self.dump(value, "a temporary value", where),
-            }
-            for value in held.stack
+            {"type": _content_type(value), "bytes": size}
+            for value, size in zip(
+                held.stack, self.dump_each(held.stack, temporary, where), strict=True
+            )
         ]
         if held.handled:
             self.dump(held.handled, "exception being handled", where)
@@ -212,7 +225,7 @@ class Writer:
             "file": where.file,
             "line": where.line,
             "offset": activation.offset,
-            "resume": activation.resume.value,
+            "resume": activation.resume._value_,  # what `value` looks up
             "variables": own if namespace is activation.globals else bound,
             "globals": [] if namespace is activation.globals else own,
             "stack": stack,
@@ -227,7 +240,7 @@ class Writer:
             outline, held = portable_frames.taken_apart(self._pickler, activation)
             return (code, namespace, tuple(outline), *rest), outline.names, held
         slots, stack, handled = activation.slots, activation.stack, activation.handled
-        place = activation.offset, activation.resume.value, len(slots), len(stack)
+        place = activation.offset, activation.resume._value_, len(slots), len(stack)
         head = code, namespace, *place, *rest, bool(handled)
         return head, activation.slot_names, Held(slots, stack, handled)
 
@@ -242,7 +255,13 @@ class Writer:
         return [self._file.getvalue(), *self._buffers]
 
 
+_USUAL = (type(None), bool, int, float, str, list, tuple, dict, set, FunctionType, ModuleType)
+_NAMES: dict[type, str] = {cls: cls.__name__ for cls in _USUAL}
+
+
 def _content_type(value: object) -> str:
+    if (name := _NAMES.get(type(value))) is not None:
+        return name
     if type(value) is CellType:  # isinstance() would ask a weak proxy for its object
         try:
             value = value.cell_contents

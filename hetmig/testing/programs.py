@@ -20,7 +20,7 @@ from hetmig.errors import FrameAddress, NotMigratable
 from hetmig.interpreter.activation import Activation
 from hetmig.interpreter.reentry import prepare
 from hetmig.state import context_variables, image
-from hetmig.state.ambient import Ambient, put_back
+from hetmig.state.ambient import Ambient, present, put_back
 from hetmig.state.image import Image
 from hetmig.state.modules import OwnModules, put_back_modules
 from hetmig.state.parcel import Buffer
@@ -68,9 +68,13 @@ class _Modules(OwnModules):
 class Process(Ambient):
     """The state of the process, which can be set back to what it was."""
 
+    def __init__(self, arrived: Mapping[str, Any] | None = None) -> None:
+        super().__init__(arrived)
+        self._whole = present()
+
     def restore(self) -> None:
         """Leave no trace of a run in this process."""
-        put_back(self._before)
+        put_back(self._whole)
 
 
 class Surroundings:

@@ -34,6 +34,40 @@ def test_seeded_random_numbers_go_on():
     assert [random.random() for _ in range(3)] == expected
 
 
+def test_random_numbers_that_were_only_drawn_travel():
+    ambient = Ambient()
+    random.random()
+    expected = random.getstate()
+    assert ambient.changed() == {"random numbers": expected}
+    random.setstate(expected)
+
+
+def test_the_second_of_two_gaussian_numbers_is_part_of_the_state():
+    random.seed(1)
+    random.gauss()
+    before = random.getstate()
+    ambient = Ambient()
+    random.gauss()  # takes what the first call has left, and no number of the generator's
+    assert random.getstate()[1] == before[1]
+    assert list(ambient.changed()) == ["random numbers"]
+
+
+def test_random_numbers_as_they_were_do_not_travel():
+    state = random.getstate()
+    ambient = Ambient()
+    random.seed(5)
+    random.setstate(state)
+    assert ambient.changed() == {}
+
+
+def test_a_generator_that_nobody_can_look_into(monkeypatch):
+    monkeypatch.setattr(random, "getstate", lambda: "mine")
+    ambient = Ambient()
+    assert ambient.changed() == {}
+    monkeypatch.setattr(random, "getstate", lambda: "another")
+    assert ambient.changed() == {"random numbers": "another"}
+
+
 def test_what_arrived_travels_on_even_if_unused():
     assert Ambient({"recursion limit": 5}).changed() == {"recursion limit": sys.getrecursionlimit()}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import collections
+import contextvars
 import dataclasses
 import enum
 import functools
@@ -363,6 +365,23 @@ def test_instances():
     got = copied(slotted)
     assert got.left is got
     assert not hasattr(got, "right")
+
+
+_OF_PYTHON = [
+    *(value for value in vars(types).values() if isinstance(value, type)),
+    *(value for value in vars(builtins).values() if isinstance(value, type)),
+    *(collections.OrderedDict, contextvars.Context, values.Sentinel, list[int]),
+]
+
+
+@pytest.mark.parametrize("cls", _OF_PYTHON, ids=str)
+def test_classes_that_are_everywhere_the_same(cls):
+    assert copied([cls]) == [cls]
+
+
+def test_a_class_that_says_it_were_a_builtin():
+    pretender = type("int", (), {"__module__": "builtins", "mine": 1})
+    assert copied(pretender).mine == 1
 
 
 # -- modules
