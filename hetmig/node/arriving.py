@@ -59,12 +59,12 @@ class Arriving:
         hosted, epoch = self._hosted, offer.epoch
         hosted.partner = ways[-1]
         try:
-            is_told = await self._staged(offer)
+            is_quick = await self._staged(offer)
         except HetmigError as error:
             reason = error.reason if isinstance(error, NotMigratable) else str(error)
             self._refuse(epoch, reason, error)
             return
-        if not hosted.transitions.take(lambda: hosted.handoff.staged(epoch, told=is_told)):
+        if not hosted.transitions.take(lambda: hosted.handoff.staged(epoch, told=is_quick)):
             self._refuse(epoch, _UNWRITTEN, NotMigratable(_UNWRITTEN))
         elif hosted.handoff.state is State.STAGED:
             await self.insist(ways)
@@ -72,7 +72,7 @@ class Arriving:
     async def _staged(self, offer: Offer) -> bool:
         """Verify the parcel, and unpickle it in a runner while it is written to the disk.
 
-        Whether the source was told before, as it was quick.
+        Whether that was quick, so that the source need not be told any more.
         """
         hosted = self._hosted
         parcel = open_sealed(offer.wire, offer.session)
@@ -89,11 +89,10 @@ class Arriving:
         hosted.about, hosted.peer = about, {"place": offer.source}
         hosted.ending.cancelled = False
         is_quick = self._is_quick(offer)
-        is_told = is_quick and not offer.is_committed
         take = functools.partial(hosted.node.reserved, hosted.id)
         staging = await self._begin(parcel.manifest, frames, about, take)
         try:
-            await self._keep(offer.epoch, parcel, is_quick, is_told)
+            await self._keep(offer, parcel, is_quick)
         except BaseException:
             staging.give_up()
             raise
@@ -104,7 +103,7 @@ class Arriving:
             hosted.timeline.mark("commit")  # which has come already
         if runner.exited.done():  # since then, when nobody could have refused for that reason
             raise TaskLost(f"the runner {runner.exited.result()} before the task began")
-        return is_told
+        return is_quick
 
     def _is_quick(self, offer: Offer) -> bool:
         """Whether the task can be committed before it is staged, as that is a matter of moments.
@@ -117,11 +116,12 @@ class Arriving:
         prepared = hosted.node.is_prepared(hosted.id)
         return journal.is_durable and prepared and journal.is_small(offer.wire)
 
-    async def _keep(self, epoch: int, parcel: Parcel, is_quick: bool, tell: bool) -> None:
+    async def _keep(self, offer: Offer, parcel: Parcel, is_quick: bool) -> None:
         """Put on the disk what is staged: while the runner is at work, nobody waits for it."""
-        hosted = self._hosted
+        hosted, epoch = self._hosted, offer.epoch
         await hosted.entry.keep(epoch, parcel.manifest, parcel.frames)
         hosted.timeline.mark("keep")
+        tell = is_quick and not offer.is_committed
         hosted.transitions.take(lambda: hosted.handoff.keep(epoch, quick=is_quick, tell=tell))
         if tell:
             hosted.timeline.mark("answer")
