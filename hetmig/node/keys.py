@@ -192,7 +192,9 @@ class Keyring:
         if self._stamp is not None and folder == self._folder and now < self._look_again:
             return
         stamp = _stamps(self._authorized)
-        self._folder, self._look_again = folder, now + _EDITED_SECONDS
+        # its clock may be coarse: what changed just now may change once more, and look the same
+        is_settled = folder is None or abs(time.time() - folder[0] / 1e9) > _EDITED_SECONDS
+        self._folder, self._look_again = folder, now + _EDITED_SECONDS * is_settled
         if stamp == self._stamp:
             return
         read = [_authorization(Path(path)) for path in sorted(stamp)]

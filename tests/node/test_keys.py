@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,22 @@ def test_authorising_and_withdrawing(keyring: Keyring) -> None:
     assert not keyring.is_authorized(friend)
     with pytest.raises(HetmigError, match="no key named"):
         keyring.remove("friend")
+
+
+def test_a_file_that_is_edited_in_place_counts_soon(keyring: Keyring) -> None:
+    """Its directory looks the same; what is added or removed is seen with the next message."""
+    friend = Identity.generate().public
+    file = keyring.add(friend, "friend", rights=frozenset({"observe"}))
+    assert keyring.rights(friend) == {"observe"}
+    file.write_text(file.read_text().replace("observe", "submit"))
+    deadline = time.monotonic() + 60
+    while keyring.rights(friend) != {"submit"}:
+        assert time.monotonic() < deadline
+    for number in range(50):  # as quickly as the file system's clock may not tell apart
+        keyring.add(friend, f"friend{number}")
+        assert len(keyring.entries()) == 3
+        keyring.remove(f"friend{number}")
+        assert len(keyring.entries()) == 2
 
 
 def test_a_node_is_found_by_name_and_by_endpoint(keyring: Keyring) -> None:
