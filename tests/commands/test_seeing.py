@@ -75,7 +75,7 @@ def test_the_steps_of_a_hop_are_its_freeze_time(task: Task) -> None:
         assert [(step.side, step.step) for step in hop.steps] == [
             *(("source", name) for name in ("capture", "prepare", "seal", "send")),
             ("link", "offer"),
-            *(("destination", name) for name in ("verify", "runner", "record", "rebuild", "keep")),
+            *(("destination", name) for name in ("verify", "runner", "keep", "record", "rebuild")),
             ("source", "record"),
             ("link", "commit"),
             ("destination", "start"),
