@@ -88,7 +88,7 @@ def test_a_task_is_kept_goes_on_and_goes_on_again_elsewhere(
     saved = task.checkpoint(tmp_path / "saved")
     assert task.last_checkpoint() == saved
     assert (saved.task, saved.node, saved.number, saved.portable) == (task.id, "one", 1, True)
-    assert saved.function == "until_told"
+    assert saved.function in ("until_told", "exists")  # which it calls in its loop
     assert saved.bytes == os.stat(saved.where).st_size
     assert 0 < saved.freeze_s < saved.total_s
     task.cancel()
