@@ -44,7 +44,9 @@ class Hearing:
         Or in another thread, if the main thread is in C code that looks at no signals.
         """
         patience = 0 if self._runtime.preparing.note() else _ARRIVAL_SECONDS
-        self.hear(patience, looking=threading.current_thread() is threading.main_thread())
+        # by its number: to ask for the thread would make one of ours known to the program
+        looking = threading.get_ident() == threading.main_thread().ident
+        self.hear(patience, looking=looking)
 
     def search_takes_long(self) -> None:
         """The node is to knock no more: we have seen the request, and are at it.
