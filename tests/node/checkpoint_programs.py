@@ -18,12 +18,15 @@ def until_told(gate: str, count: int) -> list[object]:
     return [count, steps > 0, sum(i * i for i in range(count))]
 
 
-def keeps_itself(to: str, wait: bool, gate: str = "/") -> list[str]:
+def keeps_itself(to: str, wait: bool, gate: str = "/", heard: str = "/") -> list[str]:
+    """Keeps itself once what it has written by then was `heard`, and ends at the `gate`."""
     seen = []
     for i in range(3):
         seen.append(f"step {i}")
         print(f"at {i}")
         if i == 1:
+            while not os.path.exists(heard):
+                pass
             hetmig.checkpoint(to, wait=wait)
             seen.append("kept")
     while not os.path.exists(gate):

@@ -118,8 +118,13 @@ def test_it_can_be_kept_where_it_has_moved_to(
 
 
 @pytest.mark.parametrize("wait", [False, True])
-def test_a_task_keeps_itself(nodes: Nodes, gate: Path, tmp_path: Path, wait: bool) -> None:
-    task = nodes.submit(keeps_itself, str(tmp_path), wait, str(gate))
+def test_a_task_keeps_itself(
+    nodes: Nodes, wait_for: Wait, gate: Path, tmp_path: Path, wait: bool
+) -> None:
+    heard = tmp_path / "heard"
+    task = nodes.submit(keeps_itself, str(tmp_path), wait, str(gate), str(heard))
+    wait_for(task, "at 1")  # else it would be kept with what nobody has seen yet
+    heard.touch()
     result = ["step 0", "step 1", "kept", "step 2"]
     assert until(task, lambda saved: True).number == 1
     gate.touch()
