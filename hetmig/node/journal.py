@@ -39,10 +39,10 @@ from hetmig.node.steps import step
 from hetmig.state import parcel
 from hetmig.state.parcel import Buffer
 
-__all__ = ["SMALL", "Journal", "Row"]
+__all__ = ["Journal", "Row"]
 
 _VERSION = "1"
-SMALL = 256 << 10
+_SMALL = 256 << 10
 """Bytes up to which a database holds them faster than a file, https://sqlite.org/fasterthanfs.html"""
 _ROOM = 16 << 20
 """Bytes that must be free on its disk for a promise that something will be written soon."""
@@ -261,7 +261,7 @@ class Journal(KeptMessages, KeptReports):
     @staticmethod
     def is_small(wire: Sequence[Buffer]) -> bool:
         """Whether a parcel goes into the database itself."""
-        return sum(map(nbytes, wire)) <= SMALL
+        return sum(map(nbytes, wire)) <= _SMALL
 
     def write_file(self, wire: Sequence[Buffer]) -> str | None:
         """Write a parcel to a file, if it is large.  For any thread.  Raises JournalError."""

@@ -13,7 +13,6 @@ from hetmig.errors import HetmigError, InMotion, MigrationRefused
 from hetmig.node import protocol, unreported
 from hetmig.node.freezing import describe_hop, sealed
 from hetmig.node.handoff import Note, State
-from hetmig.node.journal import SMALL
 from hetmig.node.link import Link
 from hetmig.node.placement.needs import settled
 from hetmig.node.protocol import Message, describe_error, place_of, rebuild_error, want
@@ -153,7 +152,7 @@ class Leaving:
             nbytes = sum(memoryview(frame).nbytes for frame in wire)
             hosted.peer["hop"].update(epoch=epoch, bytes=nbytes)
             header = {"task": hosted.id, "epoch": epoch, "source": hosted.node.here}
-            header["committed"] = commits = to.is_quick and nbytes <= SMALL
+            header["committed"] = commits = to.is_quick and hosted.node.journal.is_small(wire)
             step("offer")
             to.link.post(Note.OFFER.value, header, wire)
             hosted.timeline.mark("send")

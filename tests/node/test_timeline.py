@@ -7,6 +7,10 @@ import pytest
 from hetmig.node.timeline import checked, merged
 
 AT_SOURCE = [("capture", 1.0), ("seal", 0.5), ("send", 0.25)]
+QUICK_THERE = [
+    ("verify", 0.25), ("answer", 0.25),
+    ("rebuild", 2.0), ("commit", 0.125), ("start", 0.25), ("record", 1.0),
+]  # fmt: skip
 
 
 def the_sum(steps: list[list[object]]) -> float:
@@ -28,11 +32,7 @@ def test_what_is_left_of_a_wait_is_the_way() -> None:
 
 def test_what_is_done_beside_the_rebuilding_does_not_count() -> None:
     source = [*AT_SOURCE, ("offer", 1.0), ("record", 0.5), ("commit", 4.0)]
-    there = [
-        ("verify", 0.25), ("answer", 0.25),
-        ("rebuild", 2.0), ("commit", 0.125), ("start", 0.25), ("record", 1.0),
-    ]  # fmt: skip
-    found = merged(source, there)
+    found = merged(source, QUICK_THERE)
     assert [(side, step) for side, step, _ in found[3:]] == [
         ("link", "offer"), ("destination", "verify"), ("destination", "answer"),
         ("link", "commit"), ("destination", "rebuild"), ("destination", "start"),
@@ -43,11 +43,7 @@ def test_what_is_done_beside_the_rebuilding_does_not_count() -> None:
 
 def test_a_source_that_does_not_wait_is_at_work_beside_all_of_it() -> None:
     source = [*AT_SOURCE, ("record", 0.5), ("commit", 4.0)]
-    there = [
-        ("verify", 0.25), ("answer", 0.25),
-        ("rebuild", 2.0), ("commit", 0.125), ("start", 0.25), ("record", 1.0),
-    ]  # fmt: skip
-    found = merged(source, there)
+    found = merged(source, QUICK_THERE)
     assert [(side, step) for side, step, _ in found[3:]] == [
         ("link", "commit"), ("destination", "verify"), ("destination", "answer"),
         ("destination", "rebuild"), ("destination", "start"), ("destination", "record"),
