@@ -13,6 +13,7 @@ from hetmig.node import unreported
 from hetmig.node.events import happened
 from hetmig.node.freezing import checked_record
 from hetmig.node.handoff import State
+from hetmig.node.journal import UNWRITTEN
 from hetmig.node.pool import Runner
 from hetmig.node.protocol import Buffer, describe_error, want
 from hetmig.node.services import Answer
@@ -30,7 +31,6 @@ _NUDGE_SECONDS = 0.5
 _LONGEST_PAUSE = 10.0
 _RESTARTS = 3
 _AGAIN_SECONDS = 1.0
-_UNWRITTEN = "the node's journal can't be written"
 
 
 class Offer(NamedTuple):
@@ -65,7 +65,7 @@ class Arriving:
             self._refuse(epoch, reason, error)
             return
         if not hosted.transitions.take(lambda: hosted.handoff.staged(epoch, told=is_quick)):
-            self._refuse(epoch, _UNWRITTEN, NotMigratable(_UNWRITTEN))
+            self._refuse(epoch, UNWRITTEN, NotMigratable(UNWRITTEN))
         elif hosted.handoff.state is State.STAGED:
             await self.insist(ways)
 

@@ -38,7 +38,7 @@ class Entry:
             self.image = None
         forward = hosted.peer["place"] if state is State.GONE else hosted.forward
         peer = {name: value for name, value in hosted.peer.items() if name != "frozen_at"}
-        row = Row(hosted.handoff.saved, hosted.about, peer, forward, self.image)
+        row = Row(hosted.handoff.lasting, hosted.about, peer, forward, self.image)
         hosted.node.journal.record(hosted.id, row, also, hurry=hurry)
 
     async def keep(self, epoch: int, manifest: dict[str, Any], payload: Sequence[Buffer]) -> None:

@@ -15,7 +15,9 @@ from hetmig.node.protocol import Message, want
 from hetmig.state.manifest import make_manifest, this_python
 from hetmig.state.parcel import seal
 
-__all__ = ["Freeze", "checked_record", "describe_hop", "manifest_of", "sealed", "stood_at"]
+__all__ = [
+    "Freeze", "checked_record", "describe_hop", "foreseen_hop", "manifest_of", "sealed", "stood_at",
+]  # fmt: skip
 
 _ARRIVAL_SECONDS = 0.001
 """The request has arrived by then: a task that is knocked at before would stand still to wait."""
@@ -149,19 +151,34 @@ def stood_at(frames: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def foreseen_hop(source: str, welcome: dict[str, Any], requested_by: str) -> dict[str, Any]:
+    """The record of a hop before the task is frozen, should nobody live to tell more of it."""
+    return {**_hop(source, welcome, requested_by, []), "start_time": time.time(), "foreseen": True}
+
+
 def describe_hop(
     frozen: Message, source: str, welcome: dict[str, Any], requested_by: str
 ) -> dict[str, Any]:
     """The record of a hop, as far as the frozen state tells."""
     header = frozen.header
     return {
+        **_hop(source, welcome, requested_by, header["description"]),
+        "start_time": time.time() - (time.monotonic() - header["started"]),
+        "wait_s": max(header["started"] - header.get("requested", header["started"]), 0.0),
+    }
+
+
+def _hop(
+    source: str, welcome: dict[str, Any], requested_by: str, frames: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
         "source": source,
         "destination": welcome["name"],
         "requested_by": requested_by,
-        "start_time": time.time() - (time.monotonic() - header["started"]),
-        "wait_s": max(header["started"] - header.get("requested", header["started"]), 0.0),
-        "frames": len(header["description"]),
-        **stood_at(header["description"]),
+        "wait_s": 0.0,
+        "bytes": 0,
+        "frames": len(frames),
+        **stood_at(frames),
         "source_python": this_python(),
         "destination_python": welcome["python"],
     }

@@ -6,7 +6,8 @@
                                 KEPT *: unpickle, build the re-entry
              <- VERIFIED        (if that is a matter of milliseconds)
              <- STAGED --       STAGED     or  REFUSED(reason) -> the source goes on
-    COMMITTED * (the one decision point; at once, if VERIFIED can be presumed)
+    COMMITTED * (the one decision point; at once, if VERIFIED can be presumed, and then on record
+                 since before the freeze)
              -- COMMIT ->       RUNNING (it owns the task now) *
                                 or first CLAIMED, DUE, until it has been put together
              <- OWNED ---
@@ -17,17 +18,19 @@ it has not run the task and never will: it repeats COMMIT until it hears OWNED o
 for the task by RECALL.  The source commits at the first of VERIFIED and STAGED, or as soon as it
 has made the offer, if the destination has just promised to be quick (`presume`): so its record is
 written, and its word on the way, while the destination is still at work; should that fail, or a
-crash end it, the answer to COMMIT is LOST.  A destination never starts by itself: it
+crash end it, the answer to COMMIT is LOST.  Because of that answer what is to be committed at once
+can be recorded before the task is frozen (`intend`): after a crash it may have been offered, so its
+destination is asked, and swears LOST if it was not.  A destination never starts by itself: it
 repeats STAGED until COMMIT or ABORT comes.
 
 Every attempt has an epoch of its own.  Only the owner makes attempts, one after the other, so a
 greater epoch is a later one, and a message of another epoch than the present attempt's is old.
 
 The caller performs the returned effects in order.  Where a star stands, RECORD is one of them: what
-`saved` gives must be on the disk before the next effect; WRITE is enough for KEPT before VERIFIED,
-where a power failure ends in LOST.  If it can't be written, the effects after it are forgotten; if
-it was the first one, the step has not happened, and the caller puts back what `saved` gave before
-it.  After a crash `recovered` makes the machine from the newest record.
+`lasting` gives must be on the disk before the next effect; WRITE is enough for KEPT before
+VERIFIED, where a power failure ends in LOST.  If it can't be written, the effects after it are
+forgotten; if it was the first one, the step has not happened, and the caller puts back what `saved`
+gave before it.  After a crash `recovered` makes the machine from the newest record.
 """
 
 from __future__ import annotations
@@ -137,6 +140,8 @@ class Handoff:
         """Why this side has let go of the newest attempt; forgotten in a crash."""
         self.interrupted = -1
         """The attempt that a crash came into: nobody knows whether it had begun to run here."""
+        self.intended = -1
+        """The newest attempt that a crash takes for committed, since before it was made."""
 
     @property
     def is_staged(self) -> bool:
@@ -147,6 +152,20 @@ class Handoff:
     def saved(self) -> Saved:
         """What `restored` takes."""
         return Saved(self.state, self.epoch, self.owned, self.newest)
+
+    @property
+    def lasting(self) -> Saved:
+        """What the disk must have of it."""
+        if not self._is_intended:
+            return self.saved
+        return Saved(State.COMMITTED, self.intended, self.owned, self.newest)
+
+    @property
+    def _is_intended(self) -> bool:
+        """Whether a crash takes the task for committed, though it has not been offered so far."""
+        if self.state is State.RUNNING:
+            return self.intended > self.epoch
+        return self.state is State.FROZEN and self.intended == self.epoch
 
     @classmethod
     def restored(cls, saved: Saved) -> Handoff:
@@ -165,6 +184,8 @@ class Handoff:
                 machine.state, machine.epoch = State.RUNNING, machine.newest
                 machine.owned = machine.epoch
                 return machine, [Effect(do, machine.epoch) for do in (Act.RECORD, Act.RESTART)]
+            case State.COMMITTED:  # or that was intended only, and attempts came after it
+                machine.newest += LEAP
             case State.KEPT | State.STAGED | State.DUE:
                 machine.interrupted = machine.epoch
                 return machine, [Effect(Act.STAGE, machine.epoch), *machine.nudge()]
@@ -174,10 +195,34 @@ class Handoff:
 
     # The source -------------------------------------------------------------------------------
 
-    def offer(self) -> list[Effect]:
-        """The task is frozen: begin an attempt."""
-        assert self.state is State.RUNNING, self.state
+    def intend(self) -> list[Effect]:
+        """The destination has promised to be quick: the next attempt is to be committed at once."""
+        if self.state is not State.RUNNING or self._is_intended:
+            return []
         self.newest += 1
+        self.intended = self.newest
+        return [Effect(Act.RECORD, self.intended)]
+
+    def forgo(self, epoch: int) -> list[Effect]:
+        """That attempt won't be committed at once.  It may not be offered before this is done."""
+        if not self._is_intended or self.intended != epoch:
+            return []
+        self.intended = -1
+        return [Effect(Act.RECORD, epoch)]
+
+    @property
+    def coming(self) -> int:
+        """The epoch of the next attempt."""
+        is_next = self._is_intended and self.intended == self.newest
+        return self.newest if is_next else self.newest + 1
+
+    def offer(self) -> list[Effect]:
+        """The task is frozen: begin an attempt.
+
+        If it was intended to be committed at once, `presume` or `forgo` belongs to the same step.
+        """
+        assert self.state is State.RUNNING, self.state
+        self.newest = self.coming
         self.state, self.epoch, self._why = State.FROZEN, self.newest, ""
         # so that one who leaps always lands beyond
         record = [Effect(Act.RECORD, self.epoch)] if self.newest % (LEAP // 2) == 0 else []
@@ -185,7 +230,11 @@ class Handoff:
 
     def presume(self) -> list[Effect]:
         """The destination, which has promised to be quick, would say VERIFIED in a moment."""
-        return self._commit(self.epoch) if self.state is State.FROZEN else []
+        if self.state is not State.FROZEN:
+            return []
+        is_on_record = self._is_intended
+        effects = self._commit(self.epoch)
+        return effects[-1:] if is_on_record else effects
 
     def expire(self, reason: str) -> list[Effect]:
         """The attempt's deadline passed, or its link broke.  Without meaning once committed."""

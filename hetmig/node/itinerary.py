@@ -50,7 +50,9 @@ class Itinerary:
     def add(self, hop: dict[str, Any]) -> None:
         """A completed move, as its source tells of it; who knows better than its destination."""
         epoch = want(hop, "epoch", int)
-        self._told_by_destination.pop(epoch, None)
+        told = self._told_by_destination.pop(epoch, None)
+        if told is not None and hop.get("foreseen"):  # a crash took what the source saw of it
+            hop = told
         self._hops[epoch] = self._slim(hop)
         self._added.pop(self._numbers.get(epoch, 0), None)
         self._count += 1
@@ -60,8 +62,11 @@ class Itinerary:
 
     def told_by_destination(self, hop: dict[str, Any]) -> None:
         """The same, as its destination tells of it."""
-        if (epoch := want(hop, "epoch", int)) not in self._hops:
+        epoch = want(hop, "epoch", int)
+        if epoch not in self._hops:
             self._told_by_destination[epoch] = self._slim(hop)
+        elif self._hops[epoch].get("foreseen"):
+            self.add(hop)
 
     def all(self, *, complete: bool) -> list[dict[str, Any]]:
         """In order.  With `complete` also those whose sources have not told and will not any more:

@@ -39,7 +39,10 @@ from hetmig.node.steps import step
 from hetmig.state import parcel
 from hetmig.state.parcel import Buffer
 
-__all__ = ["Journal", "Row"]
+__all__ = ["UNWRITTEN", "Journal", "Row"]
+
+UNWRITTEN = "the node's journal can't be written"
+"""Why something is not begun of which there must be a record."""
 
 _VERSION = "1"
 _SMALL = 256 << 10

@@ -7,12 +7,14 @@ import contextlib
 import functools
 import math
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hetmig.errors import HetmigError, InMotion, MigrationRefused
+from hetmig.errors import HetmigError, InMotion, JournalError, MigrationRefused, NotMigratable
 from hetmig.node import protocol, unreported
-from hetmig.node.freezing import describe_hop, sealed
+from hetmig.node.freezing import describe_hop, foreseen_hop, sealed
 from hetmig.node.handoff import Note, State
+from hetmig.node.journal import UNWRITTEN
 from hetmig.node.link import Link
 from hetmig.node.placement.needs import settled
 from hetmig.node.protocol import Message, describe_error, place_of, rebuild_error, want
@@ -68,13 +70,43 @@ class Leaving:
             quick = await hosted.node.precopy(hosted, link, welcome, timeout)
             to = _Destination(link, welcome, time.monotonic() if quick else -math.inf)
             hosted.require(State.RUNNING)
-            frozen = await hosted.frozen(timeout if patience is None else patience, portable)
             try:
-                return await self._hand_over(to, frozen, timeout, requested_by)
+                with self._intent(to, requested_by):
+                    frozen = await hosted.frozen(
+                        timeout if patience is None else patience, portable
+                    )
+                    return await self._hand_over(to, frozen, timeout, requested_by)
             except MigrationRefused as refusal:
                 if not portable:
                     raise
                 await tries.next(refusal)
+
+    @contextlib.contextmanager
+    def _intent(self, to: _Destination, requested_by: str) -> Iterator[None]:
+        """Have it on the disk before the freeze that the task may be committed with its offer.
+
+        If that is not done within the block, or while the destination's promise holds, it is
+        taken back.  Raises NotMigratable if the disk is full.
+        """
+        hosted = self._hosted
+        if not to.is_quick:
+            yield
+            return
+        hop = foreseen_hop(hosted.node.here["name"], to.welcome, requested_by)
+        self._address(to, {**hop, "epoch": hosted.handoff.coming})
+        if not hosted.transitions.take(hosted.handoff.intend):
+            raise NotMigratable(UNWRITTEN)
+        epoch = hosted.handoff.intended
+
+        def forgo() -> None:
+            hosted.transitions.take(lambda: hosted.handoff.forgo(epoch))
+
+        late = asyncio.get_running_loop().call_later(_FRESH_SECONDS, forgo)
+        try:
+            yield
+        finally:
+            late.cancel()
+            forgo()
 
     async def move_itself(self, frozen: Message) -> None:
         """The task called `hetmig.migrate`: it is frozen already, inside that call."""
@@ -111,25 +143,26 @@ class Leaving:
         hosted.partner = to.link.post
         self._begin_timeline(frozen)
         hop = describe_hop(frozen, hosted.node.here["name"], welcome, requested_by)
-        hop.update(task=hosted.id, place=place_of(welcome))
-        hosted.peer = {
-            "place": hop["place"],
-            "memory": welcome.get("memory"),
-            "hop": hop,
-            "frozen_at": frozen.header["started"],
-        }
+        self._address(to, hop)
+        hosted.peer["frozen_at"] = frozen.header["started"]
         offer = functools.partial(self._offer, to, frozen)
         with hosted.node.tracing.moving(hosted.about, hop):
             if not hosted.transitions.take(hosted.handoff.offer, offer=offer):
-                hosted.go_on("the node's journal can't be written")
+                hosted.go_on(UNWRITTEN)
             await self._decided(verdict, welcome["name"], timeout)
             verdict.result()
         return hop
 
+    def _address(self, to: _Destination, hop: dict[str, Any]) -> None:
+        """The task's newest handoff is to be this hop."""
+        hosted, place = self._hosted, place_of(to.welcome)
+        hop.update(task=hosted.id, place=place)
+        hosted.peer = {"place": place, "memory": to.welcome.get("memory"), "hop": hop}
+
     def _begin_timeline(self, frozen: Message) -> None:
         header, timeline = frozen.header, self._hosted.timeline
         timeline.end()
-        timeline.begin(self._hosted.handoff.newest + 1, header["started"])
+        timeline.begin(self._hosted.handoff.coming, header["started"])
         timeline.mark("capture", header["received"])
         timeline.mark("prepare")
 
@@ -153,6 +186,8 @@ class Leaving:
             hosted.peer["hop"].update(epoch=epoch, bytes=nbytes)
             header = {"task": hosted.id, "epoch": epoch, "source": hosted.node.here}
             header["committed"] = commits = to.is_quick and hosted.node.journal.is_small(wire)
+            if not commits and not hosted.transitions.take(lambda: hosted.handoff.forgo(epoch)):
+                raise JournalError(UNWRITTEN)
             step("offer")
             to.link.post(Note.OFFER.value, header, wire)
             hosted.timeline.mark("send")

@@ -82,13 +82,14 @@ def merged(source: Sequence[tuple[str, float]], there: Sequence[tuple[str, float
     before, after = ([step for step in part if step[0] != "commit"]
                      for part in (there[:cut], there[cut:]))  # fmt: skip
     found: list[Any] = []
-    beside = 0.0
+    beside, is_beside = 0.0, is_presumed
     for name, seconds in source:
         if name == "offer":
             found += _waited(name, seconds, before)
+            is_beside = is_early
         elif name == "commit":
             found += _waited(name, beside + seconds, after)
-        elif is_early and name == "record":
+        elif is_beside and name == "record":
             beside = seconds
         else:
             found.append(["source", name, seconds])

@@ -27,32 +27,38 @@ SOURCE = [
     "freeze", "frozen", "encoded", "offer", "record/committed", "recorded/committed", "commit",
     "receive/owned", "record/gone", "recorded/gone", "depart", "gone",
 ]  # fmt: skip
-"""What is quick is committed with the offer."""
+"""What is quick is committed with the offer, and that is on record since before the freeze."""
 DESTINATION = [
     "receive/offer", "verified", "staging", "image-written", "record", "recorded",
     "receive/commit", "run", "record/running", "recorded/running", "owned",
 ]  # fmt: skip
-SLOW_SOURCE = ["receive/offer-verified", "record/committed", "commit"]
-"""What can't be stopped at once is committed when it is verified: no promise lasts as long."""
+SLOW_SOURCE = [
+    "record/running*2", "recorded/running*2", "receive/offer-verified", "record/committed*2",
+    "commit",
+]  # fmt: skip
+"""What can't be stopped at once is committed when it is verified: no promise lasts as long.  A node
+that comes back records a task as running, too, and what is taken back was recorded before."""
 SLOW_DESTINATION = ["record/kept", "recorded/kept", "confirmed", "receive/commit", "run"]
-HEAVY_SOURCE = ["receive/offer-staged", "record/committed", "commit"]
-"""What is heavy is committed only when it is staged."""
+HEAVY_SOURCE = [
+    "record/frozen", "recorded/frozen", "receive/offer-staged", "record/committed*2", "commit",
+]  # fmt: skip
+"""What is heavy is committed only when it is staged; that it is, is seen when it is sealed."""
 HEAVY_DESTINATION = [
     "verified", "image-written", "record/kept", "recorded/kept", "staged", "receive/commit", "run",
     "record/running",
 ]  # fmt: skip
 BOTH = [
     (("source", "commit"), ("destination", "receive/commit")),
-    (("destination", "staging"), ("source", "recorded/committed")),
+    (("destination", "staging"), ("source", "receive/lost")),
     (("source", "recorded/committed"), ("destination", "receive/commit")),
     (("destination", "owned"), ("source", "receive/owned")),
 ]
 """The second one dies after the first one is back."""
-SLOW_BOTH = [(("destination", "confirmed"), ("source", "record/committed"))]
-HEAVY_BOTH = [(("destination", "staged"), ("source", "record/committed"))]
+SLOW_BOTH = [(("destination", "confirmed"), ("source", "record/committed*2"))]
+HEAVY_BOTH = [(("destination", "staged"), ("source", "record/committed*2"))]
 OFTEN = {"record/committed", "commit", "depart", "staging", "run", "owned"}
-SLOW_OFTEN = {"confirmed"}
-HEAVY_OFTEN = {"staged"}
+SLOW_OFTEN = {"confirmed", "record/running*2"}
+HEAVY_OFTEN = {"staged", "record/frozen"}
 """Around the points of decision: looked at in each run."""
 
 KILLS = int(os.environ.get("HETMIG_KILLS", "3"))

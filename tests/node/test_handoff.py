@@ -48,9 +48,9 @@ class World(RuleBasedStateMachine):
             if isinstance(effect.do, Note):
                 self.letters.append(Letter(node, to, effect.do, effect.epoch, self.work[node]))
             elif effect.do is Act.RECORD:
-                self.disks[node] = self.written[node] = self.nodes[node].saved
+                self.disks[node] = self.written[node] = self.nodes[node].lasting
             elif effect.do is Act.WRITE:
-                self.written[node] = self.nodes[node].saved
+                self.written[node] = self.nodes[node].lasting
             elif effect.do is Act.RUN:
                 self.work[node] = self.checkpoint[node] = self.staged_work[node, effect.epoch]
                 assert self.work[node] == self.done, "an older copy came to life"
@@ -75,10 +75,36 @@ class World(RuleBasedStateMachine):
             assert self.work[node] == self.done
 
     @rule(node=st.sampled_from(NODES), step=st.sampled_from([1, 2]))
-    def freeze(self, node: int, step: int) -> None:
-        if self.nodes[node].state is State.RUNNING:
+    def intend(self, node: int, step: int) -> None:
+        machine = self.nodes[node]
+        if machine.state is State.RUNNING and machine.coming != machine.intended:
             self.peer[node] = (node + step) % 3
-            self.perform(node, self.nodes[node].offer())
+        self.perform(node, machine.intend())
+
+    @rule(node=st.sampled_from(NODES))
+    def forgo(self, node: int) -> None:
+        self.perform(node, self.nodes[node].forgo(self.nodes[node].intended))
+
+    @rule(
+        node=st.sampled_from(NODES),
+        step=st.sampled_from([1, 2]),
+        fate=st.sampled_from(["presume", "presume", "forgo", "unsent"]),
+    )
+    def freeze(self, node: int, step: int, fate: str) -> None:
+        machine = self.nodes[node]
+        if machine.state is not State.RUNNING:
+            return
+        if machine.coming != machine.intended:
+            self.peer[node] = (node + step) % 3
+            self.perform(node, machine.offer())
+            return
+        effects = machine.offer()
+        if fate == "presume":
+            self.perform(node, [*effects, *machine.presume()])
+        elif fate == "forgo":
+            self.perform(node, [*machine.forgo(machine.epoch), *effects])
+        else:
+            self.perform(node, machine.expire("it can't be sent"))
 
     @rule(node=st.sampled_from(NODES))
     def presume(self, node: int) -> None:
@@ -212,6 +238,58 @@ def test_what_is_committed_before_it_is_kept_is_kept_before_it_runs() -> None:
     assert kinds(source.receive(Note.OWNED, 5)) == [Act.RECORD, Act.DEPART]
     _, destination = committed_at_once()
     assert kinds(destination.staged(5))[:2] == [Act.RECORD, Act.RUN]
+
+
+def test_what_was_intended_before_the_freeze_needs_no_record_in_it() -> None:
+    source = Handoff(State.RUNNING, 4)
+    assert kinds(source.intend()) == [Act.RECORD]
+    assert source.intend() == []
+    assert (source.state, source.lasting.state, source.lasting.epoch) == (
+        State.RUNNING, State.COMMITTED, 5,
+    )  # fmt: skip
+    [offer] = source.offer()
+    assert (offer.do, offer.epoch) == (Note.OFFER, 5)
+    assert kinds(source.presume()) == [Note.COMMIT]
+    assert kinds(source.receive(Note.OWNED, 5)) == [Act.RECORD, Act.DEPART]
+    assert source.lasting == source.saved
+
+
+def test_what_was_intended_and_not_offered_comes_back_after_a_crash() -> None:
+    source, destination = Handoff(State.RUNNING, 4), Handoff()
+    source.intend()
+    again, effects = Handoff.recovered(source.lasting)
+    assert kinds(effects) == [Note.COMMIT]
+    assert kinds(destination.receive(Note.COMMIT, 5)) == [Act.RECORD, Note.LOST]
+    assert kinds(again.receive(Note.LOST, 5)) == [Act.RECORD, Act.GO_ON]
+    assert again.lasting == again.saved
+
+
+def test_an_intention_is_forgone_before_the_task_is_offered_otherwise() -> None:
+    source = Handoff(State.RUNNING, 4)
+    source.intend()
+    assert source.forgo(4) == []
+    assert kinds(source.forgo(5)) == [Act.RECORD]
+    assert source.forgo(5) == []
+    assert source.lasting == Saved(State.RUNNING, 4, 4, 5)
+    source.intend()
+    source.offer()
+    assert kinds(source.forgo(6)) == [Act.RECORD]
+    assert source.lasting == source.saved == Saved(State.FROZEN, 6, 4, 6)
+    assert kinds(source.receive(Note.STAGED, 6)) == [Act.RECORD, Note.COMMIT]
+
+
+def test_after_a_crash_no_attempt_has_the_epoch_of_one_since_an_intention() -> None:
+    """Which is still on record, as the disk was full when it was forgone."""
+    source = Handoff(State.RUNNING, 4)
+    source.intend()
+    recorded = source.lasting
+    source.offer()
+    assert kinds(source.expire("it can't be sent")) == [Note.ABORT, Act.GO_ON]
+    source.offer()
+    again, _ = Handoff.recovered(recorded)
+    again.receive(Note.LOST, 5)
+    again.offer()
+    assert again.epoch > source.epoch == 6
 
 
 def test_what_was_committed_at_once_can_be_refused() -> None:

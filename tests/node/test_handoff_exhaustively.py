@@ -44,6 +44,7 @@ class World(NamedTuple):
     withdrawn: frozenset[int]
     """Attempts after which the source went on: their parcels are out of date."""
     interrupted: tuple[int, int]
+    intended: tuple[int, int]
     begun: frozenset[int]
     """Attempts which the destination has begun to run."""
     attempts: int
@@ -53,7 +54,9 @@ class World(NamedTuple):
 
 
 FIRST = Handoff(State.RUNNING, 1).saved, Handoff().saved
-START = World(FIRST, FIRST, FIRST, frozenset(), frozenset(), (-1, -1), frozenset(), 0, 0, False)
+START = World(
+    FIRST, FIRST, FIRST, frozenset(), frozenset(), (-1, -1), (-1, -1), frozenset(), 0, 0, False
+)
 
 
 class Wrong(AssertionError):
@@ -68,7 +71,7 @@ def require(condition: bool, what: str, world: World) -> None:
 def machine_of(world: World, node: int) -> Handoff:
     """What the node is to the task."""
     machine = Handoff.restored(world.sides[node])
-    machine.interrupted = world.interrupted[node]
+    machine.interrupted, machine.intended = world.interrupted[node], world.intended[node]
     return machine
 
 
@@ -77,8 +80,10 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
     sides, disks, written = list(world.sides), list(world.disks), list(world.written)
     notes, withdrawn, begun = set(world.notes), set(world.withdrawn), set(world.begun)
     sides[node] = machine.saved
-    interrupted = list(world.interrupted)
+    interrupted, intended = list(world.interrupted), list(world.intended)
     interrupted[node] = machine.interrupted
+    # what has come of an intention is in the state, and fewer worlds are fewer to look at
+    intended[node] = machine.intended if machine.lasting != machine.saved else -1
     for effect in effects:
         match effect.do:
             case Note():
@@ -86,11 +91,11 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
                     require(effect.epoch not in begun, "it swears, and has run it", world)
                 notes.add((1 - node, effect.do, effect.epoch))
             case Act.RECORD:
-                disks[node] = written[node] = machine.saved
+                disks[node] = written[node] = machine.lasting
             case Act.WRITE:
-                written[node] = machine.saved
+                written[node] = machine.lasting
             case Act.GO_ON:
-                withdrawn.add(effect.epoch)
+                withdrawn.update(range(max(side.newest for side in world.sides) + 1))
             case Act.RUN:
                 require(effect.epoch not in withdrawn, "an older copy came to life", world)
                 require(not world.ended, "it runs again after its end", world)
@@ -107,6 +112,7 @@ def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> W
         notes=frozenset(notes),
         withdrawn=frozenset(withdrawn),
         interrupted=(interrupted[0], interrupted[1]),
+        intended=(intended[0], intended[1]),
         begun=frozenset(begun),
     )
     owners = sum(side.state in OWNING for side in following.sides)
@@ -142,17 +148,44 @@ def all_of(
             yield from recovered(after(world, node, machine, effects[:done]), node)
 
 
+def offered_at_once(machine: Handoff) -> list[Effect]:
+    return [*machine.offer(), *machine.presume()]
+
+
+def offered_after_all(machine: Handoff) -> list[Effect]:
+    """It was meant to be committed at once, and is too large for that."""
+    effects = machine.offer()
+    return [*machine.forgo(machine.epoch), *effects]
+
+
+def not_offered(machine: Handoff) -> list[Effect]:
+    """The offer could not be sent, and the disk is full."""
+    machine.offer()
+    return machine.expire("too large")
+
+
 def _keep(machine: Handoff, quick: bool, tell: bool) -> list[Effect]:
     return machine.keep(machine.epoch, quick=quick, tell=tell)
+
+
+def attempts(world: World, bounds: Bounds, node: int) -> Iterator[World]:
+    """Its owner gets ready to hand the task over, does that, or lets it be."""
+    machine = machine_of(world, node)
+    if machine.coming == machine.intended:
+        for step in (offered_at_once, offered_after_all, not_offered):
+            yield from all_of(world, bounds, node, step)
+        yield from all_of(world, bounds, node, lambda machine: machine.forgo(machine.intended))
+    elif world.attempts < bounds.attempts:
+        more = world._replace(attempts=world.attempts + 1)
+        yield from all_of(more, bounds, node, Handoff.intend)
+        yield from all_of(more, bounds, node, Handoff.offer)
 
 
 def steps(world: World, bounds: Bounds) -> Iterator[World]:
     """Everything that can happen next."""
     for node, side in enumerate(world.sides):
         if side.state is State.RUNNING:
-            if world.attempts < bounds.attempts:
-                more = world._replace(attempts=world.attempts + 1)
-                yield from all_of(more, bounds, node, Handoff.offer)
+            yield from attempts(world, bounds, node)
             for ended in all_of(world, bounds, node, Handoff.end):
                 yield ended._replace(ended=True)
         if side.state is State.FROZEN:
@@ -330,6 +363,8 @@ def without_leap(step: Step) -> Step:
         ("_answered_for", late),
         ("_commit", never),
         ("_commit", late),
+        ("intend", never),
+        ("forgo", never),
         ("keep", never),
         ("staged", never),
         ("_begin", never),

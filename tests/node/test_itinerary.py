@@ -46,6 +46,24 @@ def test_each_hop_is_told_once() -> None:
     assert hops.all() == itinerary.all(complete=False)
 
 
+@pytest.mark.parametrize("first", ["source", "destination"])
+def test_a_source_that_only_foresaw_a_hop_knows_less_of_it_than_the_destination(
+    first: str,
+) -> None:
+    itinerary, hops = Itinerary(), Hops()
+    foreseen, seen = hop(2, line=0, foreseen=True), hop(2, line=7)
+    if first == "source":
+        itinerary.add(foreseen)
+        ask(itinerary, hops)
+        itinerary.told_by_destination(seen)
+    else:
+        itinerary.told_by_destination(seen)
+        itinerary.add(foreseen)
+    ask(itinerary, hops)
+    assert itinerary.all(complete=False) == hops.all() == [seen]
+    assert len(itinerary) == 1
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["source", "destination", "ask"]), st.integers(2, 9)), max_size=40

@@ -51,6 +51,16 @@ def test_a_source_that_does_not_wait_is_at_work_beside_all_of_it() -> None:
     assert the_sum(found) == sum(seconds for _, seconds in source)
 
 
+def test_what_is_recorded_before_the_offer_counts() -> None:
+    source = [
+        ("capture", 1.0), ("seal", 0.5), ("record", 0.75), ("send", 0.25),
+        ("offer", 1.0), ("record", 0.5), ("commit", 4.0),
+    ]  # fmt: skip
+    found = merged(source, QUICK_THERE)
+    assert found[2] == ["source", "record", 0.75]
+    assert the_sum(found) == sum(seconds for _, seconds in source)
+
+
 def test_clocks_that_do_not_agree_make_no_negative_times() -> None:
     found = merged([("offer", 1.0), ("commit", 1.0)], [("verify", 5.0), ("commit", 0.0)])
     assert found == [
