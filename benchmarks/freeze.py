@@ -105,8 +105,8 @@ def _times(spreads: dict[str, Spread], sizes: tuple[int, ...]) -> Table:
             "A move: from the task's last instruction on one node to its first on the other, by "
             "its own looks at the clock, which two processes of one Linux machine share; over "
             "loopback, with a warm runner, half a second between two moves. The aim is 5 ms at "
-            "the median and 20 ms at p99. With journals: the task waits for one commit with fsync, "
-            "the source's; the destination's go on beside other work.",
+            "the median and 20 ms at p99. With journals: the source's record is on the disk before "
+            "the freeze; the destination's are written beside other work.",
             "Its record: `Hop.freeze_s`, by the source's clock alone until OWNED is there. "
             "Before it: request to safe point. Request to answer: all that `task.migrate` takes; "
             "the task's code goes ahead of it in that time, and it still runs for most of it.",
