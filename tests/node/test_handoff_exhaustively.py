@@ -41,8 +41,8 @@ class World(NamedTuple):
     """What is on the disk as long as the machine has power."""
     notes: frozenset[tuple[int, Note, int]]
     """(receiver, note, epoch)"""
-    withdrawn: frozenset[int]
-    """Attempts after which the source went on: their parcels are out of date."""
+    withdrawn: int
+    """The newest attempt after which the source went on: parcels up to it are out of date."""
     interrupted: tuple[int, int]
     intended: tuple[int, int]
     begun: frozenset[int]
@@ -54,9 +54,7 @@ class World(NamedTuple):
 
 
 FIRST = Handoff(State.RUNNING, 1).saved, Handoff().saved
-START = World(
-    FIRST, FIRST, FIRST, frozenset(), frozenset(), (-1, -1), (-1, -1), frozenset(), 0, 0, False
-)
+START = World(FIRST, FIRST, FIRST, frozenset(), -1, (-1, -1), (-1, -1), frozenset(), 0, 0, False)
 
 
 class Wrong(AssertionError):
@@ -68,84 +66,109 @@ def require(condition: bool, what: str, world: World) -> None:
         raise Wrong(what, world)
 
 
-def machine_of(world: World, node: int) -> Handoff:
-    """What the node is to the task."""
-    machine = Handoff.restored(world.sides[node])
-    machine.interrupted, machine.intended = world.interrupted[node], world.intended[node]
-    return machine
+class Stepped(NamedTuple):
+    """What a step has made of a machine."""
+
+    saved: Saved
+    lasting: Saved
+    interrupted: int
+    intended: int
+    effects: list[Effect]
+
+    @classmethod
+    def of(cls, machine: Handoff, effects: list[Effect]) -> Stepped:
+        # what has come of an intention is in the state, and fewer worlds are fewer to look at
+        intended = machine.intended if machine.lasting != machine.saved else -1
+        return cls(machine.saved, machine.lasting, machine.interrupted, intended, effects)
 
 
-def after(world: World, node: int, machine: Handoff, effects: list[Effect]) -> World:
-    """The world after a step of one node; checks what must never happen."""
-    sides, disks, written = list(world.sides), list(world.disks), list(world.written)
-    notes, withdrawn, begun = set(world.notes), set(world.withdrawn), set(world.begun)
-    sides[node] = machine.saved
-    interrupted, intended = list(world.interrupted), list(world.intended)
-    interrupted[node] = machine.interrupted
-    # what has come of an intention is in the state, and fewer worlds are fewer to look at
-    intended[node] = machine.intended if machine.lasting != machine.saved else -1
-    for effect in effects:
+@functools.cache  # the worlds are many, the machines in them few; explore() clears these
+def come_back(record: Saved) -> Stepped:
+    return Stepped.of(*Handoff.recovered(record))
+
+
+@functools.cache
+def stepped(
+    saved: Saved, interrupted: int, intended: int, step: Callable[..., list[Effect]], *how: Any
+) -> Stepped:
+    machine = Handoff.restored(saved)
+    machine.interrupted, machine.intended = interrupted, intended
+    return Stepped.of(machine, step(machine, *how))
+
+
+def a_step(world: World, node: int, step: Callable[..., list[Effect]], *how: Any) -> Stepped:
+    """What the node becomes by it."""
+    return stepped(world.sides[node], world.interrupted[node], world.intended[node], step, *how)
+
+
+def with_one(pair: tuple[Any, Any], node: int, value: Any) -> tuple[Any, Any]:
+    """The pair with another value for this node."""
+    return (value, pair[1]) if node == 0 else (pair[0], value)
+
+
+def after(world: World, node: int, now: Stepped, done: int | None = None) -> World:
+    """The world after a step of one node, or its first effects; checks what must never happen."""
+    disks, written = world.disks, world.written
+    notes, withdrawn, begun = world.notes, world.withdrawn, world.begun
+    for effect in now.effects[:done]:
         match effect.do:
             case Note():
                 if effect.do is Note.LOST:
                     require(effect.epoch not in begun, "it swears, and has run it", world)
-                notes.add((1 - node, effect.do, effect.epoch))
+                notes |= {(1 - node, effect.do, effect.epoch)}
             case Act.RECORD:
-                disks[node] = written[node] = machine.lasting
+                disks = with_one(disks, node, now.lasting)
+                written = with_one(written, node, now.lasting)
             case Act.WRITE:
-                written[node] = machine.lasting
+                written = with_one(written, node, now.lasting)
             case Act.GO_ON:
-                withdrawn.update(range(max(side.newest for side in world.sides) + 1))
+                withdrawn = max(withdrawn, *(side.newest for side in world.sides))
             case Act.RUN:
-                require(effect.epoch not in withdrawn, "an older copy came to life", world)
+                require(effect.epoch > withdrawn, "an older copy came to life", world)
                 require(not world.ended, "it runs again after its end", world)
-                begun.add(effect.epoch)
+                begun |= {effect.epoch}
             case Act.RESTART:
-                withdrawn.update(range(world.sides[node].newest + 1))
+                withdrawn = max(withdrawn, world.sides[node].newest)
                 require(not world.ended, "it runs again after its end", world)
             case Act.LOSE:
                 require(False, "the task is lost", world)
     following = world._replace(
-        sides=(sides[0], sides[1]),
-        disks=(disks[0], disks[1]),
-        written=(written[0], written[1]),
-        notes=frozenset(notes),
-        withdrawn=frozenset(withdrawn),
-        interrupted=(interrupted[0], interrupted[1]),
-        intended=(intended[0], intended[1]),
-        begun=frozenset(begun),
+        sides=with_one(world.sides, node, now.saved),
+        disks=disks,
+        written=written,
+        notes=notes,
+        withdrawn=withdrawn,
+        interrupted=with_one(world.interrupted, node, now.interrupted),
+        intended=with_one(world.intended, node, now.intended),
+        begun=begun,
     )
-    owners = sum(side.state in OWNING for side in following.sides)
-    require(owners <= 1, "two nodes own the task", following)
+    both_own = all(side.state in OWNING for side in following.sides)
+    require(not both_own, "two nodes own the task", following)
     return following
 
 
 def recovered(world: World, node: int) -> Iterator[World]:
     """The node is killed, or has a power failure, and comes back."""
     world = world._replace(crashes=world.crashes + 1)
-    machine, effects = Handoff.recovered(world.written[node])
     # after() compares with what the node was before the crash
-    yield after(world, node, machine, effects)
+    yield after(world, node, come_back(world.written[node]))
     if world.disks[node] == world.written[node]:
         return
-    written = list(world.written)
-    written[node] = world.disks[node]
     # what has run for a moment is done again by whoever owns it then, as after any power failure
-    world = world._replace(written=(written[0], written[1]), begun=frozenset())
-    machine, effects = Handoff.recovered(world.disks[node])
-    yield after(world, node, machine, effects)
+    written = with_one(world.written, node, world.disks[node])
+    world = world._replace(written=written, begun=frozenset())
+    yield after(world, node, come_back(world.disks[node]))
 
 
 def all_of(
-    world: World, bounds: Bounds, node: int, step: Callable[[Handoff], list[Effect]]
+    world: World, bounds: Bounds, node: int, step: Callable[..., list[Effect]], *how: Any
 ) -> Iterator[World]:
     """A step of a node: done, or with a crash after some of its effects."""
-    machine = machine_of(world, node)
-    effects = step(machine)
-    yield after(world, node, machine, effects)
+    now = a_step(world, node, step, *how)
+    yield after(world, node, now)
     if world.crashes < bounds.crashes:
-        for done in range(1, len(effects)):
-            yield from recovered(after(world, node, machine, effects[:done]), node)
+        for done in range(1, len(now.effects)):
+            yield from recovered(after(world, node, now, done), node)
 
 
 def offered_at_once(machine: Handoff) -> list[Effect]:
@@ -164,17 +187,28 @@ def not_offered(machine: Handoff) -> list[Effect]:
     return machine.expire("too large")
 
 
-def _keep(machine: Handoff, quick: bool, tell: bool) -> list[Effect]:
+def forgone(machine: Handoff) -> list[Effect]:
+    """It is not going to be offered."""
+    return machine.forgo(machine.intended)
+
+
+def kept(machine: Handoff, quick: bool, tell: bool) -> list[Effect]:
     return machine.keep(machine.epoch, quick=quick, tell=tell)
+
+
+def put_together(machine: Handoff, told: bool = False) -> list[Effect]:
+    return machine.staged(machine.epoch, told=told)
+
+
+def refused(machine: Handoff) -> list[Effect]:
+    return machine.refuse(machine.epoch, "no")
 
 
 def attempts(world: World, bounds: Bounds, node: int) -> Iterator[World]:
     """Its owner gets ready to hand the task over, does that, or lets it be."""
-    machine = machine_of(world, node)
-    if machine.coming == machine.intended:
-        for step in (offered_at_once, offered_after_all, not_offered):
+    if world.intended[node] == world.sides[node].newest:
+        for step in (offered_at_once, offered_after_all, not_offered, forgone):
             yield from all_of(world, bounds, node, step)
-        yield from all_of(world, bounds, node, lambda machine: machine.forgo(machine.intended))
     elif world.attempts < bounds.attempts:
         more = world._replace(attempts=world.attempts + 1)
         yield from all_of(more, bounds, node, Handoff.intend)
@@ -191,30 +225,23 @@ def steps(world: World, bounds: Bounds) -> Iterator[World]:
         if side.state is State.FROZEN:
             yield from all_of(world, bounds, node, Handoff.presume)
         if side.state in (State.FROZEN, State.COMMITTED):  # the deadline passes in both
-            yield from all_of(world, bounds, node, lambda machine: machine.expire("late"))
-            yield from all_of(world, bounds, node, lambda machine: machine.take_back("late"))
+            yield from all_of(world, bounds, node, Handoff.expire, "late")
+            yield from all_of(world, bounds, node, Handoff.take_back, "late")
         if side.state in (State.STAGING, State.CLAIMED):
             for quick, tell in ((False, False), (True, False), (True, True)):
-                keep = functools.partial(_keep, quick=quick, tell=tell)
-                yield from all_of(world, bounds, node, keep)
+                yield from all_of(world, bounds, node, kept, quick, tell)
         if side.state in BUILDING:
-            yield from all_of(world, bounds, node, lambda machine: machine.staged(machine.epoch))
-            yield from all_of(
-                world, bounds, node, lambda machine: machine.staged(machine.epoch, told=True)
-            )
+            yield from all_of(world, bounds, node, put_together)
+            yield from all_of(world, bounds, node, put_together, True)
         staged = side.state in (*BUILDING, State.STAGED)
         if staged and side.epoch not in world.begun:  # what has run can be put together again
             if side.state is not State.STAGED or bounds.crashes:  # a runner may die as well
-                yield from all_of(
-                    world, bounds, node, lambda machine: machine.refuse(machine.epoch, "no")
-                )
+                yield from all_of(world, bounds, node, refused)
         yield from all_of(world, bounds, node, Handoff.nudge)
         if world.crashes < bounds.crashes:
             yield from recovered(world, node)
     for receiver, note, epoch in world.notes:
-        yield from all_of(
-            world, bounds, receiver, lambda machine, n=note, e=epoch: machine.receive(n, e)
-        )
+        yield from all_of(world, bounds, receiver, Handoff.receive, note, epoch)
 
 
 def settle(world: World) -> World:
@@ -222,17 +249,14 @@ def settle(world: World) -> World:
     world = world._replace(notes=frozenset())
     for _ in range(SETTLING):
         for node in (0, 1):
-            machine = machine_of(world, node)
-            effects = machine.nudge()
-            if machine.state in BUILDING:
-                effects = machine.staged(machine.epoch)
-            elif machine.state is State.FROZEN:
-                effects = machine.expire("late")
-            world = after(world, node, machine, effects)
+            world = after(world, node, a_step(world, node, Handoff.nudge))
+            if world.sides[node].state in BUILDING:
+                world = after(world, node, a_step(world, node, put_together))
+            elif world.sides[node].state is State.FROZEN:
+                world = after(world, node, a_step(world, node, Handoff.expire, "late"))
         notes, world = world.notes, world._replace(notes=frozenset())
         for receiver, note, epoch in sorted(notes, key=repr):
-            machine = machine_of(world, receiver)
-            world = after(world, receiver, machine, machine.receive(note, epoch))
+            world = after(world, receiver, a_step(world, receiver, Handoff.receive, note, epoch))
     return world
 
 
@@ -260,12 +284,18 @@ def without_dead_letters(world: World, bounds: Bounds) -> World:
 
 def explore(bounds: Bounds) -> int:
     """Every history within the bounds; the number of worlds.  Raises Wrong."""
+    for cached in (come_back, stepped):
+        cached.cache_clear()  # of a machine that was broken otherwise, or leaps less far
     seen, frontier = {START}, [START]
     while frontier:
-        for world in steps(frontier.pop(), bounds):
-            following = without_dead_letters(world, bounds)
-            if following not in seen:
-                seen.add(following)
+        world = frontier.pop()
+        for after_it in steps(world, bounds):
+            if after_it == world:  # half of them, and comparing is cheaper than hashing
+                continue
+            following = without_dead_letters(after_it, bounds)
+            known = len(seen)
+            seen.add(following)
+            if len(seen) > known:
                 frontier.append(following)
     settled: dict[Any, World] = {}
     for world in seen:  # the network forgets, so what there is of notes does not matter
