@@ -28,7 +28,9 @@ T = TypeVar("T")
 _OURS = __package__
 _PROGRAMS = drivers.__name__
 
-_visitor: Callable[[FrameType, FrameType | None], None] | None = None
+_FOREVER = 1e9
+
+_visitor: Callable[[FrameType, FrameType], None] | None = None
 _bottom: FrameType | None = None
 
 
@@ -84,11 +86,19 @@ def visiting(visit: Callable[[Stop], None]) -> Iterator[None]:
     mistakes: list[BaseException] = []
 
     def at_signal(frame: FrameType) -> bool:
-        at_point(frame, None)
+        show(frame, _root_of(frame), None)
         return False
 
-    def at_point(frame: FrameType, callee: FrameType | None) -> None:
+    def at_point(frame: FrameType, callee: FrameType) -> None:
         root = _root_of(frame)
+        if root is None:
+            return
+        preemptor.cancel()  # else each call that the visit makes is looked at, too
+        show(frame, root, callee)
+        preemptor.begin(_FOREVER)
+        signal.raise_signal(SIGNAL)
+
+    def show(frame: FrameType, root: FrameType | None, callee: FrameType | None) -> None:
         if root is None or mistakes:
             return
         try:
@@ -101,7 +111,7 @@ def visiting(visit: Callable[[Stop], None]) -> Iterator[None]:
     before: Any = signal.getsignal(SIGNAL)
     preemptor.install()
     _visitor = at_point
-    preemptor.begin(float("1e9"))
+    preemptor.begin(_FOREVER)
     try:
         yield
     finally:
