@@ -31,7 +31,8 @@ __all__ = ["Settings", "embedded_main", "serve"]
 _log = logging.getLogger("hetmig")
 _JOIN_SECONDS = 3.0
 """After which a node that was not there is asked again."""
-_GREET_SECONDS = 15.0
+_GREET_SECONDS = 5.0
+"""One that was started anew knows nobody until then."""
 T = TypeVar("T")
 DEFAULT_LISTEN = "tcp://127.0.0.1:7717"
 
