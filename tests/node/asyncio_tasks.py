@@ -122,6 +122,15 @@ async def computes(seconds: float) -> str | None:
     return hetmig.here()
 
 
+async def computes_at_first(seconds: float) -> str | None:
+    """The same, and then waits for its move."""
+    start = hetmig.here()
+    await computes(seconds)
+    while hetmig.here() == start:  # however late it is asked to move
+        await asyncio.sleep(0.01)
+    return hetmig.here()
+
+
 async def busy(rounds: int) -> tuple[int, set[str | None]]:
     """Has always something to do."""
     places, total = set(), 0

@@ -72,7 +72,7 @@ def test_a_coroutine_that_does_not_await_is_named(nodes: Nodes, wait_for: WaitFo
 
 
 def test_one_that_awaits_in_time_moves(nodes: Nodes, wait_for: WaitFor) -> None:
-    task = nodes.submit(programs.computes, 1.0)
+    task = nodes.submit(programs.computes_at_first, 1.0)
     wait_for(task, "computing")
     task.migrate("b", timeout=10)
     assert task.result(TIMEOUT) == "b"
