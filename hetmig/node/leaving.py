@@ -93,7 +93,7 @@ class Leaving:
             yield
             return
         hop = foreseen_hop(hosted.node.here["name"], to.welcome, requested_by)
-        self._address(to, {**hop, "epoch": hosted.handoff.coming})
+        self._address(to, hop)
         if not hosted.transitions.take(hosted.handoff.intend):
             raise NotMigratable(UNWRITTEN)
         epoch = hosted.handoff.intended
@@ -154,9 +154,9 @@ class Leaving:
         return hop
 
     def _address(self, to: _Destination, hop: dict[str, Any]) -> None:
-        """The task's newest handoff is to be this hop."""
+        """The task's next attempt is to be this hop."""
         hosted, place = self._hosted, place_of(to.welcome)
-        hop.update(task=hosted.id, place=place)
+        hop.update(task=hosted.id, place=place, epoch=hosted.handoff.coming)
         hosted.peer = {"place": place, "memory": to.welcome.get("memory"), "hop": hop}
 
     def _begin_timeline(self, frozen: Message) -> None:
@@ -172,10 +172,9 @@ class Leaving:
         If the parcel can't be sent, the task goes on.
         """
         hosted = self._hosted
-        epoch = hosted.handoff.epoch
+        epoch, hop = hosted.handoff.epoch, hosted.peer["hop"]
         try:
-            about = {**hosted.about, "hop": {**hosted.peer["hop"], "epoch": epoch, "bytes": 0}}
-            about = settled(about, hosted.peer["hop"]["requested_by"])
+            about = settled({**hosted.about, "hop": dict(hop)}, hop["requested_by"])
             reports = hosted.node.unreported(about)
             inclosed = unreported.enclose(*hosted.calls.enclose(frozen, about), reports)
             wire = sealed(*inclosed, epoch, bytes.fromhex(to.welcome["session"]))
@@ -183,7 +182,7 @@ class Leaving:
             hosted.timeline.mark("seal")
             hosted.node.keep(f"{hosted.about['name']}-{hosted.id}-{epoch}", wire)
             nbytes = sum(memoryview(frame).nbytes for frame in wire)
-            hosted.peer["hop"].update(epoch=epoch, bytes=nbytes)
+            hop["bytes"] = nbytes
             header = {"task": hosted.id, "epoch": epoch, "source": hosted.node.here}
             header["committed"] = commits = to.is_quick and hosted.node.journal.is_small(wire)
             if not commits and not hosted.transitions.take(lambda: hosted.handoff.forgo(epoch)):

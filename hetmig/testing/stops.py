@@ -86,7 +86,8 @@ def visiting(visit: Callable[[Stop], None]) -> Iterator[None]:
     mistakes: list[BaseException] = []
 
     def at_signal(frame: FrameType) -> bool:
-        show(frame, _root_of(frame), None)
+        if (root := _root_of(frame)) is not None:
+            show(frame, root, None)
         return False
 
     def at_point(frame: FrameType, callee: FrameType) -> None:
@@ -98,8 +99,8 @@ def visiting(visit: Callable[[Stop], None]) -> Iterator[None]:
         preemptor.begin(_FOREVER)
         signal.raise_signal(SIGNAL)
 
-    def show(frame: FrameType, root: FrameType | None, callee: FrameType | None) -> None:
-        if root is None or mistakes:
+    def show(frame: FrameType, root: FrameType, callee: FrameType | None) -> None:
+        if mistakes:
             return
         try:
             visit(Stop(frame, root, callee))

@@ -325,9 +325,7 @@ def test_every_history_with_a_crash() -> None:
 @pytest.mark.nightly
 @pytest.mark.timeout(7200)
 @pytest.mark.usefixtures("_short_leaps")
-@pytest.mark.parametrize(
-    "bounds", [Bounds(4, 0), Bounds(3, 1), Bounds(2, 2), Bounds(2, 3)], ids=str
-)
+@pytest.mark.parametrize("bounds", LONGER, ids=str)
 def test_every_longer_history(bounds: Bounds) -> None:
     assert explore(bounds) > 10_000
 
